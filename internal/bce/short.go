@@ -62,7 +62,9 @@ func (w *Work[T]) shortRows() {
 	direct := c.Half.Grad != nil && dst != nil && !apart && c.Soft == nil && kernel.FactorFits[T](c.Scale[0])
 	w.kept = kernel.ResizeAligned(w.kept, kernel.ShortRoom(rows*c.N+kernel.ShortRows))
 	right := true
-	if w.rule.Focal != 0 {
+	if c.Soft != nil {
+		w.shortSoft(rows, dst, part, scale)
+	} else if w.rule.Focal != 0 {
 		c.Widen()
 		direct = false
 		right = w.focalRows(dst, part, scale[0])
@@ -71,11 +73,8 @@ func (w *Work[T]) shortRows() {
 		if kernel.IsFloat32[T]() {
 			right = w.joinRows(rows)
 		} else {
-			right = w.addLogs(rows)
+			right = w.addLogs(rows, nil)
 		}
-	}
-	if c.Soft != nil {
-		w.shortLinear(dst, scale[0], part)
 	}
 	if apart {
 		for i, v := range c.Scale[:c.Rows] {
@@ -86,7 +85,7 @@ func (w *Work[T]) shortRows() {
 		}
 	}
 	if c.Soft != nil {
-		w.completeSoftRows(right)
+		w.completePlain()
 		return
 	}
 	c.Half.Done = direct
@@ -110,7 +109,7 @@ var one = [1]float64{1}
 // direct, it takes the place of the widened scores on its way to that of 16-bit elements.
 func (w *Work[T]) nearOdds(dst []T, part []uint64, scale []float64, direct bool) {
 	c := w.c
-	pos, count := w.flatPos(part), c.Rows*c.N
+	pos, count := c.FlatPos(), c.Rows*c.N
 	if !c.Near() {
 		w.odds(w.kept, dst, w.x[:count], pos, part, scale)
 		return
@@ -161,7 +160,7 @@ func (s *short[T]) odds(w, dst, x []T, pos, part []uint64, scale []float64) {
 func (w *Work[T]) joinRows(rows int) bool {
 	c := w.c
 	w.joins = kernel.Resize(w.joins, rows)
-	kernel.ShortJoins(w.joins, kernel.As32(w.kept), rows, c.N)
+	kernel.ShortJoins(w.joins, nil, kernel.As32(w.kept), nil, rows, c.N)
 	for i := c.Rows; i < rows; i++ {
 		w.joins[i] = 1
 	}
@@ -176,13 +175,13 @@ func (w *Work[T]) joinRows(rows int) bool {
 	return false
 }
 
-// addLogs sets the losses of float64, which are sums of logarithms, and reports whether
-// all are right.
-func (w *Work[T]) addLogs(rows int) bool {
+// addLogs sets the losses of float64, which are sums of logarithms and, unless they are nil,
+// of linear parts, and reports whether all are right.
+func (w *Work[T]) addLogs(rows int, linear []float64) bool {
 	c := w.c
 	w.logs8 = kernel.Resize(w.logs8, kernel.ShortRoom(8*rows))
 	w.sum, w.err = kernel.Resize(w.sum, rows), kernel.Resize(w.err, rows)
-	kernel.ShortLogs(w.logs8, kernel.As64(w.kept), c.Rows, c.N)
+	kernel.ShortLogs(w.logs8, kernel.As64(w.kept), linear, c.Rows, c.N)
 	clear(w.logs8[8*c.Rows : 8*rows])
 	kernel.ShortTotals(w.sum, w.err, w.logs8, rows, 8)
 	low, right := w.leastLoss(1), true

@@ -6,49 +6,19 @@ import (
 
 	"github.com/zlpr/zlpr/internal/coef"
 	"github.com/zlpr/zlpr/internal/kernel"
-	"github.com/zlpr/zlpr/internal/scalar"
 )
 
 // This file evaluates rows with soft labels by the kernel (see kernel/soft.go), those with
-// weights or thresholds by that of all weighted rows; short ones as rows of the nearer hard
-// labels and their linear parts; and those for which none serves by row.
+// weights or thresholds by that of all weighted rows; short ones many as one, as hard ones
+// are (see short.go); and those for which none serves by row.
 
 // soft is memory for soft labels.
 type soft[T kernel.Float] struct {
-	flatNear []uint64 // the nearer labels of short rows, without gaps
-	limits   []T      // the threshold again and again
-	limit    T
-	padded   [64]T // the end of a row
-	labels   []T   // of short rows, without gaps
-	linear   []float64
-	opposite []float64
-	nowhere  []T // for derivatives that are not wanted: their factor is 0
-	params   []T
-	factors  []T // of the gradients
-}
-
-// limitsLen is the number of limits at hand, whole words of bits.
-const limitsLen = 4096
-
-// above writes which of x are above limit to dst, a bit each.
-func (s *soft[T]) above(dst []uint64, x []T, limit T) {
-	if limit != s.limit {
-		s.limits = s.limits[:0]
-		s.limit = limit
-	}
-	for need := min(limitsLen, 64*kernel.BitWords(len(x))); len(s.limits) < need; {
-		s.limits = append(s.limits, limit)
-	}
-	for len(x) >= 64 {
-		words := min(len(x), limitsLen) / 64
-		kernel.Above(dst[:words], x[:64*words], s.limits)
-		dst, x = dst[words:], x[64*words:]
-	}
-	if len(x) > 0 {
-		copy(s.padded[:], x)
-		kernel.Above(dst[:1], s.padded[:], s.limits)
-		dst[0] &= kernel.LastWord(len(x))
-	}
+	labels     []T // of short rows, without gaps
+	linear     []T // linear parts of their elements
+	sums       []float64
+	lastLabels [kernel.ShortRows]T // of the elements that make no whole group
+	factors    []T                 // of the gradients
 }
 
 // softRows evaluates the rows of the chunk, unless there is no kernel for them.
@@ -56,7 +26,7 @@ func (w *Work[T]) softRows() bool {
 	switch c := w.c; {
 	case len(w.rule.PositiveWeight) > 0 || c.Class != nil || !c.ZeroThreshold:
 		return w.weightedRows()
-	case kernel.IsFloat32[T]() && w.isShort():
+	case w.isShort():
 		w.shortRows()
 	default:
 		w.fusedRows()
@@ -99,14 +69,19 @@ func (w *Work[T]) fusedRows() {
 			c.ThresholdGrad[i] = -sumOf(dst[i*stride:][:c.N])
 		}
 	}
-	low, most := w.leastLoss(1), 0.0
-	if f != nil {
-		most, _ = gradientScale[T]()
-	}
+	w.completePlain()
+}
+
+// completePlain evaluates those rows without weights and thresholds again of which the loss,
+// or what the gradient takes, is out of range.
+func (w *Work[T]) completePlain() {
+	c := w.c
+	low, derivatives := w.leastLoss(1), c.Derivatives()
+	most, _ := gradientScale[T]()
 	for i, v := range c.Loss[:c.Rows] {
 		if !(v >= low && v <= math.MaxFloat64) {
 			w.row(i)
-		} else if f != nil && (!(math.Abs(c.Scale[i]) <= most) || w.smallLabels(i)) {
+		} else if derivatives && (!(math.Abs(c.Scale[i]) <= most) || c.SmallLabels && w.smallLabels(i)) {
 			w.row(i)
 			c.Loss[i] = v // the same bits whatever the gradient takes
 		}
@@ -158,17 +133,9 @@ func leastOfLabels[T kernel.Float]() float64 {
 	return 0x1p-60
 }
 
-// scratch returns a place for the derivatives of n elements that are not wanted.
-func (s *soft[T]) scratch(n int) []T {
-	if len(s.nowhere) < n {
-		s.nowhere = make([]T, n)
-	}
-	return s.nowhere[:n]
-}
-
-// shortLinear is addLinear for short rows without gaps, whose gradient is in dst, unless
-// that is nil, times scale.
-func (w *Work[T]) shortLinear(dst []T, scale float64, part []uint64) {
+// shortSoft sets the losses of short rows as far as they are right as they stand, and
+// writes the gradient, times scale, to dst unless that is nil.
+func (w *Work[T]) shortSoft(rows int, dst []T, part []uint64, scale []float64) {
 	c, s, count := w.c, &w.soft, w.c.Rows*w.c.N
 	labels := c.Soft
 	if c.SoftStride != c.N {
@@ -178,42 +145,32 @@ func (w *Work[T]) shortLinear(dst []T, scale float64, part []uint64) {
 		}
 		labels = s.labels
 	}
-	if dst == nil {
-		dst, scale = s.scratch(count), 0
+	s.linear = kernel.ResizeAligned(s.linear, len(w.kept))
+	whole := count &^ (kernel.ShortRows - 1)
+	if whole > 0 {
+		kernel.ShortSoft(w.kept, s.linear, dst, w.x[:whole], labels, part, scale)
 	}
-	rows := len(w.joins)
-	s.linear, s.opposite = kernel.Resize(s.linear, rows), kernel.Resize(s.opposite, rows)
-	s.params = append(s.params[:0], T(scale), 0, 0)
-	kernel.SoftLinear(s.linear[:1], kernel.As32(w.kept), 0, kernel.As32(dst), 0, kernel.As32(w.x), 0,
-		kernel.As32(labels), 0, kernel.As32(w.onesOf(count)), 1, count, part, len(part), kernel.As32(s.params))
-	kernel.ShortSums(s.linear, s.opposite, kernel.As32(w.kept), rows, c.N)
-}
-
-// flatPos returns the bits of the positives of short rows, of soft labels the nearer ones.
-func (w *Work[T]) flatPos(part []uint64) []uint64 {
-	if w.c.Soft == nil {
-		return w.c.FlatPos()
-	}
-	s := &w.soft
-	s.flatNear = kernel.Resize(s.flatNear, len(part))
-	s.above(s.flatNear, w.x[:w.c.Rows*w.c.N], 0)
-	for k, in := range part {
-		s.flatNear[k] &= in
-	}
-	return s.flatNear
-}
-
-// completeSoftRows completes the losses of short rows; right tells that all joins are
-// right as they stand.
-func (w *Work[T]) completeSoftRows(right bool) {
-	c := w.c
-	w.batchWeights()
-	for i, u := range w.joins[:c.Rows] {
-		if !right && !kernel.JoinRight(u) && u >= 0 {
-			c.Loss[i] = scalar.Log1pSum(u) // of at most 2^ShortRow
+	if whole < count {
+		// What is left, as a whole group.
+		copy(w.last[:], w.x[whole:count])
+		copy(s.lastLabels[:], labels[whole:count])
+		var out []T
+		if dst != nil {
+			out = w.lastGrad[:]
 		}
-		c.Loss[i] += w.soft.linear[i]
-		w.completeSoft(i, false)
+		kernel.ShortSoft(w.kept[whole:], s.linear[whole:], out, w.last[:], s.lastLabels[:], part[whole/64:], scale)
+		copy(dst[min(whole, len(dst)):min(count, len(dst))], out)
+	}
+	if !kernel.IsFloat32[T]() {
+		w.addLogs(rows, kernel.As64(s.linear))
+		return
+	}
+	w.joins, s.sums = kernel.Resize(w.joins, rows), kernel.Resize(s.sums, rows)
+	kernel.ShortJoins(w.joins, s.sums, kernel.As32(w.kept), kernel.As32(s.linear), rows, c.N)
+	kernel.Log1p64(w.joins, w.joins)
+	loss, sums := c.Loss[:c.Rows], s.sums[:c.Rows]
+	for i, v := range w.joins[:c.Rows] {
+		loss[i] = sums[i] + v
 	}
 }
 

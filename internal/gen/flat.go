@@ -73,15 +73,7 @@ func shortOdds(v *vec, grad bool) {
 		for i := range p {
 			v.mul(p[i], q[i], p[i])
 		}
-		switch l.size() {
-		case 64:
-			v.CMPQ(at(l.part, 0), operand.I8(-1))
-		case 32:
-			v.CMPL(at(l.part, 0), operand.I8(-1))
-		default:
-			v.CMPW(at(l.part, 0), operand.I8(-1))
-		}
-		v.JNE(operand.LabelRef(some))
+		l.unlessAll(some)
 		v.Label(ready)
 		for i := range p {
 			v.move(p[i], at(l.w, i*v.bytes))
@@ -127,6 +119,71 @@ func shortOdds(v *vec, grad bool) {
 	v.JMP(operand.LabelRef(ready))
 }
 
+// shortSoft emits the exponentials, the linear parts and, unless dst is nil, the gradient of
+// elements with soft labels. What is to be 0 is made so behind the loop.
+func shortSoft(v *vec) {
+	l := newFlatLoop(v)
+	l.part = v.param("part")
+	t, m, dst := v.param("t"), v.param("m"), v.param("dst")
+	linear, factor := newSoftLinearPart(v), v.place()
+	l.absolute = linear.sign
+	bias, _, _ := zeroToInf(v.elem)
+	e := newExponential(v, v.held(bias), false)
+	without := v.newLabel("without")
+	v.TESTQ(dst, dst)
+	v.JZ(operand.LabelRef(without))
+	f := v.reg()
+	v.VBROADCASTSD(at(v.param("scale"), 0), f)
+	v.toElement(f)
+	v.move(f, factor)
+	v.Label(without)
+	some, ready, none := v.newLabel("some"), v.newLabel("ready"), v.newLabel("none")
+	l.run(e, linear.low, nil, func(p, q []vreg) {
+		for i := range p {
+			v.mul(p[i], q[i], p[i])
+			v.move(p[i], at(l.w, i*v.bytes))
+		}
+		for i := range p {
+			r, _ := linear.part(at(l.x, i*v.bytes), at(t, i*v.bytes))
+			v.move(r, at(m, i*v.bytes))
+		}
+		v.TESTQ(dst, dst)
+		v.JZ(operand.LabelRef(none))
+		for i := range p {
+			v.move(linear.gradient(p[i], at(l.x, i*v.bytes), at(t, i*v.bytes), factor), at(dst, i*v.bytes))
+		}
+		v.ADDQ(operand.I32(4*v.bytes), dst)
+		v.Label(none)
+		l.unlessAll(some)
+		v.Label(ready)
+		for _, p := range []gpreg{t, m} {
+			v.ADDQ(operand.I32(4*v.bytes), p)
+		}
+	})
+	v.VZEROUPPER()
+	v.RET()
+	v.Label(some)
+	keep := func(base gpreg, disp int) {
+		for i := range 4 {
+			r, mem := v.reg(), at(base, disp+i*v.bytes)
+			if v.wide() {
+				v.load(l.exists(i), mem, r)
+			} else {
+				zeros := v.reg()
+				v.zero(zeros)
+				v.choose(v.leadingBits(at(l.part, 0), i), v.inRegister(mem), zeros, r)
+			}
+			v.move(r, mem)
+		}
+	}
+	keep(l.w, 0)
+	keep(m, 0)
+	v.TESTQ(dst, dst)
+	v.JZ(operand.LabelRef(ready))
+	keep(dst, -4*v.bytes)
+	v.JMP(operand.LabelRef(ready))
+}
+
 // toElement makes float64 lanes of one number lanes of the element type.
 func (v *vec) toElement(r vreg) {
 	if v.double() {
@@ -141,51 +198,82 @@ func (v *vec) toElement(r vreg) {
 }
 
 // shortLogs emits the logarithms of the joins of a short row's elements l, l+8, l+16
-// and l+24, in 8 lanes.
+// and l+24, in 8 lanes, and adds linear parts to them.
 func shortLogs(v *vec) {
-	q, w, rows, n := v.param("q"), v.param("w"), v.param("rows"), v.param("n")
-	stride, halves := v.GP64(), 64/v.bytes
+	q, w, m, rows, n := v.param("q"), v.param("w"), v.param("m"), v.param("rows"), v.param("n")
+	stride := v.GP64()
 	v.MOVQ(n, stride)
 	v.SHLQ(operand.U8(3), stride)
-	tail := v.lastUnit(n, 8)
+	r := &rowLanes{vec: v, n: n, tail: v.lastUnit(n, 8)}
 	g := newLogarithms(v)
-	loop, joined, done := v.newLabel("rows"), v.newLabel("joined"), v.newLabel("done")
+	loop, without, done := v.newLabel("rows"), v.newLabel("without"), v.newLabel("done")
 	v.TESTQ(rows, rows)
 	v.JZ(operand.LabelRef(done))
 	v.Label(loop)
-	unit := func(u int, last bool) (r []vreg) {
-		for i := range halves {
-			x, m := v.reg(), at(w, 64*u+i*v.bytes)
+	for i, x := range r.joined(w, v.joinProducts) {
+		none := v.reg()
+		v.sub(x, x, none) // 0, or NaN
+		log, _ := g.log1p(x)
+		v.add(log, none, log)
+		v.move(log, at(q, i*v.bytes))
+	}
+	v.TESTQ(m, m)
+	v.JZ(operand.LabelRef(without))
+	for i, x := range r.joined(m, func(x, y vreg) { v.add(x, y, x) }) {
+		v.add(x, at(q, i*v.bytes), x)
+		v.move(x, at(q, i*v.bytes))
+	}
+	v.ADDQ(stride, m)
+	v.Label(without)
+	v.ADDQ(operand.U8(64), q)
+	v.ADDQ(stride, w)
+	v.DECQ(rows)
+	v.JNZ(operand.LabelRef(loop))
+	v.Label(done)
+	v.VZEROUPPER()
+	v.RET()
+}
+
+// rowLanes brings short rows of float64 to 8 lanes.
+type rowLanes struct {
+	*vec
+	n    gpreg
+	tail []mask // of the registers of the last 8 elements
+}
+
+// joined returns the elements l, l+8, l+16 and l+24 of the row at base, joined.
+func (r *rowLanes) joined(base gpreg, one func(x, y vreg)) (sum []vreg) {
+	unit := func(u int, last bool) (x []vreg) {
+		for i := range 64 / r.bytes {
+			d, m := r.reg(), at(base, 64*u+i*r.bytes)
 			switch {
 			case !last:
-				v.move(m, x)
-			case v.wide():
-				v.load(tail[i], m, x)
+				r.move(m, d)
+			case r.wide():
+				r.load(r.tail[i], m, d)
 			default:
-				v.and(tail[i], m, x) // what follows may be read
+				r.and(r.tail[i], m, d) // what follows may be read
 			}
-			r = append(r, x)
+			x = append(x, d)
 		}
-		return r
+		return x
 	}
 	join := func(x, y []vreg) {
 		for i := range x {
-			v.joinProducts(x[i], y[i])
+			one(x[i], y[i])
 		}
 	}
-	sum := v.newRegs(halves)
-	begin := func(last bool) {
-		for i, x := range unit(0, last) {
-			v.move(x, sum[i])
-		}
-	}
+	sum = r.newRegs(64 / r.bytes)
+	joined := r.newLabel("joined")
 	for units := 1; units <= 4; units++ {
-		more := v.newLabel("more")
+		more := r.newLabel("more")
 		if units < 4 {
-			v.CMPQ(n, operand.U8(8*units))
-			v.JG(operand.LabelRef(more))
+			r.CMPQ(r.n, operand.U8(8*units))
+			r.JG(operand.LabelRef(more))
 		}
-		begin(units == 1)
+		for i, x := range unit(0, units == 1) {
+			r.move(x, sum[i])
+		}
 		if units > 1 {
 			join(sum, unit(1, units == 2))
 		}
@@ -197,25 +285,12 @@ func shortLogs(v *vec) {
 			join(sum, x)
 		}
 		if units < 4 {
-			v.JMP(operand.LabelRef(joined))
-			v.Label(more)
+			r.JMP(operand.LabelRef(joined))
+			r.Label(more)
 		}
 	}
-	v.Label(joined)
-	for i, x := range sum {
-		none := v.reg()
-		v.sub(x, x, none) // 0, or NaN
-		log, _ := g.log1p(x)
-		v.add(log, none, log)
-		v.move(log, at(q, i*v.bytes))
-	}
-	v.ADDQ(operand.U8(64), q)
-	v.ADDQ(stride, w)
-	v.DECQ(rows)
-	v.JNZ(operand.LabelRef(loop))
-	v.Label(done)
-	v.VZEROUPPER()
-	v.RET()
+	r.Label(joined)
+	return sum
 }
 
 // A flatLoop runs through elements one after the other, whatever their rows, by groups of
@@ -224,6 +299,7 @@ type flatLoop struct {
 	*vec
 	w, x, n   gpreg // terms and scores of the group; elements left
 	pos, part gpreg // the bits of its positives and of those that exist; nil for none and for all
+	absolute  op    // the sign, with which the arguments are -|x|; nil for others
 }
 
 func newFlatLoop(v *vec) *flatLoop {
@@ -257,7 +333,7 @@ func (l *flatLoop) run(e *exponential, low, high op, finish func(p, q []vreg)) {
 func (l *flatLoop) ahead(line *pipeline, loop string, finish func(p, q []vreg)) {
 	next, nextPos := l.GP64(), l.GP64()
 	group := func(x, pos gpreg) *registerGroup {
-		g := &registerGroup{x: func(i int) operand.Mem { return at(x, i*l.bytes) }}
+		g := &registerGroup{x: func(i int) operand.Mem { return at(x, i*l.bytes) }, sign: l.absolute}
 		if l.pos != nil {
 			of := *l
 			of.pos = pos
@@ -301,21 +377,45 @@ func (l *flatLoop) arguments(low, high op) (y []vreg) {
 	l.prefetch(at(l.x, 0), 0)
 	l.prefetch(at(l.x, 64), 0)
 	below := l.asRegister(low)
+	var sign vreg
+	if l.absolute != nil {
+		sign = l.asRegister(l.absolute)
+	}
 	for i := range 4 {
 		r, x := l.reg(), at(l.x, i*l.bytes)
-		if l.pos == nil {
+		switch {
+		case sign != nil:
+			l.or(sign, x, r)
+			l.max(below, r, r)
+		case l.pos == nil:
 			l.max(below, x, r)
-		} else {
+		default:
 			l.xor(l.sign(i), x, r)
 			l.max(below, r, r)
 		}
 		y = append(y, r)
+	}
+	if high == nil {
+		return y
 	}
 	above := l.asRegister(high)
 	for _, r := range y {
 		l.min(above, r, r)
 	}
 	return y
+}
+
+// unlessAll jumps unless every element of the group takes part.
+func (l *flatLoop) unlessAll(label string) {
+	switch l.size() {
+	case 64:
+		l.CMPQ(at(l.part, 0), operand.I8(-1))
+	case 32:
+		l.CMPL(at(l.part, 0), operand.I8(-1))
+	default:
+		l.CMPW(at(l.part, 0), operand.I8(-1))
+	}
+	l.JNE(operand.LabelRef(label))
 }
 
 // sign returns the sides of register i: on AVX2 as signs.

@@ -280,10 +280,12 @@ var shortKernels = []*kernel{
 	},
 	{
 		name: "ShortJoins", types: single,
-		params: "u []float64, w []float32, rows, n int",
-		doc: `writes Π (1+w) - 1, w not below 0, over row i, w[i·n:][:n], to u[i]. Rows are a multiple of 8, n is
-			at most ShortRow, and w has ShortRoom.`,
-		forms: both(shortJoins, neonShortJoins),
+		params: "u, sum []float64, w, m []float32, rows, n int",
+		doc: `writes Π (1+w) - 1, w not below 0, over row i, w[i·n:][:n], to u[i], and unless m is nil
+			the sum of m[i·n:][:n] to sum[i]. Rows are a multiple of 8, n is at most ShortRow, and w
+			and m have ShortRoom.`,
+		optional: "sum, m",
+		forms:    both(shortJoins, neonShortJoins),
 	},
 	{
 		name: "ShortOdds", types: elems, oneTwin: true,
@@ -306,12 +308,23 @@ var shortKernels = []*kernel{
 		},
 	},
 	{
+		name: "ShortSoft", types: elems, oneTwin: true,
+		params: "w, m, dst, x, t []T, part []uint64, scale []float64",
+		doc: `writes e = e^-|x[i]| to w[i], max(x[i], 0) - t[i]·x[i] to m[i] and, unless dst is nil, the
+			derivative of BCE with the soft label t[i] times scale[0] to dst[i] (see SoftBCE); 0 where
+			bit i of part is not set. It takes a multiple of ShortRows elements.`,
+		args: "w, m, dst, x, n=len(x), t, part, scale", optional: "dst, scale",
+		forms: both(shortSoft, neonShortSoft),
+	},
+	{
 		name: "ShortLogs", types: double,
-		params: "q, w []float64, rows, n int",
+		params: "q, w, m []float64, rows, n int",
 		doc: `writes the logarithms of the joins of the elements l, l+8, l+16 and l+24 of row i,
 			w[i·n:][:n], to q[8·i+l], l < 8: log(Π (1+w)), w not below 0, or NaN where that is no
-			number. n is at most ShortRow, and w has ShortRoom.`,
-		forms: both(shortLogs, neonShortLogs),
+			number; and unless m is nil adds the sums of these elements of m. n is at most ShortRow,
+			and w and m have ShortRoom.`,
+		optional: "m",
+		forms:    both(shortLogs, neonShortLogs),
 	},
 }
 
@@ -487,18 +500,6 @@ var softKernels = []*kernel{
 		doc: `reports whether all labels t[i·stride+j], j < n, at least one, are 0 or from the
 			least plain one (2^-100, for float64 2^-960) to 1.`,
 		forms: both(plainLabels, neonPlainLabels),
-	},
-	{
-		name: "SoftLinear", types: single,
-		params: "sum []float64, m []float32, mStride int, dst []float32, dstStride int, x []float32, stride int, t []float32, tStride int, w []float32, rows, n int, part []uint64, words int, p []float32",
-		doc: `writes the linear parts y·u of BCE with the soft labels t over the elements of part,
-			with factor, hi, lo = p[3i:]
-
-				y = (x[i·stride+j]-hi) - lo,  u = (h-t[i·tStride+j])·w[j],  h = 1 where x > hi, else 0
-
-			to m[i·mStride+j], 0 elsewhere, and the sums of every row to sum, and adds u·factor to
-			dst[i·dstStride+j].`,
-		forms: both(softLinear, neonSoftLinear),
 	},
 	{
 		name: "SoftTerms", types: single,

@@ -129,63 +129,75 @@ func neonShortOdds(v *neonVec, grad bool) {
 	v.op("RET")
 }
 
+// neonShortSoft emits shortSoft, four registers at a time, two of them together.
+func neonShortSoft(v *neonVec) {
+	w, m, dst, x, t := v.param("w"), v.param("m"), v.param("dst"), v.param("x"), v.param("t")
+	n, part := v.param("n"), v.newSide("part", 1)
+	v.loadTests()
+	v.loadConstants()
+	bias, _, _ := zeroToInf(v.elem)
+	linear, factor := newNeonSoftLinearPart(v), v.reg()
+	e := newNeonExponential(v, v.inRegister(v.constant(bias)))
+	without := v.newLabel("without")
+	scale := v.param("scale")
+	v.op("CBZ", dst, without)
+	v.setFactor(scale, factor)
+	v.label(without)
+	v.flat(n, 4, []*neonSide{part}, []genReg{x, t, w, m}, func() {
+		for first := 0; first < 4; first += 2 {
+			place := func(base genReg, i int) address { return address{base, 16 * (first + i)} }
+			var parts, y []*vecReg
+			exist := v.regs(2)
+			for i, k := range exist {
+				test := v.laneTest(first + i)
+				part.selected(first+i, test, k)
+				v.free(test)
+				r, a := linear.argument(place(x, i), place(t, i))
+				v.and(r, k, r)
+				parts, y = append(parts, r), append(y, a)
+			}
+			v.storePair(parts[0], parts[1], place(m, 0))
+			p, s := e.evaluate(y)
+			for i := range p {
+				v.mul(p[i], s[i], p[i])
+				v.and(p[i], exist[i], p[i])
+			}
+			v.storePair(p[0], p[1], place(w, 0))
+			none := v.newLabel("none")
+			v.op("CBZ", dst, none)
+			var g []*vecReg
+			for i := range p {
+				r := linear.gradient(p[i], place(x, i), place(t, i))
+				v.mul(r, factor, r)
+				v.and(r, exist[i], r)
+				g = append(g, r)
+			}
+			v.storePair(g[0], g[1], place(dst, 0))
+			if first == 2 {
+				v.op("ADD", imm(64), dst)
+			}
+			v.free(g...)
+			v.label(none)
+			v.free(append(append(append(p, s...), parts...), exist...)...)
+		}
+	})
+	v.op("RET")
+}
+
 // neonShortLogs emits shortLogs.
 func neonShortLogs(v *neonVec) {
-	q, w, rows, n := v.param("q"), v.param("w"), v.param("rows"), v.param("n")
+	q, w, m, rows, n := v.param("q"), v.param("w"), v.param("m"), v.param("rows"), v.param("n")
 	stride, table := v.gp(), v.gp()
 	g := newNeonLogarithms(v, false, false)
-	loop, joined, done := v.newLabel("rows"), v.newLabel("joined"), v.newLabel("done")
+	loop, without, done := v.newLabel("rows"), v.newLabel("without"), v.newLabel("done")
 	v.op("CBZ", rows, done)
 	v.op("LSL", imm(3), n, stride)
-	tail := v.tailOf(n, table, 4)
+	lanes := &neonRowLanes{v, n, v.tailOf(n, table, 4)}
 	v.label(loop)
-	sum := v.regs(4)
-	// unit loads 8 elements.
-	unit := func(u int, last bool, r []*vecReg) []*vecReg {
-		for i := 0; i < len(r); i += 2 {
-			v.loadPair(address{w, 64*u + 16*i}, r[i], r[i+1])
-		}
-		if last {
-			for i := range r {
-				v.and(r[i], tail[i], r[i])
-			}
-		}
-		return r
-	}
-	join := func(x, y []*vecReg) {
-		for i := range x {
-			v.joinProducts(x[i], y[i])
-		}
-	}
-	for units := 1; units <= 4; units++ {
-		more := v.newLabel("more")
-		if units < 4 {
-			v.op("CMP", imm(8*units), n)
-			v.op("BGT", more)
-		}
-		if units == 1 {
-			unit(0, true, sum)
-		} else {
-			x, y := unit(0, false, v.regs(4)), unit(1, units == 2, v.regs(4))
-			if units > 2 {
-				join(x, y)
-				y = unit(2, units == 3, v.regs(4))
-			}
-			if units > 3 {
-				join(y, unit(3, true, v.regs(4)))
-			}
-			for i := range sum {
-				v.add(x[i], y[i], sum[i])
-				v.fmaAcc(x[i], y[i], sum[i])
-			}
-			v.free(append(x, y...)...)
-		}
-		if units < 4 {
-			v.op("B", joined)
-			v.label(more)
-		}
-	}
-	v.label(joined)
+	sum := lanes.joined(w, func(x, y, d *vecReg) {
+		v.add(x, y, d)
+		v.fmaAcc(x, y, d)
+	})
 	for i := 0; i < 4; i += 2 {
 		none := v.regs(2)
 		for j, r := range none {
@@ -198,12 +210,87 @@ func neonShortLogs(v *neonVec) {
 		v.storePair(logs[0], logs[1], address{q, 16 * i})
 		v.free(append(logs, none...)...)
 	}
+	v.op("CBZ", m, without)
+	sum = lanes.joined(m, v.add)
+	for i := 0; i < 4; i += 2 {
+		logs := v.regs(2)
+		v.loadPair(address{q, 16 * i}, logs[0], logs[1])
+		for j, r := range logs {
+			v.add(sum[i+j], r, r)
+		}
+		v.storePair(logs[0], logs[1], address{q, 16 * i})
+		v.free(logs...)
+	}
+	v.free(sum...)
+	v.op("ADD", stride, m)
+	v.label(without)
 	v.op("ADD", imm(64), q)
 	v.op("ADD", stride, w)
 	v.op("SUB", imm(1), rows)
 	v.op("CBNZ", rows, loop)
 	v.label(done)
 	v.op("RET")
+}
+
+// A neonRowLanes is a rowLanes.
+type neonRowLanes struct {
+	*neonVec
+	n    genReg
+	tail []*vecReg
+}
+
+// joined returns the elements l, l+8, l+16 and l+24 of the row at base; one joins x and y in
+// another register.
+func (v *neonRowLanes) joined(base genReg, one func(x, y, d *vecReg)) []*vecReg {
+	sum, joined := v.regs(4), v.newLabel("joined")
+	// unit loads 8 elements.
+	unit := func(u int, last bool, r []*vecReg) []*vecReg {
+		for i := 0; i < len(r); i += 2 {
+			v.loadPair(address{base, 64*u + 16*i}, r[i], r[i+1])
+		}
+		if last {
+			for i := range r {
+				v.and(r[i], v.tail[i], r[i])
+			}
+		}
+		return r
+	}
+	join := func(x, y []*vecReg) (d []*vecReg) {
+		for i := range x {
+			d = append(d, v.reg())
+			one(x[i], y[i], d[i])
+			v.free(x[i], y[i])
+		}
+		return d
+	}
+	for units := 1; units <= 4; units++ {
+		more := v.newLabel("more")
+		if units < 4 {
+			v.op("CMP", imm(8*units), v.n)
+			v.op("BGT", more)
+		}
+		if units == 1 {
+			unit(0, true, sum)
+		} else {
+			x, y := unit(0, false, v.regs(4)), unit(1, units == 2, v.regs(4))
+			if units > 2 {
+				x, y = join(x, y), unit(2, units == 3, v.regs(4))
+			}
+			if units > 3 {
+				y = join(y, unit(3, true, v.regs(4)))
+			}
+			for i, d := range sum { // the same registers for rows of any length
+				one(x[i], y[i], d)
+			}
+			v.free(append(x, y...)...)
+		}
+		if units < 4 {
+			v.op("B", joined)
+			v.neonVec.label(more)
+		}
+	}
+	v.neonVec.label(joined)
+	return sum
 }
 
 // tailOf returns the masks of the elements of the last 8 of rows of n, in so many
@@ -228,34 +315,64 @@ func (v *neonVec) tailOf(n, table genReg, registers int) []*vecReg {
 // neonShortSides emits shortSides.
 func neonShortSides(v *neonVec) {
 	zero := v.cleared(1)[0]
-	add64 := newNeonVec(v.neonFile, float64s).addTo
-	v.shortTree([]genReg{v.param("a"), v.param("b")}, v.addTo, add64, func(x, y *vecReg) {
-		v.VFADDPV(y.d2(), x.d2(), x.d2())
-		v.free(y)
-	}, func(x *vecReg) []*vecReg {
+	v.shortTree(v.shortSum("w", func(x *vecReg) []*vecReg {
 		n := v.reg()
 		v.max(x, zero, n)
 		v.sub(n, x, x)
 		return []*vecReg{n, x}
-	})
+	}, "a", "b"))
+}
+
+// shortSum adds what terms returns of the elements at an argument.
+func (v *neonVec) shortSum(from string, terms func(x *vecReg) []*vecReg, out ...string) *neonShortTree {
+	return v.newShortTree(neonShortTree{
+		join: v.addTo, join64: newNeonVec(v.neonFile, float64s).addTo,
+		last: func(x, y *vecReg) {
+			v.VFADDPV(y.d2(), x.d2(), x.d2())
+			v.free(y)
+		}, terms: terms,
+	}, from, out...)
 }
 
 // neonShortJoins emits shortJoins.
 func neonShortJoins(v *neonVec) {
 	join64 := newNeonVec(v.neonFile, float64s).joinProducts
-	v.shortTree([]genReg{v.param("u")}, v.joinProducts, join64, func(x, y *vecReg) {
-		// Lane 0 of both rows, lane 1 of both.
-		second := v.reg()
-		v.op("VZIP2", y.d2(), x.d2(), second.d2())
-		v.op("VZIP1", y.d2(), x.d2(), x.d2())
-		v.free(y)
-		join64(x, second)
-	}, func(x *vecReg) []*vecReg { return []*vecReg{x} })
+	itself := func(x *vecReg) []*vecReg { return []*vecReg{x} }
+	joins := v.newShortTree(neonShortTree{
+		join: v.joinProducts, join64: join64,
+		last: func(x, y *vecReg) {
+			// Lane 0 of both rows, lane 1 of both.
+			second := v.reg()
+			v.op("VZIP2", y.d2(), x.d2(), second.d2())
+			v.op("VZIP1", y.d2(), x.d2(), x.d2())
+			v.free(y)
+			join64(x, second)
+		}, terms: itself,
+	}, "w", "u")
+	v.shortTree(joins, v.shortSum("m", itself, "sum"))
 }
 
-// shortTotal brings two rows of 8 lanes each down to one register, and frees what it
-// takes: last joins the two lanes that are left of two rows, in the first.
-func (v *neonVec) shortTotal(pairs int, rows [2][]*vecReg, join, join64, last func(x, y *vecReg)) *vecReg {
+// A neonShortTree brings elements of short rows down to quantities, one for each of out:
+// terms returns those of a register; join and join64 join two registers, last the two lanes
+// that are left of two rows, in the first.
+type neonShortTree struct {
+	from               genReg
+	out                []genReg
+	join, join64, last func(x, y *vecReg)
+	terms              func(x *vecReg) []*vecReg
+}
+
+func (v *neonVec) newShortTree(t neonShortTree, from string, out ...string) *neonShortTree {
+	t.from = v.param(from)
+	for _, name := range out {
+		t.out = append(t.out, v.param(name))
+	}
+	return &t
+}
+
+// total brings two rows of 8 lanes each down to one register, and frees what it takes.
+func (t *neonShortTree) total(v *neonVec, pairs int, rows [2][]*vecReg) *vecReg {
+	join, join64, last := t.join, t.join64, t.last
 	for _, lanes := range rows {
 		join(lanes[0], lanes[1])
 	}
@@ -288,26 +405,33 @@ func (v *neonVec) addTo(x, y *vecReg) {
 	v.free(y)
 }
 
-// shortTree emits what brings short rows down to quantities, one for each of out,
-// two rows at a time, with a body for each number of pairs of registers that a row
-// takes: terms returns those of a register; join, join64 and last are as in shortTotal.
-func (v *neonVec) shortTree(out []genReg, join, join64, last func(x, y *vecReg), terms func(x *vecReg) []*vecReg) {
-	w, rows, n := v.param("w"), v.param("rows"), v.param("n")
+// shortTree emits what brings short rows down to quantities, two rows at a time, with a
+// body for each number of pairs of registers that a row takes. Only the first tree needs
+// to have elements.
+func (v *neonVec) shortTree(trees ...*neonShortTree) {
+	rows, n := v.param("rows"), v.param("n")
 	stride, table := v.gp(), v.gp()
 	v.op("LSL", imm(2), n, stride)
 	tail := v.tailOf(n, table, 2)
 	v.twoRows(rows, n, func(pairs int) {
-		lanes := make([][2][]*vecReg, len(out)) // of both rows
-		for row := range 2 {
-			for k, r := range v.shortRow(w, pairs, tail, len(out), join, terms) {
-				lanes[k][row] = r
+		for i, t := range trees {
+			without := v.newLabel("without")
+			if i > 0 {
+				v.op("CBZ", t.from, without)
 			}
-			v.op("ADD", stride, w)
-		}
-		for k, p := range out {
-			r := v.shortTotal(pairs, lanes[k], join, join64, last)
-			v.op("FMOVQ.P", r, address{p, 16})
-			v.free(r)
+			lanes := make([][2][]*vecReg, len(t.out)) // of both rows
+			for row := range 2 {
+				for k, r := range v.shortRow(t.from, pairs, tail, len(t.out), t.join, t.terms) {
+					lanes[k][row] = r
+				}
+				v.op("ADD", stride, t.from)
+			}
+			for k, p := range t.out {
+				r := t.total(v, pairs, lanes[k])
+				v.op("FMOVQ.P", r, address{p, 16})
+				v.free(r)
+			}
+			v.label(without)
 		}
 	})
 	v.op("RET")

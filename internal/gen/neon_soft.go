@@ -262,57 +262,6 @@ func neonPlainLabels(v *neonVec) {
 	})
 }
 
-// neonSoftLinear emits softLinear.
-func neonSoftLinear(v *neonVec) {
-	sum, p := v.param("sum"), v.param("p")
-	x, t, w := v.input("x", "stride"), v.input("t", "tStride"), &stream{at: v.gp(), ratio: 1, argument: "w"}
-	m, dst := v.output("m", "mStride"), v.output("dst", "dstStride")
-	dst.changed = true
-	l := newNeonLoop(v, 2, x, t, w, m, dst) // m may lie over x
-	l.halves(16)
-	l.accumulators()
-	l.withPart()
-	v.loadConstants()
-	one, factor, hi, lo := v.inRegister(v.constant(1)), v.reg(), v.reg(), v.reg()
-	acc := newNeonStackAccumulator(v, l.acc)
-
-	l.run(func() {
-		v.broadcasts(p, factor, hi, lo)
-		v.op("ADD", imm(3*v.size), p)
-		acc.clear()
-	}, func(turn neonTurn) {
-		for all := turn.numbers(); len(all) > 0; all = all[2:] {
-			var of [2]*vecReg
-			for i, number := range all[:2] {
-				y, label, in, test := v.inRegister(x.place(number)), v.inRegister(t.place(number)), v.reg(), v.laneTest(number)
-				u := v.reg()
-				l.sides[0].selected(number, test, in)
-				v.above(y, hi, u)
-				v.and(u, one, u)
-				v.sub(u, label, u)
-				v.load(w.place(number), label)
-				v.mul(u, label, u)
-				v.and(u, in, u)
-				v.sub(y, hi, y)
-				v.sub(y, lo, y)
-				v.mul(y, u, y)
-				v.and(y, in, y)
-				v.load(dst.place(number), label)
-				v.fmaAcc(u, factor, label)
-				v.store(y, m.place(number))
-				v.store(label, dst.place(number))
-				v.free(u, label, in, test)
-				of[i] = y
-			}
-			v.add(of[0], of[1], of[0])
-			v.free(of[1])
-			acc.take(all[0], of[0])
-		}
-	}, func() {
-		acc.store(sum)
-	})
-}
-
 // neonSoftTerms emits softTerms.
 func neonSoftTerms(v *neonVec) {
 	sum := v.param("sums")

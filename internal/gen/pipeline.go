@@ -7,8 +7,9 @@ import "github.com/mmcloughlin/avo/operand"
 // by itself does not look far enough ahead to keep its units busy.
 type pipeline struct {
 	*exponential
-	low, high vreg
-	y         []vreg // the arguments of the next group
+	low  vreg
+	high op     // nil for none
+	y    []vreg // the arguments of the next group
 }
 
 // A registerGroup tells where the elements of a group are, by register.
@@ -16,12 +17,13 @@ type registerGroup struct {
 	begin    func() // before its masks are wanted; nil for nothing
 	x        func(i int) operand.Mem
 	part     []mask                  // those that exist; nil for all
+	sign     op                      // with which arguments are -|x|; nil for x
 	pos, neg func(i int) mask        // the sides; nil for none
 	w        func(i int) operand.Mem // where the exponentials go; nil for nowhere
 }
 
 func newPipeline(e *exponential, low, high op) *pipeline {
-	p := &pipeline{exponential: e, low: low.(vreg), high: high.(vreg)}
+	p := &pipeline{exponential: e, low: low.(vreg), high: high}
 	for range 4 {
 		p.y = append(p.y, p.reg())
 	}
@@ -51,13 +53,18 @@ func (p *pipeline) arguments(g *registerGroup) (steps []func()) {
 			if of != nil {
 				p.flip(of, y)
 			}
+			if g.sign != nil {
+				p.or(y, g.sign, y)
+			}
 		})
 	}
 	for _, y := range p.y {
 		steps = append(steps, func() { p.max(p.low, y, y) })
 	}
 	for _, y := range p.y {
-		steps = append(steps, func() { p.min(p.high, y, y) })
+		if p.high != nil {
+			steps = append(steps, func() { p.min(p.high.(vreg), y, y) })
+		}
 	}
 	return steps
 }

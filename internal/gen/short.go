@@ -117,24 +117,35 @@ func (l *shortLoop) place(i int) operand.Mem {
 
 // shortSides emits the sums of both signs of short rows, as many rows at a time as a
 // register has float64 lanes: row i in lane i.
-func shortSides(v *vec) { shortTree(v, false, v.param("a"), v.param("b")) }
+func shortSides(v *vec) {
+	w, a, b := v.param("w"), v.param("a"), v.param("b")
+	shortTree(v, func(s *signedRows) { s.totals(w, a, b) })
+}
 
-// shortJoins emits the joins of short rows in the same way.
-func shortJoins(v *vec) { shortTree(v, true, v.param("u")) }
+// shortJoins emits the joins of short rows in the same way, and sums of others.
+func shortJoins(v *vec) {
+	w, m, u, sum := v.param("w"), v.param("m"), v.param("u"), v.param("sum")
+	shortTree(v, func(s *signedRows) {
+		s.joins = true
+		s.totals(w, u)
+		without := v.newLabel("without")
+		v.TESTQ(m, m)
+		v.JZ(operand.LabelRef(without))
+		s.joins = false
+		s.totals(m, sum)
+		v.Label(without)
+	})
+}
 
-func shortTree(v *vec, joins bool, out ...gpreg) {
-	s := &signedRows{shortLoop: newShortLoop(v, v.perReg()), sides: len(out), joins: joins}
-	s.w, s.halves, s.zeros = v.param("w"), v.wide(), v.reg()
+// shortTree emits the loops through short rows, with a body for each number of registers
+// that they take.
+func shortTree(v *vec, body func(s *signedRows)) {
+	s := &signedRows{shortLoop: newShortLoop(v, v.perReg())}
+	s.halves, s.zeros = v.wide(), v.reg()
 	v.zero(s.zeros)
 	s.run(v.bytes/8, s.byVectors(func(vectors int) {
 		s.vectors = vectors
-		s.sideBySide(func() {
-			parts := s.parts()
-			for k, p := range out {
-				v.VMOVUPD(s.last(parts, k), at(p, 0))
-				v.ADDQ(operand.U8(v.bytes), p)
-			}
-		})
+		body(s)
 	}))
 	v.VZEROUPPER()
 	v.RET()
@@ -144,12 +155,24 @@ func shortTree(v *vec, joins bool, out ...gpreg) {
 // less their signs, 0 elsewhere.
 type signedRows struct {
 	*shortLoop
-	sides   int  // 1 or 2
-	joins   bool // elements are joined, not added: none is negative
+	sides   int  // 1, of which none is negative, or 2
+	joins   bool // elements are joined, not added
 	zeros   vreg
 	vectors int // of a row
 
 	loaded func(i int) [2]vreg // the elements by signs where they are in registers: register i of the rows
+}
+
+// totals writes the sums, or joins, of the sides of rows, a place for each side.
+func (s *signedRows) totals(w gpreg, out ...gpreg) {
+	s.w, s.sides = w, len(out)
+	s.sideBySide(func() {
+		parts := s.parts()
+		for k, p := range out {
+			s.VMOVUPD(s.last(parts, k), at(p, 0))
+			s.ADDQ(operand.U8(s.bytes), p)
+		}
+	})
 }
 
 // combine and combine64 are x += y, or its join with y.
@@ -282,7 +305,7 @@ func (s *signedRows) eights(i int) (sum [2]vreg) {
 
 // signs returns the elements of r by signs, of lanes that exist: a NaN is in both.
 func (s *signedRows) signs(r vreg, exist mask) [2]vreg {
-	if s.joins {
+	if s.sides == 1 {
 		s.keep(exist, r, r)
 		return [2]vreg{r}
 	}

@@ -292,12 +292,18 @@ func newSoftLinearPart(v *vec) *softLinearPart {
 	return &softLinearPart{v, v.inRegister(v.constant(least)), v.held(math.Copysign(0, -1)), v.held(1), v.held(0)}
 }
 
-// argument returns m and the argument of e, of scores and labels in memory.
+// part returns m and y, of scores and labels in memory.
+func (l *softLinearPart) part(x, t operand.Mem) (m, y vreg) {
+	m, y = l.reg(), l.reg()
+	l.move(x, y)
+	l.max(y, l.zero, m)
+	l.either(l.VFNMADD231PS, l.VFNMADD231PD, t, y, m)
+	return m, y
+}
+
+// argument returns m and the argument of e.
 func (l *softLinearPart) argument(x, t operand.Mem) (m, a vreg) {
-	m, a = l.reg(), l.reg()
-	l.move(x, a)
-	l.max(a, l.zero, m)
-	l.either(l.VFNMADD231PS, l.VFNMADD231PD, t, a, m)
+	m, a = l.part(x, t)
 	l.or(a, l.sign, a)
 	l.max(l.low, a, a) // a where it is NaN
 	return m, a
@@ -406,70 +412,6 @@ func plainLabels(v *vec) {
 		v.jumpIfEmpty(bad, none)
 		v.MOVQ(operand.U32(1), result)
 		v.Label(none)
-	})
-}
-
-// softLinear emits the linear part of binary cross-entropy with soft labels, in the
-// order of sideSums.
-func softLinear(v *vec) {
-	t, w, m, dst := v.param("t"), v.param("w"), v.param("m"), v.param("dst")
-	l := newPartLoop(v, v.param("x"), strided{t, "tStride"}, strided{m, "mStride"}, strided{dst, "dstStride"})
-	one := v.held(1)
-	var p [3]op // factor, hi, lo
-	params := v.param("p")
-	for i := range p {
-		p[i] = v.kept(at(params, i*v.size))
-	}
-	acc := newPairSums(v, 1)[0]
-
-	l.run(func() {
-		params := v.param("p")
-		for i := range p {
-			v.setKept(at(params, i*v.size), p[i])
-		}
-		v.ADDQ(operand.U8(3*v.size), v.file.argument("p"))
-		acc.clear()
-	}, func(pairs []pair) {
-		l.sides.group(l.off)
-		for _, q := range pairs {
-			var sum vreg
-			for i, r := range q {
-				y, u, label, in := v.reg(), v.reg(), v.reg(), l.sides.mask(l.sides.neg, r.reg)
-				exist := r.mask
-				if v.wide() {
-					exist = in
-				}
-				v.load(exist, l.inRow(l.x, r.reg), y)
-				v.load(exist, l.inRow(t, r.reg), label)
-				up := v.newMask()
-				v.compare(greater, y, p[1], up)
-				if v.wide() {
-					v.keep(up, one, u)
-				} else {
-					v.and(up, one, u)
-				}
-				v.sub(u, label, u)
-				v.load(r.mask, l.inRow(w, r.reg), label)
-				v.mulKeep(in, u, label, u)
-				v.sub(y, p[1], y)
-				v.sub(y, p[2], y)
-				v.mulKeep(in, y, u, y)
-				v.store(r.mask, y, l.inRow(m, r.reg))
-				g := v.reg()
-				v.load(r.mask, l.inRow(dst, r.reg), g)
-				v.fmaAcc(u, p[0], g)
-				v.store(r.mask, g, l.inRow(dst, r.reg))
-				if i == 0 {
-					sum = y
-				} else {
-					v.add(sum, y, sum)
-				}
-			}
-			acc.take(q.half(v), sum)
-		}
-	}, func() {
-		acc.store(at(v.param("sum"), 0))
-		v.ADDQ(operand.U8(8), v.file.argument("sum"))
 	})
 }
 

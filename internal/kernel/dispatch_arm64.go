@@ -241,14 +241,15 @@ func ShortScale(dst []float32, dstStride int, w []float32, rows, n int, fa, fb [
 	}
 }
 
-// ShortJoins writes Π (1+w) - 1, w not below 0, over row i, w[i·n:][:n], to u[i]. Rows are a multiple of 8, n is
-// at most ShortRow, and w has ShortRoom.
-func ShortJoins(u []float64, w []float32, rows, n int) {
+// ShortJoins writes Π (1+w) - 1, w not below 0, over row i, w[i·n:][:n], to u[i], and unless m is nil
+// the sum of m[i·n:][:n] to sum[i]. Rows are a multiple of 8, n is at most ShortRow, and w
+// and m have ShortRoom.
+func ShortJoins(u, sum []float64, w, m []float32, rows, n int) {
 	switch Active {
 	case NEON:
-		shortJoinsNEON(&u[0], &w[0], rows, n)
+		shortJoinsNEON(&u[0], unsafe.SliceData(sum), &w[0], unsafe.SliceData(m), rows, n)
 	default:
-		shortJoinsGeneric(u, w, rows, n)
+		shortJoinsGeneric(u, sum, w, m, rows, n)
 	}
 }
 
@@ -280,15 +281,34 @@ func shortOdds64(w, dst, x []float64, pos, part []uint64, scale []float64) {
 	}
 }
 
-// ShortLogs writes the logarithms of the joins of the elements l, l+8, l+16 and l+24 of row i,
-// w[i·n:][:n], to q[8·i+l], l < 8: log(Π (1+w)), w not below 0, or NaN where that is no
-// number. n is at most ShortRow, and w has ShortRoom.
-func ShortLogs(q, w []float64, rows, n int) {
+func shortSoft32(w, m, dst, x, t []float32, part []uint64, scale []float64) {
 	switch Active {
 	case NEON:
-		shortLogsNEON(&q[0], &w[0], rows, n)
+		shortSoft32NEON(&w[0], &m[0], unsafe.SliceData(dst), &x[0], len(x), &t[0], &part[0], unsafe.SliceData(scale))
 	default:
-		shortLogsGeneric(q, w, rows, n)
+		shortSoftGeneric(w, m, dst, x, t, part, scale)
+	}
+}
+
+func shortSoft64(w, m, dst, x, t []float64, part []uint64, scale []float64) {
+	switch Active {
+	case NEON:
+		shortSoft64NEON(&w[0], &m[0], unsafe.SliceData(dst), &x[0], len(x), &t[0], &part[0], unsafe.SliceData(scale))
+	default:
+		shortSoftGeneric(w, m, dst, x, t, part, scale)
+	}
+}
+
+// ShortLogs writes the logarithms of the joins of the elements l, l+8, l+16 and l+24 of row i,
+// w[i·n:][:n], to q[8·i+l], l < 8: log(Π (1+w)), w not below 0, or NaN where that is no
+// number; and unless m is nil adds the sums of these elements of m. n is at most ShortRow,
+// and w and m have ShortRoom.
+func ShortLogs(q, w, m []float64, rows, n int) {
+	switch Active {
+	case NEON:
+		shortLogsNEON(&q[0], &w[0], unsafe.SliceData(m), rows, n)
+	default:
+		shortLogsGeneric(q, w, m, rows, n)
 	}
 }
 
@@ -606,22 +626,6 @@ func plainLabels64(t []float64, stride, rows, n int) (plain bool) {
 		return plainLabels64NEON(&t[0], stride, rows, n) == 0
 	}
 	return plainLabels64Generic(t, stride, rows, n)
-}
-
-// SoftLinear writes the linear parts y·u of BCE with the soft labels t over the elements of part,
-// with factor, hi, lo = p[3i:]
-//
-// y = (x[i·stride+j]-hi) - lo,  u = (h-t[i·tStride+j])·w[j],  h = 1 where x > hi, else 0
-//
-// to m[i·mStride+j], 0 elsewhere, and the sums of every row to sum, and adds u·factor to
-// dst[i·dstStride+j].
-func SoftLinear(sum []float64, m []float32, mStride int, dst []float32, dstStride int, x []float32, stride int, t []float32, tStride int, w []float32, rows, n int, part []uint64, words int, p []float32) {
-	switch Active {
-	case NEON:
-		softLinearNEON(&sum[0], &m[0], mStride, &dst[0], dstStride, &x[0], stride, &t[0], tStride, &w[0], rows, n, &part[0], words, &p[0])
-	default:
-		softLinearGeneric(sum, m, mStride, dst, dstStride, x, stride, t, tStride, w, rows, n, part, words, p)
-	}
 }
 
 // SoftTerms writes (1-t)·w, t = t[i·tStride+j], w = e^x, x = x[i·stride+j], 0 below the range of
@@ -1077,7 +1081,7 @@ func shortSumsNEON(a *float64, b *float64, w *float32, rows int, n int)
 func shortScaleNEON(dst *float32, dstStride int, w *float32, rows int, n int, fa *float32, fb *float32)
 
 //go:noescape
-func shortJoinsNEON(u *float64, w *float32, rows int, n int)
+func shortJoinsNEON(u *float64, sum *float64, w *float32, m *float32, rows int, n int)
 
 //go:noescape
 func shortOddsOnly32NEON(w *float32, dst *float32, x *float32, n int, pos *uint64, part *uint64, scale *float64)
@@ -1092,7 +1096,13 @@ func shortOddsOnly64NEON(w *float64, dst *float64, x *float64, n int, pos *uint6
 func shortOdds64NEON(w *float64, dst *float64, x *float64, n int, pos *uint64, part *uint64, scale *float64)
 
 //go:noescape
-func shortLogsNEON(q *float64, w *float64, rows int, n int)
+func shortSoft32NEON(w *float32, m *float32, dst *float32, x *float32, n int, t *float32, part *uint64, scale *float64)
+
+//go:noescape
+func shortSoft64NEON(w *float64, m *float64, dst *float64, x *float64, n int, t *float64, part *uint64, scale *float64)
+
+//go:noescape
+func shortLogsNEON(q *float64, w *float64, m *float64, rows int, n int)
 
 //go:noescape
 func shortPowers32NEON(w *float32, x *float32, n int, p *[3]float32)
@@ -1216,9 +1226,6 @@ func plainLabels32NEON(t *float32, stride int, rows int, n int) (bad uint64)
 
 //go:noescape
 func plainLabels64NEON(t *float64, stride int, rows int, n int) (bad uint64)
-
-//go:noescape
-func softLinearNEON(sum *float64, m *float32, mStride int, dst *float32, dstStride int, x *float32, stride int, t *float32, tStride int, w *float32, rows int, n int, part *uint64, words int, p *float32)
 
 //go:noescape
 func softTermsNEON(sums *[2]float64, u *float32, v *float32, wStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int)

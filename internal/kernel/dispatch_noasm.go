@@ -117,10 +117,11 @@ func ShortScale(dst []float32, dstStride int, w []float32, rows, n int, fa, fb [
 	shortScaleGeneric(dst, dstStride, w, rows, n, fa, fb)
 }
 
-// ShortJoins writes Π (1+w) - 1, w not below 0, over row i, w[i·n:][:n], to u[i]. Rows are a multiple of 8, n is
-// at most ShortRow, and w has ShortRoom.
-func ShortJoins(u []float64, w []float32, rows, n int) {
-	shortJoinsGeneric(u, w, rows, n)
+// ShortJoins writes Π (1+w) - 1, w not below 0, over row i, w[i·n:][:n], to u[i], and unless m is nil
+// the sum of m[i·n:][:n] to sum[i]. Rows are a multiple of 8, n is at most ShortRow, and w
+// and m have ShortRoom.
+func ShortJoins(u, sum []float64, w, m []float32, rows, n int) {
+	shortJoinsGeneric(u, sum, w, m, rows, n)
 }
 
 //go:noinline
@@ -133,11 +134,22 @@ func shortOdds64(w, dst, x []float64, pos, part []uint64, scale []float64) {
 	shortOddsGeneric(w, dst, x, pos, part, scale)
 }
 
+//go:noinline
+func shortSoft32(w, m, dst, x, t []float32, part []uint64, scale []float64) {
+	shortSoftGeneric(w, m, dst, x, t, part, scale)
+}
+
+//go:noinline
+func shortSoft64(w, m, dst, x, t []float64, part []uint64, scale []float64) {
+	shortSoftGeneric(w, m, dst, x, t, part, scale)
+}
+
 // ShortLogs writes the logarithms of the joins of the elements l, l+8, l+16 and l+24 of row i,
 // w[i·n:][:n], to q[8·i+l], l < 8: log(Π (1+w)), w not below 0, or NaN where that is no
-// number. n is at most ShortRow, and w has ShortRoom.
-func ShortLogs(q, w []float64, rows, n int) {
-	shortLogsGeneric(q, w, rows, n)
+// number; and unless m is nil adds the sums of these elements of m. n is at most ShortRow,
+// and w and m have ShortRoom.
+func ShortLogs(q, w, m []float64, rows, n int) {
+	shortLogsGeneric(q, w, m, rows, n)
 }
 
 //go:noinline
@@ -291,17 +303,6 @@ func plainLabels32(t []float32, stride, rows, n int) (plain bool) {
 //go:noinline
 func plainLabels64(t []float64, stride, rows, n int) (plain bool) {
 	return plainLabels64Generic(t, stride, rows, n)
-}
-
-// SoftLinear writes the linear parts y·u of BCE with the soft labels t over the elements of part,
-// with factor, hi, lo = p[3i:]
-//
-// y = (x[i·stride+j]-hi) - lo,  u = (h-t[i·tStride+j])·w[j],  h = 1 where x > hi, else 0
-//
-// to m[i·mStride+j], 0 elsewhere, and the sums of every row to sum, and adds u·factor to
-// dst[i·dstStride+j].
-func SoftLinear(sum []float64, m []float32, mStride int, dst []float32, dstStride int, x []float32, stride int, t []float32, tStride int, w []float32, rows, n int, part []uint64, words int, p []float32) {
-	softLinearGeneric(sum, m, mStride, dst, dstStride, x, stride, t, tStride, w, rows, n, part, words, p)
 }
 
 // SoftTerms writes (1-t)·w, t = t[i·tStride+j], w = e^x, x = x[i·stride+j], 0 below the range of

@@ -41,6 +41,10 @@ func TestHashes(t *testing.T) {
 		kerneltest.Case("shortJoins", 0x37d4f2e606be0940, 0xfaa103eb6a1d402d, hashShortJoins),
 		kerneltest.Case("shortOdds/float32", 0x777fb7c2c5c0ee87, 0x5d6b8c0e6900bb5e, hashShortOdds[float32]),
 		kerneltest.Case("shortOdds/float64", 0x812d71130bf1ac1c, 0xe3015a3de7e8e978, hashShortOdds[float64]),
+		kerneltest.Case("shortJoins/linear", 0x7178563e223b96bd, 0x8c9a34fc11307d4c, hashShortJoinsLinear),
+		kerneltest.Case("shortLogs/linear", 0xe7b7132eb962917d, 0xc9133d2ed89a1e82, hashShortLogsLinear),
+		kerneltest.Case("shortSoft/float32", 0x263097c6ac61bce8, 0xecd564a4b89fb02c, hashShortSoft[float32]),
+		kerneltest.Case("shortSoft/float64", 0x68c067ce78da9b8c, 0x535c2ed271303c5f, hashShortSoft[float64]),
 		kerneltest.Case("shortLogs", 0x3fc9e191e6b91822, 0xae0744ffb81c8b61, hashShortLogs),
 		kerneltest.Case("finishJoins", 0x0d823a20ae28fad2, 0x0a9c6b18a0d5f9fe, hashFinishJoins),
 		kerneltest.Case("finishProduct", 0xaae313724e4e1294, 0xe80ddfa32ff479ce, hashFinishProduct),
@@ -56,8 +60,7 @@ func TestHashes(t *testing.T) {
 		kerneltest.Case("softBCE/float64", 0x248196dff3e68a1d, 0xaeb312b3be4253ce, hashSoftBCE[float64]),
 		kerneltest.Case("plainLabels/float32", 0xf1acd932736c49e0, 0x64029514bb4b1394, hashPlainLabels[float32]),
 		kerneltest.Case("plainLabels/float64", 0xecbd250a470cc9f0, 0x394e0db8eb3dfe89, hashPlainLabels[float64]),
-		kerneltest.Case("softLinear", 0x26d00869e0ced003, 0xdfbe1d557b470e05, hashSoftLinear),
-		kerneltest.Case("softTerms", 0x1a39373c739db9de, 0xfde18d8c576e5096, hashSoftTerms),
+		kerneltest.Case("softTerms", 0x7d058ff4cdacc371, 0x8c4cce1bcc7649c8, hashSoftTerms),
 		kerneltest.Case("softTargets/float32", 0x72992f017ed16d4e, 0x3bd45bb64b896229, hashSoftTargets[float32]),
 		kerneltest.Case("softTargets/float64", 0xf247ff5e901d51cf, 0x24dc40396716ca41, hashSoftTargets[float64]),
 		kerneltest.Case("softTargetScale/float32", 0x5a2bcc70a11f693d, 0xe599edc0029f8673, hashSoftTargetScale[float32]),
@@ -474,8 +477,37 @@ func hashShortJoins(h *kerneltest.Hash, r *kerneltest.Rand) {
 		w[i] = max(v, -v)
 	}
 	u := make([]float64, rows)
-	ShortJoins(u, w, rows, n)
+	ShortJoins(u, nil, w, nil, rows, n)
 	kerneltest.AddHash(h, numbers(u)...)
+}
+
+func hashShortJoinsLinear(h *kerneltest.Hash, r *kerneltest.Rand) {
+	m, rows, n := hashedShortRows(r)
+	w := make([]float32, len(m))
+	for i := range w {
+		w[i] = float32(r.Positive(100))
+	}
+	u, sum := make([]float64, rows), make([]float64, rows)
+	ShortJoins(u, sum, w, m, rows, n)
+	kerneltest.AddHash(h, numbers(u)...)
+	kerneltest.AddHash(h, numbers(sum)...)
+}
+
+func hashShortSoft[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
+	c := newSoftCase[T](r, 1, ShortRows*(1+r.IntN(3)), false)
+	if r.IntN(2) == 0 {
+		for i := range c.part {
+			c.part[i] = math.MaxUint64
+		}
+	}
+	w, m, dst := make([]T, c.n), make([]T, c.n), make([]T, c.n)
+	ShortSoft(w, m, nil, c.x[:c.n], c.t, c.part, nil)
+	kerneltest.AddHash(h, numbers(w)...)
+	kerneltest.AddHash(h, numbers(m)...)
+	ShortSoft(w, m, dst, c.x[:c.n], c.t, c.part, []float64{r.Positive(10)})
+	for _, results := range [][]T{w, m, dst} {
+		kerneltest.AddHash(h, numbers(results)...)
+	}
 }
 
 func hashShortOdds[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
@@ -501,16 +533,32 @@ func hashShortOdds[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
 }
 
 func hashShortLogs(h *kerneltest.Hash, r *kerneltest.Rand) {
-	rows, n := 1+r.IntN(20), 1+r.IntN(ShortRow)
-	w, q := make([]float64, ShortRoom(rows*n)), make([]float64, 8*rows)
+	w, q, rows, n := hashedShortLogs(r)
+	ShortLogs(q, w, nil, rows, n)
+	kerneltest.AddHash(h, numbers(q)...)
+}
+
+func hashShortLogsLinear(h *kerneltest.Hash, r *kerneltest.Rand) {
+	w, q, rows, n := hashedShortLogs(r)
+	m := make([]float64, len(w))
+	for i := range m {
+		m[i] = r.Positive(300)
+	}
+	ShortLogs(q, w, m, rows, n)
+	kerneltest.AddHash(h, numbers(q)...)
+}
+
+// hashedShortLogs makes short rows of terms, and a place for their logarithms.
+func hashedShortLogs(r *kerneltest.Rand) (w, q []float64, rows, n int) {
+	rows, n = 1+r.IntN(20), 1+r.IntN(ShortRow)
+	w, q = make([]float64, ShortRoom(rows*n)), make([]float64, 8*rows)
 	for i := range w {
 		w[i] = r.Positive(300)
 		if r.IntN(50) == 0 {
 			w[i] = []float64{0, math.Inf(1), kerneltest.NaN[float64]()}[r.IntN(3)]
 		}
 	}
-	ShortLogs(q, w, rows, n)
-	kerneltest.AddHash(h, numbers(q)...)
+	return w, q, rows, n
 }
 
 func hashFinishJoins(h *kerneltest.Hash, r *kerneltest.Rand) {
@@ -811,14 +859,8 @@ func hashPlainLabels[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
 	kerneltest.AddHash(h, plain)
 }
 
-func hashSoftLinear(h *kerneltest.Hash, r *kerneltest.Rand) {
-	results := newLinearCase(r, 1+r.IntN(2), r.Length()).linear()
-	canonicalNaNs(results)
-	kerneltest.AddHash(h, results...)
-}
-
 func hashSoftTerms(h *kerneltest.Hash, r *kerneltest.Rand) {
-	results := newLinearCase(r, 1+r.IntN(2), r.Length()).terms()
+	results := softTerms(newSoftCase[float32](r, 1+r.IntN(2), r.Length(), false))
 	canonicalNaNs(results)
 	kerneltest.AddHash(h, results...)
 }

@@ -89,6 +89,17 @@ func ShortOdds[T Float](w, dst, x []T, pos, part []uint64, scale []float64) {
 	}
 }
 
+// ShortSoft writes e = e^-|x[i]| to w[i], max(x[i], 0) - t[i]·x[i] to m[i] and, unless dst is nil, the
+// derivative of BCE with the soft label t[i] times scale[0] to dst[i] (see SoftBCE); 0 where
+// bit i of part is not set. It takes a multiple of ShortRows elements.
+func ShortSoft[T Float](w, m, dst, x, t []T, part []uint64, scale []float64) {
+	if IsFloat32[T]() {
+		shortSoft32(As32(w), As32(m), As32(dst), As32(x), As32(t), part, scale)
+	} else {
+		shortSoft64(As64(w), As64(m), As64(dst), As64(x), As64(t), part, scale)
+	}
+}
+
 // ShortPowers writes e^y·2^-c, y = min(max(x[i], low), high), to w[i], with p = {magic of c, low, high}.
 // It takes a multiple of 64 elements; w may be x.
 func ShortPowers[T Float](w, x []T, p *RowParams[T]) {

@@ -64,18 +64,22 @@ func shortSumsGeneric(a, b []float64, w []float32, rows, n int) {
 		}
 		var sums [2]float64
 		for s := range e {
-			var lanes [4]float32
-			for l := range lanes {
-				lanes[l] = four32(&e[s], l) + four32(&e[s], 4+l)
-			}
-			if n <= ShortRow/2 {
-				sums[s] = float64(lanes[0]+lanes[2]) + float64(lanes[1]+lanes[3])
-			} else {
-				sums[s] = (float64(lanes[0]) + float64(lanes[2])) + (float64(lanes[1]) + float64(lanes[3]))
-			}
+			sums[s] = shortSum(&e[s], n)
 		}
 		a[i], b[i] = sums[0], sums[1]
 	}
+}
+
+// shortSum returns the sum of a row of n, 0 after its end.
+func shortSum(e *[ShortRow]float32, n int) float64 {
+	var lanes [4]float32
+	for l := range lanes {
+		lanes[l] = four32(e, l) + four32(e, 4+l)
+	}
+	if n <= ShortRow/2 {
+		return float64(lanes[0]+lanes[2]) + float64(lanes[1]+lanes[3])
+	}
+	return (float64(lanes[0]) + float64(lanes[2])) + (float64(lanes[1]) + float64(lanes[3]))
 }
 
 // four32 returns the sum of lanes l, l+8, l+16 and l+24.
@@ -87,9 +91,14 @@ func shortScaleGeneric(dst []float32, dstStride int, w []float32, rows, n int, f
 }
 
 // shortJoinsGeneric writes Π (1+w) - 1 over every row to u. Lanes are joined in that
-// order too (see bce.go).
-func shortJoinsGeneric(u []float64, w []float32, rows, n int) {
+// order too (see bce.go). Unless m is nil, it writes the sums of that to sum.
+func shortJoinsGeneric(u, sum []float64, w, m []float32, rows, n int) {
 	for i := range rows {
+		if m != nil {
+			var e [ShortRow]float32
+			copy(e[:], m[i*n:][:n])
+			sum[i] = shortSum(&e, n)
+		}
 		var e [ShortRow]float32
 		copy(e[:], w[i*n:][:n])
 		eight := func(l int) float32 { return join32(join32(e[l], e[16+l]), join32(e[8+l], e[24+l])) }
@@ -118,15 +127,42 @@ func shortOddsGeneric[T Float](w, dst, x []T, pos, part []uint64, scale []float6
 	}
 }
 
+// shortSoftGeneric writes e^-|x| to w, the linear parts to m and unless dst is nil the
+// derivatives times scale[0] to dst (see softElements).
+func shortSoftGeneric[T Float](w, m, dst, x, t []T, part []uint64, scale []float64) {
+	for k := 0; k < len(x); k += 32 {
+		var s softElements[T]
+		in := part[k/64] >> (k % 64)
+		s.evaluate(x[k:][:32], t[k:], in)
+		copy(w[k:], s.e[:])
+		copy(m[k:], s.m[:])
+		if dst == nil {
+			continue
+		}
+		s.gradient(dst[k:], 32, T(scale[0]))
+		for j, g := range dst[k:][:32] {
+			dst[k+j] = only(g, in>>j)
+		}
+	}
+}
+
 // shortLogsGeneric writes log(Π (1+w)), or NaN where that is no number, over the elements
-// l, l+8, l+16 and l+24 of every row to q, l < 8.
-func shortLogsGeneric(q, w []float64, rows, n int) {
+// l, l+8, l+16 and l+24 of every row to q, l < 8; and unless m is nil adds the sums of these
+// elements of m.
+func shortLogsGeneric(q, w, m []float64, rows, n int) {
 	for i := range rows {
-		var e [ShortRow]float64
+		var e, linear [ShortRow]float64
 		copy(e[:], w[i*n:][:n])
+		if m != nil {
+			copy(linear[:], m[i*n:][:n])
+		}
 		for l := range Lanes64 {
 			p := join64(join64(e[l], e[8+l]), join64(e[16+l], e[24+l]))
-			q[Lanes64*i+l] = scalar.Log1pFinite(p) + (p - p)
+			v := scalar.Log1pFinite(p) + (p - p)
+			if m != nil {
+				v += (linear[l] + linear[8+l]) + (linear[16+l] + linear[24+l])
+			}
+			q[Lanes64*i+l] = v
 		}
 	}
 }

@@ -493,32 +493,32 @@ done4:
 // func shortSumsAVX2(a *float64, b *float64, w *float32, rows int, n int)
 // Requires: AVX
 TEXT ·shortSumsAVX2(SB), NOSPLIT, $0-40
-	MOVQ    a+0(FP), AX
-	MOVQ    b+8(FP), CX
-	MOVQ    rows+24(FP), DX
-	MOVQ    n+32(FP), BX
-	MOVQ    BX, SI
-	SHLQ    $0x02, SI
-	MOVQ    w+16(FP), DI
+	MOVQ    w+16(FP), AX
+	MOVQ    a+0(FP), CX
+	MOVQ    b+8(FP), DX
+	MOVQ    rows+24(FP), BX
+	MOVQ    n+32(FP), SI
+	MOVQ    SI, DI
+	SHLQ    $0x02, DI
 	VXORPS  Y0, Y0, Y0
-	TESTQ   DX, DX
+	TESTQ   BX, BX
 	JZ      done5
-	LEAQ    -1(BX), R8
+	LEAQ    -1(SI), R8
 	ANDQ    $0x07, R8
 	INCQ    R8
 	LEAQ    tail<>+0(SB), R9
 	SHLQ    $0x02, R8
 	SUBQ    R8, R9
 	VMOVUPS 256(R9), Y1
-	CMPQ    BX, $0x08
+	CMPQ    SI, $0x08
 	JG      other7
 
 rows6:
-	LEAQ         (DI)(SI*4), BX
-	VANDPS       (DI), Y1, Y2
+	LEAQ         (AX)(DI*4), SI
+	VANDPS       (AX), Y1, Y2
 	VMAXPS       Y2, Y0, Y3
 	VSUBPS       Y2, Y3, Y2
-	VANDPS       (DI)(SI*1), Y1, Y4
+	VANDPS       (AX)(DI*1), Y1, Y4
 	VMAXPS       Y4, Y0, Y5
 	VSUBPS       Y4, Y5, Y4
 	VBLENDPS     $0xf0, Y5, Y3, Y6
@@ -527,11 +527,11 @@ rows6:
 	VBLENDPS     $0xf0, Y4, Y2, Y3
 	VPERM2F128   $0x21, Y4, Y2, Y2
 	VADDPS       Y2, Y3, Y3
-	VANDPS       (DI)(SI*2), Y1, Y2
+	VANDPS       (AX)(DI*2), Y1, Y2
 	VMAXPS       Y2, Y0, Y4
 	VSUBPS       Y2, Y4, Y2
-	LEAQ         (DI)(SI*2), DI
-	VANDPS       (DI)(SI*1), Y1, Y5
+	LEAQ         (AX)(DI*2), AX
+	VANDPS       (AX)(DI*1), Y1, Y5
 	VMAXPS       Y5, Y0, Y7
 	VSUBPS       Y5, Y7, Y5
 	VBLENDPS     $0xf0, Y7, Y4, Y8
@@ -549,8 +549,8 @@ rows6:
 	VUNPCKLPD    Y5, Y2, Y6
 	VUNPCKHPD    Y5, Y2, Y2
 	VADDPD       Y2, Y6, Y6
-	VMOVUPD      Y6, (AX)
-	ADDQ         $0x20, AX
+	VMOVUPD      Y6, (CX)
+	ADDQ         $0x20, CX
 	VSHUFPS      $0x44, Y4, Y3, Y2
 	VSHUFPS      $0xee, Y4, Y3, Y3
 	VADDPS       Y3, Y2, Y2
@@ -560,31 +560,31 @@ rows6:
 	VUNPCKLPD    Y3, Y2, Y4
 	VUNPCKHPD    Y3, Y2, Y2
 	VADDPD       Y2, Y4, Y4
-	VMOVUPD      Y4, (CX)
-	ADDQ         $0x20, CX
-	MOVQ         BX, DI
-	SUBQ         $0x04, DX
+	VMOVUPD      Y4, (DX)
+	ADDQ         $0x20, DX
+	MOVQ         SI, AX
+	SUBQ         $0x04, BX
 	JNZ          rows6
 	JMP          done5
 
 other7:
-	CMPQ BX, $0x10
+	CMPQ SI, $0x10
 	JG   other9
 
 rows8:
-	LEAQ         (DI)(SI*4), BX
-	VMOVUPS      (DI), Y2
+	LEAQ         (AX)(DI*4), SI
+	VMOVUPS      (AX), Y2
 	VMAXPS       Y2, Y0, Y3
 	VSUBPS       Y2, Y3, Y2
-	VANDPS       32(DI), Y1, Y4
+	VANDPS       32(AX), Y1, Y4
 	VMAXPS       Y4, Y0, Y5
 	VSUBPS       Y4, Y5, Y4
 	VADDPS       Y5, Y3, Y3
 	VADDPS       Y4, Y2, Y2
-	VMOVUPS      (DI)(SI*1), Y4
+	VMOVUPS      (AX)(DI*1), Y4
 	VMAXPS       Y4, Y0, Y5
 	VSUBPS       Y4, Y5, Y4
-	VANDPS       32(DI)(SI*1), Y1, Y6
+	VANDPS       32(AX)(DI*1), Y1, Y6
 	VMAXPS       Y6, Y0, Y7
 	VSUBPS       Y6, Y7, Y6
 	VADDPS       Y7, Y5, Y5
@@ -595,20 +595,20 @@ rows8:
 	VBLENDPS     $0xf0, Y4, Y2, Y3
 	VPERM2F128   $0x21, Y4, Y2, Y2
 	VADDPS       Y2, Y3, Y3
-	VMOVUPS      (DI)(SI*2), Y2
+	VMOVUPS      (AX)(DI*2), Y2
 	VMAXPS       Y2, Y0, Y4
 	VSUBPS       Y2, Y4, Y2
-	VANDPS       32(DI)(SI*2), Y1, Y5
+	VANDPS       32(AX)(DI*2), Y1, Y5
 	VMAXPS       Y5, Y0, Y7
 	VSUBPS       Y5, Y7, Y5
 	VADDPS       Y7, Y4, Y4
 	VADDPS       Y5, Y2, Y2
-	LEAQ         (DI)(SI*2), R8
-	VMOVUPS      (R8)(SI*1), Y5
+	LEAQ         (AX)(DI*2), R8
+	VMOVUPS      (R8)(DI*1), Y5
 	VMAXPS       Y5, Y0, Y7
 	VSUBPS       Y5, Y7, Y5
-	LEAQ         (DI)(SI*2), R8
-	VANDPS       32(R8)(SI*1), Y1, Y8
+	LEAQ         (AX)(DI*2), R8
+	VANDPS       32(R8)(DI*1), Y1, Y8
 	VMAXPS       Y8, Y0, Y9
 	VSUBPS       Y8, Y9, Y8
 	VADDPS       Y9, Y7, Y7
@@ -628,8 +628,8 @@ rows8:
 	VUNPCKLPD    Y5, Y2, Y6
 	VUNPCKHPD    Y5, Y2, Y2
 	VADDPD       Y2, Y6, Y6
-	VMOVUPD      Y6, (AX)
-	ADDQ         $0x20, AX
+	VMOVUPD      Y6, (CX)
+	ADDQ         $0x20, CX
 	VSHUFPS      $0x44, Y4, Y3, Y2
 	VSHUFPS      $0xee, Y4, Y3, Y3
 	VADDPS       Y3, Y2, Y2
@@ -639,41 +639,41 @@ rows8:
 	VUNPCKLPD    Y3, Y2, Y4
 	VUNPCKHPD    Y3, Y2, Y2
 	VADDPD       Y2, Y4, Y4
-	VMOVUPD      Y4, (CX)
-	ADDQ         $0x20, CX
-	MOVQ         BX, DI
-	SUBQ         $0x04, DX
+	VMOVUPD      Y4, (DX)
+	ADDQ         $0x20, DX
+	MOVQ         SI, AX
+	SUBQ         $0x04, BX
 	JNZ          rows8
 	JMP          done5
 
 other9:
-	CMPQ BX, $0x18
+	CMPQ SI, $0x18
 	JG   other11
 
 rows10:
-	LEAQ         (DI)(SI*4), BX
-	VMOVUPS      (DI), Y2
+	LEAQ         (AX)(DI*4), SI
+	VMOVUPS      (AX), Y2
 	VMAXPS       Y2, Y0, Y3
 	VSUBPS       Y2, Y3, Y2
-	VANDPS       64(DI), Y1, Y4
+	VANDPS       64(AX), Y1, Y4
 	VMAXPS       Y4, Y0, Y5
 	VSUBPS       Y4, Y5, Y4
 	VADDPS       Y5, Y3, Y3
 	VADDPS       Y4, Y2, Y2
-	VMOVUPS      32(DI), Y4
+	VMOVUPS      32(AX), Y4
 	VMAXPS       Y4, Y0, Y5
 	VSUBPS       Y4, Y5, Y4
 	VADDPS       Y5, Y3, Y3
 	VADDPS       Y4, Y2, Y2
-	VMOVUPS      (DI)(SI*2), Y4
+	VMOVUPS      (AX)(DI*2), Y4
 	VMAXPS       Y4, Y0, Y5
 	VSUBPS       Y4, Y5, Y4
-	VANDPS       64(DI)(SI*2), Y1, Y6
+	VANDPS       64(AX)(DI*2), Y1, Y6
 	VMAXPS       Y6, Y0, Y7
 	VSUBPS       Y6, Y7, Y6
 	VADDPS       Y7, Y5, Y5
 	VADDPS       Y6, Y4, Y4
-	VMOVUPS      32(DI)(SI*2), Y6
+	VMOVUPS      32(AX)(DI*2), Y6
 	VMAXPS       Y6, Y0, Y7
 	VSUBPS       Y6, Y7, Y6
 	VADDPS       Y7, Y5, Y5
@@ -684,31 +684,31 @@ rows10:
 	VBLENDPS     $0xf0, Y4, Y2, Y3
 	VPERM2F128   $0x21, Y4, Y2, Y2
 	VADDPS       Y2, Y3, Y3
-	VMOVUPS      (DI)(SI*1), Y2
+	VMOVUPS      (AX)(DI*1), Y2
 	VMAXPS       Y2, Y0, Y4
 	VSUBPS       Y2, Y4, Y2
-	VANDPS       64(DI)(SI*1), Y1, Y5
+	VANDPS       64(AX)(DI*1), Y1, Y5
 	VMAXPS       Y5, Y0, Y7
 	VSUBPS       Y5, Y7, Y5
 	VADDPS       Y7, Y4, Y4
 	VADDPS       Y5, Y2, Y2
-	VMOVUPS      32(DI)(SI*1), Y5
+	VMOVUPS      32(AX)(DI*1), Y5
 	VMAXPS       Y5, Y0, Y7
 	VSUBPS       Y5, Y7, Y5
 	VADDPS       Y7, Y4, Y4
 	VADDPS       Y5, Y2, Y2
-	LEAQ         (DI)(SI*2), R8
-	VMOVUPS      (R8)(SI*1), Y5
+	LEAQ         (AX)(DI*2), R8
+	VMOVUPS      (R8)(DI*1), Y5
 	VMAXPS       Y5, Y0, Y7
 	VSUBPS       Y5, Y7, Y5
-	LEAQ         (DI)(SI*2), R8
-	VANDPS       64(R8)(SI*1), Y1, Y8
+	LEAQ         (AX)(DI*2), R8
+	VANDPS       64(R8)(DI*1), Y1, Y8
 	VMAXPS       Y8, Y0, Y9
 	VSUBPS       Y8, Y9, Y8
 	VADDPS       Y9, Y7, Y7
 	VADDPS       Y8, Y5, Y5
-	LEAQ         (DI)(SI*2), R8
-	VMOVUPS      32(R8)(SI*1), Y8
+	LEAQ         (AX)(DI*2), R8
+	VMOVUPS      32(R8)(DI*1), Y8
 	VMAXPS       Y8, Y0, Y9
 	VSUBPS       Y8, Y9, Y8
 	VADDPS       Y9, Y7, Y7
@@ -734,8 +734,8 @@ rows10:
 	VUNPCKLPD    Y7, Y6, Y2
 	VUNPCKHPD    Y7, Y6, Y6
 	VADDPD       Y6, Y2, Y2
-	VMOVUPD      Y2, (AX)
-	ADDQ         $0x20, AX
+	VMOVUPD      Y2, (CX)
+	ADDQ         $0x20, CX
 	VEXTRACTF128 $0x01, Y3, X2
 	VCVTPS2PD    X3, Y3
 	VCVTPS2PD    X2, Y2
@@ -751,46 +751,46 @@ rows10:
 	VUNPCKLPD    Y4, Y5, Y2
 	VUNPCKHPD    Y4, Y5, Y5
 	VADDPD       Y5, Y2, Y2
-	VMOVUPD      Y2, (CX)
-	ADDQ         $0x20, CX
-	MOVQ         BX, DI
-	SUBQ         $0x04, DX
+	VMOVUPD      Y2, (DX)
+	ADDQ         $0x20, DX
+	MOVQ         SI, AX
+	SUBQ         $0x04, BX
 	JNZ          rows10
 	JMP          done5
 
 other11:
 rows12:
-	LEAQ         (DI)(SI*4), BX
-	VMOVUPS      (DI), Y2
+	LEAQ         (AX)(DI*4), SI
+	VMOVUPS      (AX), Y2
 	VMAXPS       Y2, Y0, Y3
 	VSUBPS       Y2, Y3, Y2
-	VMOVUPS      64(DI), Y4
+	VMOVUPS      64(AX), Y4
 	VMAXPS       Y4, Y0, Y5
 	VSUBPS       Y4, Y5, Y4
 	VADDPS       Y5, Y3, Y3
 	VADDPS       Y4, Y2, Y2
-	VMOVUPS      32(DI), Y4
+	VMOVUPS      32(AX), Y4
 	VMAXPS       Y4, Y0, Y5
 	VSUBPS       Y4, Y5, Y4
-	VANDPS       96(DI), Y1, Y6
+	VANDPS       96(AX), Y1, Y6
 	VMAXPS       Y6, Y0, Y7
 	VSUBPS       Y6, Y7, Y6
 	VADDPS       Y7, Y5, Y5
 	VADDPS       Y5, Y3, Y3
 	VADDPS       Y6, Y4, Y4
 	VADDPS       Y4, Y2, Y2
-	VMOVUPS      (DI)(SI*2), Y4
+	VMOVUPS      (AX)(DI*2), Y4
 	VMAXPS       Y4, Y0, Y5
 	VSUBPS       Y4, Y5, Y4
-	VMOVUPS      64(DI)(SI*2), Y6
+	VMOVUPS      64(AX)(DI*2), Y6
 	VMAXPS       Y6, Y0, Y7
 	VSUBPS       Y6, Y7, Y6
 	VADDPS       Y7, Y5, Y5
 	VADDPS       Y6, Y4, Y4
-	VMOVUPS      32(DI)(SI*2), Y6
+	VMOVUPS      32(AX)(DI*2), Y6
 	VMAXPS       Y6, Y0, Y7
 	VSUBPS       Y6, Y7, Y6
-	VANDPS       96(DI)(SI*2), Y1, Y8
+	VANDPS       96(AX)(DI*2), Y1, Y8
 	VMAXPS       Y8, Y0, Y9
 	VSUBPS       Y8, Y9, Y8
 	VADDPS       Y9, Y7, Y7
@@ -803,40 +803,40 @@ rows12:
 	VBLENDPS     $0xf0, Y4, Y2, Y3
 	VPERM2F128   $0x21, Y4, Y2, Y2
 	VADDPS       Y2, Y3, Y3
-	VMOVUPS      (DI)(SI*1), Y2
+	VMOVUPS      (AX)(DI*1), Y2
 	VMAXPS       Y2, Y0, Y4
 	VSUBPS       Y2, Y4, Y2
-	VMOVUPS      64(DI)(SI*1), Y5
+	VMOVUPS      64(AX)(DI*1), Y5
 	VMAXPS       Y5, Y0, Y7
 	VSUBPS       Y5, Y7, Y5
 	VADDPS       Y7, Y4, Y4
 	VADDPS       Y5, Y2, Y2
-	VMOVUPS      32(DI)(SI*1), Y5
+	VMOVUPS      32(AX)(DI*1), Y5
 	VMAXPS       Y5, Y0, Y7
 	VSUBPS       Y5, Y7, Y5
-	VANDPS       96(DI)(SI*1), Y1, Y8
+	VANDPS       96(AX)(DI*1), Y1, Y8
 	VMAXPS       Y8, Y0, Y9
 	VSUBPS       Y8, Y9, Y8
 	VADDPS       Y9, Y7, Y7
 	VADDPS       Y7, Y4, Y4
 	VADDPS       Y8, Y5, Y5
 	VADDPS       Y5, Y2, Y2
-	LEAQ         (DI)(SI*2), R8
-	VMOVUPS      (R8)(SI*1), Y5
+	LEAQ         (AX)(DI*2), R8
+	VMOVUPS      (R8)(DI*1), Y5
 	VMAXPS       Y5, Y0, Y7
 	VSUBPS       Y5, Y7, Y5
-	LEAQ         (DI)(SI*2), R8
-	VMOVUPS      64(R8)(SI*1), Y8
+	LEAQ         (AX)(DI*2), R8
+	VMOVUPS      64(R8)(DI*1), Y8
 	VMAXPS       Y8, Y0, Y9
 	VSUBPS       Y8, Y9, Y8
 	VADDPS       Y9, Y7, Y7
 	VADDPS       Y8, Y5, Y5
-	LEAQ         (DI)(SI*2), R8
-	VMOVUPS      32(R8)(SI*1), Y8
+	LEAQ         (AX)(DI*2), R8
+	VMOVUPS      32(R8)(DI*1), Y8
 	VMAXPS       Y8, Y0, Y9
 	VSUBPS       Y8, Y9, Y8
-	LEAQ         (DI)(SI*2), R8
-	VANDPS       96(R8)(SI*1), Y1, Y10
+	LEAQ         (AX)(DI*2), R8
+	VANDPS       96(R8)(DI*1), Y1, Y10
 	VMAXPS       Y10, Y0, Y11
 	VSUBPS       Y10, Y11, Y10
 	VADDPS       Y11, Y9, Y9
@@ -864,8 +864,8 @@ rows12:
 	VUNPCKLPD    Y7, Y6, Y2
 	VUNPCKHPD    Y7, Y6, Y6
 	VADDPD       Y6, Y2, Y2
-	VMOVUPD      Y2, (AX)
-	ADDQ         $0x20, AX
+	VMOVUPD      Y2, (CX)
+	ADDQ         $0x20, CX
 	VEXTRACTF128 $0x01, Y3, X2
 	VCVTPS2PD    X3, Y3
 	VCVTPS2PD    X2, Y2
@@ -881,10 +881,10 @@ rows12:
 	VUNPCKLPD    Y4, Y5, Y2
 	VUNPCKHPD    Y4, Y5, Y5
 	VADDPD       Y5, Y2, Y2
-	VMOVUPD      Y2, (CX)
-	ADDQ         $0x20, CX
-	MOVQ         BX, DI
-	SUBQ         $0x04, DX
+	VMOVUPD      Y2, (DX)
+	ADDQ         $0x20, DX
+	MOVQ         SI, AX
+	SUBQ         $0x04, BX
 	JNZ          rows12
 
 done5:
@@ -1144,39 +1144,41 @@ DATA f32_7fffffff<>+24(SB)/4, $0x7fffffff
 DATA f32_7fffffff<>+28(SB)/4, $0x7fffffff
 GLOBL f32_7fffffff<>(SB), RODATA|NOPTR, $32
 
-// func shortJoinsAVX2(u *float64, w *float32, rows int, n int)
+// func shortJoinsAVX2(u *float64, sum *float64, w *float32, m *float32, rows int, n int)
 // Requires: AVX, FMA3
-TEXT ·shortJoinsAVX2(SB), NOSPLIT, $0-32
-	MOVQ    u+0(FP), AX
-	MOVQ    rows+16(FP), CX
-	MOVQ    n+24(FP), DX
-	MOVQ    DX, BX
-	SHLQ    $0x02, BX
-	MOVQ    w+8(FP), SI
+TEXT ·shortJoinsAVX2(SB), NOSPLIT, $0-48
+	MOVQ    w+16(FP), AX
+	MOVQ    m+24(FP), CX
+	MOVQ    u+0(FP), DX
+	MOVQ    sum+8(FP), BX
+	MOVQ    rows+32(FP), SI
+	MOVQ    n+40(FP), DI
+	MOVQ    DI, R8
+	SHLQ    $0x02, R8
 	VXORPS  Y0, Y0, Y0
-	TESTQ   CX, CX
+	TESTQ   SI, SI
 	JZ      done25
-	LEAQ    -1(DX), DI
-	ANDQ    $0x07, DI
-	INCQ    DI
-	LEAQ    tail<>+0(SB), R8
-	SHLQ    $0x02, DI
-	SUBQ    DI, R8
-	VMOVUPS 256(R8), Y0
-	CMPQ    DX, $0x08
+	LEAQ    -1(DI), R9
+	ANDQ    $0x07, R9
+	INCQ    R9
+	LEAQ    tail<>+0(SB), R10
+	SHLQ    $0x02, R9
+	SUBQ    R9, R10
+	VMOVUPS 256(R10), Y0
+	CMPQ    DI, $0x08
 	JG      other27
 
 rows26:
-	LEAQ         (SI)(BX*4), DX
-	VANDPS       (SI), Y0, Y1
-	VANDPS       (SI)(BX*1), Y0, Y2
+	LEAQ         (AX)(R8*4), DI
+	VANDPS       (AX), Y0, Y1
+	VANDPS       (AX)(R8*1), Y0, Y2
 	VBLENDPS     $0xf0, Y2, Y1, Y3
 	VPERM2F128   $0x21, Y2, Y1, Y1
 	VADDPS       Y1, Y3, Y2
 	VFMADD213PS  Y2, Y1, Y3
-	VANDPS       (SI)(BX*2), Y0, Y1
-	LEAQ         (SI)(BX*2), SI
-	VANDPS       (SI)(BX*1), Y0, Y2
+	VANDPS       (AX)(R8*2), Y0, Y1
+	LEAQ         (AX)(R8*2), AX
+	VANDPS       (AX)(R8*1), Y0, Y2
 	VBLENDPS     $0xf0, Y2, Y1, Y4
 	VPERM2F128   $0x21, Y2, Y1, Y1
 	VADDPS       Y1, Y4, Y2
@@ -1192,39 +1194,67 @@ rows26:
 	VUNPCKHPD    Y2, Y1, Y1
 	VADDPD       Y3, Y1, Y2
 	VFMADD213PD  Y2, Y1, Y3
-	VMOVUPD      Y3, (AX)
-	ADDQ         $0x20, AX
-	MOVQ         DX, SI
-	SUBQ         $0x04, CX
-	JNZ          rows26
-	JMP          done25
+	VMOVUPD      Y3, (DX)
+	ADDQ         $0x20, DX
+	MOVQ         DI, AX
+	TESTQ        CX, CX
+	JZ           without28
+	LEAQ         (CX)(R8*4), DI
+	VANDPS       (CX), Y0, Y1
+	VANDPS       (CX)(R8*1), Y0, Y2
+	VBLENDPS     $0xf0, Y2, Y1, Y3
+	VPERM2F128   $0x21, Y2, Y1, Y1
+	VADDPS       Y1, Y3, Y3
+	VANDPS       (CX)(R8*2), Y0, Y1
+	LEAQ         (CX)(R8*2), CX
+	VANDPS       (CX)(R8*1), Y0, Y2
+	VBLENDPS     $0xf0, Y2, Y1, Y4
+	VPERM2F128   $0x21, Y2, Y1, Y1
+	VADDPS       Y1, Y4, Y4
+	VSHUFPS      $0x44, Y4, Y3, Y1
+	VSHUFPS      $0xee, Y4, Y3, Y2
+	VADDPS       Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VUNPCKLPD    Y2, Y1, Y3
+	VUNPCKHPD    Y2, Y1, Y1
+	VADDPD       Y1, Y3, Y3
+	VMOVUPD      Y3, (BX)
+	ADDQ         $0x20, BX
+	MOVQ         DI, CX
+
+without28:
+	SUBQ $0x04, SI
+	JNZ  rows26
+	JMP  done25
 
 other27:
-	CMPQ DX, $0x10
-	JG   other29
+	CMPQ DI, $0x10
+	JG   other30
 
-rows28:
-	LEAQ         (SI)(BX*4), DX
-	VMOVUPS      (SI), Y1
-	VANDPS       32(SI), Y0, Y2
+rows29:
+	LEAQ         (AX)(R8*4), DI
+	VMOVUPS      (AX), Y1
+	VANDPS       32(AX), Y0, Y2
 	VADDPS       Y2, Y1, Y3
 	VFMADD213PS  Y3, Y2, Y1
-	VMOVUPS      (SI)(BX*1), Y2
-	VANDPS       32(SI)(BX*1), Y0, Y3
+	VMOVUPS      (AX)(R8*1), Y2
+	VANDPS       32(AX)(R8*1), Y0, Y3
 	VADDPS       Y3, Y2, Y4
 	VFMADD213PS  Y4, Y3, Y2
 	VBLENDPS     $0xf0, Y2, Y1, Y3
 	VPERM2F128   $0x21, Y2, Y1, Y1
 	VADDPS       Y1, Y3, Y2
 	VFMADD213PS  Y2, Y1, Y3
-	VMOVUPS      (SI)(BX*2), Y1
-	VANDPS       32(SI)(BX*2), Y0, Y2
+	VMOVUPS      (AX)(R8*2), Y1
+	VANDPS       32(AX)(R8*2), Y0, Y2
 	VADDPS       Y2, Y1, Y4
 	VFMADD213PS  Y4, Y2, Y1
-	LEAQ         (SI)(BX*2), DI
-	VMOVUPS      (DI)(BX*1), Y2
-	LEAQ         (SI)(BX*2), DI
-	VANDPS       32(DI)(BX*1), Y0, Y4
+	LEAQ         (AX)(R8*2), R9
+	VMOVUPS      (R9)(R8*1), Y2
+	LEAQ         (AX)(R8*2), R9
+	VANDPS       32(R9)(R8*1), Y0, Y4
 	VADDPS       Y4, Y2, Y5
 	VFMADD213PS  Y5, Y4, Y2
 	VBLENDPS     $0xf0, Y2, Y1, Y4
@@ -1242,52 +1272,89 @@ rows28:
 	VUNPCKHPD    Y2, Y1, Y1
 	VADDPD       Y3, Y1, Y2
 	VFMADD213PD  Y2, Y1, Y3
-	VMOVUPD      Y3, (AX)
-	ADDQ         $0x20, AX
-	MOVQ         DX, SI
-	SUBQ         $0x04, CX
-	JNZ          rows28
-	JMP          done25
+	VMOVUPD      Y3, (DX)
+	ADDQ         $0x20, DX
+	MOVQ         DI, AX
+	TESTQ        CX, CX
+	JZ           without31
+	LEAQ         (CX)(R8*4), DI
+	VMOVUPS      (CX), Y1
+	VANDPS       32(CX), Y0, Y2
+	VADDPS       Y2, Y1, Y1
+	VMOVUPS      (CX)(R8*1), Y2
+	VANDPS       32(CX)(R8*1), Y0, Y3
+	VADDPS       Y3, Y2, Y2
+	VBLENDPS     $0xf0, Y2, Y1, Y3
+	VPERM2F128   $0x21, Y2, Y1, Y1
+	VADDPS       Y1, Y3, Y3
+	VMOVUPS      (CX)(R8*2), Y1
+	VANDPS       32(CX)(R8*2), Y0, Y2
+	VADDPS       Y2, Y1, Y1
+	LEAQ         (CX)(R8*2), R9
+	VMOVUPS      (R9)(R8*1), Y2
+	LEAQ         (CX)(R8*2), R9
+	VANDPS       32(R9)(R8*1), Y0, Y4
+	VADDPS       Y4, Y2, Y2
+	VBLENDPS     $0xf0, Y2, Y1, Y4
+	VPERM2F128   $0x21, Y2, Y1, Y1
+	VADDPS       Y1, Y4, Y4
+	VSHUFPS      $0x44, Y4, Y3, Y1
+	VSHUFPS      $0xee, Y4, Y3, Y2
+	VADDPS       Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VUNPCKLPD    Y2, Y1, Y3
+	VUNPCKHPD    Y2, Y1, Y1
+	VADDPD       Y1, Y3, Y3
+	VMOVUPD      Y3, (BX)
+	ADDQ         $0x20, BX
+	MOVQ         DI, CX
 
-other29:
-	CMPQ DX, $0x18
-	JG   other31
+without31:
+	SUBQ $0x04, SI
+	JNZ  rows29
+	JMP  done25
 
-rows30:
-	LEAQ         (SI)(BX*4), DX
-	VMOVUPS      (SI), Y1
-	VANDPS       64(SI), Y0, Y2
+other30:
+	CMPQ DI, $0x18
+	JG   other33
+
+rows32:
+	LEAQ         (AX)(R8*4), DI
+	VMOVUPS      (AX), Y1
+	VANDPS       64(AX), Y0, Y2
 	VADDPS       Y2, Y1, Y3
 	VFMADD213PS  Y3, Y2, Y1
-	VMOVUPS      32(SI), Y2
+	VMOVUPS      32(AX), Y2
 	VADDPS       Y2, Y1, Y3
 	VFMADD213PS  Y3, Y2, Y1
-	VMOVUPS      (SI)(BX*2), Y2
-	VANDPS       64(SI)(BX*2), Y0, Y3
+	VMOVUPS      (AX)(R8*2), Y2
+	VANDPS       64(AX)(R8*2), Y0, Y3
 	VADDPS       Y3, Y2, Y4
 	VFMADD213PS  Y4, Y3, Y2
-	VMOVUPS      32(SI)(BX*2), Y3
+	VMOVUPS      32(AX)(R8*2), Y3
 	VADDPS       Y3, Y2, Y4
 	VFMADD213PS  Y4, Y3, Y2
 	VBLENDPS     $0xf0, Y2, Y1, Y3
 	VPERM2F128   $0x21, Y2, Y1, Y1
 	VADDPS       Y1, Y3, Y2
 	VFMADD213PS  Y2, Y1, Y3
-	VMOVUPS      (SI)(BX*1), Y1
-	VANDPS       64(SI)(BX*1), Y0, Y2
+	VMOVUPS      (AX)(R8*1), Y1
+	VANDPS       64(AX)(R8*1), Y0, Y2
 	VADDPS       Y2, Y1, Y4
 	VFMADD213PS  Y4, Y2, Y1
-	VMOVUPS      32(SI)(BX*1), Y2
+	VMOVUPS      32(AX)(R8*1), Y2
 	VADDPS       Y2, Y1, Y4
 	VFMADD213PS  Y4, Y2, Y1
-	LEAQ         (SI)(BX*2), DI
-	VMOVUPS      (DI)(BX*1), Y2
-	LEAQ         (SI)(BX*2), DI
-	VANDPS       64(DI)(BX*1), Y0, Y4
+	LEAQ         (AX)(R8*2), R9
+	VMOVUPS      (R9)(R8*1), Y2
+	LEAQ         (AX)(R8*2), R9
+	VANDPS       64(R9)(R8*1), Y0, Y4
 	VADDPS       Y4, Y2, Y5
 	VFMADD213PS  Y5, Y4, Y2
-	LEAQ         (SI)(BX*2), DI
-	VMOVUPS      32(DI)(BX*1), Y4
+	LEAQ         (AX)(R8*2), R9
+	VMOVUPS      32(R9)(R8*1), Y4
 	VADDPS       Y4, Y2, Y5
 	VFMADD213PS  Y5, Y4, Y2
 	VBLENDPS     $0xf0, Y2, Y1, Y4
@@ -1312,32 +1379,84 @@ rows30:
 	VUNPCKHPD    Y4, Y3, Y3
 	VADDPD       Y1, Y3, Y2
 	VFMADD213PD  Y2, Y3, Y1
-	VMOVUPD      Y1, (AX)
-	ADDQ         $0x20, AX
-	MOVQ         DX, SI
-	SUBQ         $0x04, CX
-	JNZ          rows30
-	JMP          done25
+	VMOVUPD      Y1, (DX)
+	ADDQ         $0x20, DX
+	MOVQ         DI, AX
+	TESTQ        CX, CX
+	JZ           without34
+	LEAQ         (CX)(R8*4), DI
+	VMOVUPS      (CX), Y1
+	VANDPS       64(CX), Y0, Y2
+	VADDPS       Y2, Y1, Y1
+	VMOVUPS      32(CX), Y2
+	VADDPS       Y2, Y1, Y1
+	VMOVUPS      (CX)(R8*2), Y2
+	VANDPS       64(CX)(R8*2), Y0, Y3
+	VADDPS       Y3, Y2, Y2
+	VMOVUPS      32(CX)(R8*2), Y3
+	VADDPS       Y3, Y2, Y2
+	VBLENDPS     $0xf0, Y2, Y1, Y3
+	VPERM2F128   $0x21, Y2, Y1, Y1
+	VADDPS       Y1, Y3, Y3
+	VMOVUPS      (CX)(R8*1), Y1
+	VANDPS       64(CX)(R8*1), Y0, Y2
+	VADDPS       Y2, Y1, Y1
+	VMOVUPS      32(CX)(R8*1), Y2
+	VADDPS       Y2, Y1, Y1
+	LEAQ         (CX)(R8*2), R9
+	VMOVUPS      (R9)(R8*1), Y2
+	LEAQ         (CX)(R8*2), R9
+	VANDPS       64(R9)(R8*1), Y0, Y4
+	VADDPS       Y4, Y2, Y2
+	LEAQ         (CX)(R8*2), R9
+	VMOVUPS      32(R9)(R8*1), Y4
+	VADDPS       Y4, Y2, Y2
+	VBLENDPS     $0xf0, Y2, Y1, Y4
+	VPERM2F128   $0x21, Y2, Y1, Y1
+	VADDPS       Y1, Y4, Y4
+	VEXTRACTF128 $0x01, Y3, X1
+	VCVTPS2PD    X3, Y2
+	VCVTPS2PD    X1, Y1
+	VBLENDPD     $0x0c, Y1, Y2, Y3
+	VPERM2F128   $0x21, Y1, Y2, Y2
+	VADDPD       Y2, Y3, Y3
+	VEXTRACTF128 $0x01, Y4, X1
+	VCVTPS2PD    X4, Y2
+	VCVTPS2PD    X1, Y1
+	VBLENDPD     $0x0c, Y1, Y2, Y4
+	VPERM2F128   $0x21, Y1, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VUNPCKLPD    Y4, Y3, Y1
+	VUNPCKHPD    Y4, Y3, Y3
+	VADDPD       Y3, Y1, Y1
+	VMOVUPD      Y1, (BX)
+	ADDQ         $0x20, BX
+	MOVQ         DI, CX
 
-other31:
-rows32:
-	LEAQ         (SI)(BX*4), DX
-	VMOVUPS      (SI), Y1
-	VMOVUPS      64(SI), Y2
+without34:
+	SUBQ $0x04, SI
+	JNZ  rows32
+	JMP  done25
+
+other33:
+rows35:
+	LEAQ         (AX)(R8*4), DI
+	VMOVUPS      (AX), Y1
+	VMOVUPS      64(AX), Y2
 	VADDPS       Y2, Y1, Y3
 	VFMADD213PS  Y3, Y2, Y1
-	VMOVUPS      32(SI), Y2
-	VANDPS       96(SI), Y0, Y3
+	VMOVUPS      32(AX), Y2
+	VANDPS       96(AX), Y0, Y3
 	VADDPS       Y3, Y2, Y4
 	VFMADD213PS  Y4, Y3, Y2
 	VADDPS       Y2, Y1, Y3
 	VFMADD213PS  Y3, Y2, Y1
-	VMOVUPS      (SI)(BX*2), Y2
-	VMOVUPS      64(SI)(BX*2), Y3
+	VMOVUPS      (AX)(R8*2), Y2
+	VMOVUPS      64(AX)(R8*2), Y3
 	VADDPS       Y3, Y2, Y4
 	VFMADD213PS  Y4, Y3, Y2
-	VMOVUPS      32(SI)(BX*2), Y3
-	VANDPS       96(SI)(BX*2), Y0, Y4
+	VMOVUPS      32(AX)(R8*2), Y3
+	VANDPS       96(AX)(R8*2), Y0, Y4
 	VADDPS       Y4, Y3, Y5
 	VFMADD213PS  Y5, Y4, Y3
 	VADDPS       Y3, Y2, Y4
@@ -1346,26 +1465,26 @@ rows32:
 	VPERM2F128   $0x21, Y2, Y1, Y1
 	VADDPS       Y1, Y3, Y2
 	VFMADD213PS  Y2, Y1, Y3
-	VMOVUPS      (SI)(BX*1), Y1
-	VMOVUPS      64(SI)(BX*1), Y2
+	VMOVUPS      (AX)(R8*1), Y1
+	VMOVUPS      64(AX)(R8*1), Y2
 	VADDPS       Y2, Y1, Y4
 	VFMADD213PS  Y4, Y2, Y1
-	VMOVUPS      32(SI)(BX*1), Y2
-	VANDPS       96(SI)(BX*1), Y0, Y4
+	VMOVUPS      32(AX)(R8*1), Y2
+	VANDPS       96(AX)(R8*1), Y0, Y4
 	VADDPS       Y4, Y2, Y5
 	VFMADD213PS  Y5, Y4, Y2
 	VADDPS       Y2, Y1, Y4
 	VFMADD213PS  Y4, Y2, Y1
-	LEAQ         (SI)(BX*2), DI
-	VMOVUPS      (DI)(BX*1), Y2
-	LEAQ         (SI)(BX*2), DI
-	VMOVUPS      64(DI)(BX*1), Y4
+	LEAQ         (AX)(R8*2), R9
+	VMOVUPS      (R9)(R8*1), Y2
+	LEAQ         (AX)(R8*2), R9
+	VMOVUPS      64(R9)(R8*1), Y4
 	VADDPS       Y4, Y2, Y5
 	VFMADD213PS  Y5, Y4, Y2
-	LEAQ         (SI)(BX*2), DI
-	VMOVUPS      32(DI)(BX*1), Y4
-	LEAQ         (SI)(BX*2), DI
-	VANDPS       96(DI)(BX*1), Y0, Y5
+	LEAQ         (AX)(R8*2), R9
+	VMOVUPS      32(R9)(R8*1), Y4
+	LEAQ         (AX)(R8*2), R9
+	VANDPS       96(R9)(R8*1), Y0, Y5
 	VADDPS       Y5, Y4, Y6
 	VFMADD213PS  Y6, Y5, Y4
 	VADDPS       Y4, Y2, Y5
@@ -1392,11 +1511,72 @@ rows32:
 	VUNPCKHPD    Y4, Y3, Y3
 	VADDPD       Y1, Y3, Y2
 	VFMADD213PD  Y2, Y3, Y1
-	VMOVUPD      Y1, (AX)
-	ADDQ         $0x20, AX
-	MOVQ         DX, SI
-	SUBQ         $0x04, CX
-	JNZ          rows32
+	VMOVUPD      Y1, (DX)
+	ADDQ         $0x20, DX
+	MOVQ         DI, AX
+	TESTQ        CX, CX
+	JZ           without37
+	LEAQ         (CX)(R8*4), DI
+	VMOVUPS      (CX), Y1
+	VMOVUPS      64(CX), Y2
+	VADDPS       Y2, Y1, Y1
+	VMOVUPS      32(CX), Y2
+	VANDPS       96(CX), Y0, Y3
+	VADDPS       Y3, Y2, Y2
+	VADDPS       Y2, Y1, Y1
+	VMOVUPS      (CX)(R8*2), Y2
+	VMOVUPS      64(CX)(R8*2), Y3
+	VADDPS       Y3, Y2, Y2
+	VMOVUPS      32(CX)(R8*2), Y3
+	VANDPS       96(CX)(R8*2), Y0, Y4
+	VADDPS       Y4, Y3, Y3
+	VADDPS       Y3, Y2, Y2
+	VBLENDPS     $0xf0, Y2, Y1, Y3
+	VPERM2F128   $0x21, Y2, Y1, Y1
+	VADDPS       Y1, Y3, Y3
+	VMOVUPS      (CX)(R8*1), Y1
+	VMOVUPS      64(CX)(R8*1), Y2
+	VADDPS       Y2, Y1, Y1
+	VMOVUPS      32(CX)(R8*1), Y2
+	VANDPS       96(CX)(R8*1), Y0, Y4
+	VADDPS       Y4, Y2, Y2
+	VADDPS       Y2, Y1, Y1
+	LEAQ         (CX)(R8*2), R9
+	VMOVUPS      (R9)(R8*1), Y2
+	LEAQ         (CX)(R8*2), R9
+	VMOVUPS      64(R9)(R8*1), Y4
+	VADDPS       Y4, Y2, Y2
+	LEAQ         (CX)(R8*2), R9
+	VMOVUPS      32(R9)(R8*1), Y4
+	LEAQ         (CX)(R8*2), R9
+	VANDPS       96(R9)(R8*1), Y0, Y5
+	VADDPS       Y5, Y4, Y4
+	VADDPS       Y4, Y2, Y2
+	VBLENDPS     $0xf0, Y2, Y1, Y4
+	VPERM2F128   $0x21, Y2, Y1, Y1
+	VADDPS       Y1, Y4, Y4
+	VEXTRACTF128 $0x01, Y3, X1
+	VCVTPS2PD    X3, Y2
+	VCVTPS2PD    X1, Y1
+	VBLENDPD     $0x0c, Y1, Y2, Y3
+	VPERM2F128   $0x21, Y1, Y2, Y2
+	VADDPD       Y2, Y3, Y3
+	VEXTRACTF128 $0x01, Y4, X1
+	VCVTPS2PD    X4, Y2
+	VCVTPS2PD    X1, Y1
+	VBLENDPD     $0x0c, Y1, Y2, Y4
+	VPERM2F128   $0x21, Y1, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VUNPCKLPD    Y4, Y3, Y1
+	VUNPCKHPD    Y4, Y3, Y3
+	VADDPD       Y3, Y1, Y1
+	VMOVUPD      Y1, (BX)
+	ADDQ         $0x20, BX
+	MOVQ         DI, CX
+
+without37:
+	SUBQ $0x04, SI
+	JNZ  rows35
 
 done25:
 	VZEROUPPER
@@ -1412,9 +1592,9 @@ TEXT ·shortOddsOnly32AVX2(SB), NOSPLIT, $0-56
 	MOVQ    part+40(FP), SI
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
 	TESTQ   DX, DX
-	JZ      done37
+	JZ      done41
 
-group36:
+group40:
 	PREFETCHT0   12288(CX)
 	PREFETCHT0   12352(CX)
 	VMOVUPS      f32_c2b00f34<>+0(SB), Y1
@@ -1510,9 +1690,9 @@ group36:
 	VMULPS       Y11, Y8, Y8
 	VMULPS       Y12, Y1, Y1
 	CMPL         (SI), $-1
-	JNE          some34
+	JNE          some38
 
-ready35:
+ready39:
 	VMOVUPS Y6, (AX)
 	VMOVUPS Y7, 32(AX)
 	VMOVUPS Y8, 64(AX)
@@ -1522,13 +1702,13 @@ ready35:
 	ADDQ    $+128, CX
 	ADDQ    $+128, AX
 	SUBQ    $0x20, DX
-	JNZ     group36
+	JNZ     group40
 
-done37:
+done41:
 	VZEROUPPER
 	RET
 
-some34:
+some38:
 	VXORPS       Y2, Y2, Y2
 	VPBROADCASTD (SI), Y3
 	VPSLLVD      signs32_0<>+0(SB), Y3, Y3
@@ -1546,7 +1726,7 @@ some34:
 	VPSLLVD      signs32_24<>+0(SB), Y3, Y3
 	VBLENDVPS    Y3, Y1, Y2, Y1
 	VMOVUPS      Y1, Y1
-	JMP          ready35
+	JMP          ready39
 
 DATA f32_c2b00f34<>+0(SB)/4, $0xc2b00f34
 DATA f32_c2b00f34<>+4(SB)/4, $0xc2b00f34
@@ -1585,9 +1765,9 @@ TEXT ·shortOdds32AVX2(SB), NOSPLIT, $0-56
 	VXORPS       Y1, Y0, Y1
 	VMOVUPS      f32_3fb8aa3b<>+0(SB), Y2
 	TESTQ        DX, DX
-	JZ           done41
+	JZ           done45
 
-group40:
+group44:
 	PREFETCHT0   12288(CX)
 	PREFETCHT0   12352(CX)
 	VMOVUPS      f32_c2b00f34<>+0(SB), Y3
@@ -1683,9 +1863,9 @@ group40:
 	VMULPS       Y13, Y10, Y10
 	VMULPS       Y14, Y3, Y3
 	CMPL         (SI), $-1
-	JNE          some38
+	JNE          some42
 
-ready39:
+ready43:
 	VMOVUPS      Y8, (AX)
 	VMOVUPS      Y9, 32(AX)
 	VMOVUPS      Y10, 64(AX)
@@ -1725,13 +1905,13 @@ ready39:
 	ADDQ         $+128, CX
 	ADDQ         $+128, AX
 	SUBQ         $0x20, DX
-	JNZ          group40
+	JNZ          group44
 
-done41:
+done45:
 	VZEROUPPER
 	RET
 
-some38:
+some42:
 	VXORPS       Y4, Y4, Y4
 	VPBROADCASTD (SI), Y5
 	VPSLLVD      signs32_0<>+0(SB), Y5, Y5
@@ -1749,7 +1929,283 @@ some38:
 	VPSLLVD      signs32_24<>+0(SB), Y5, Y5
 	VBLENDVPS    Y5, Y3, Y4, Y3
 	VMOVUPS      Y3, Y3
-	JMP          ready39
+	JMP          ready43
+
+// func shortSoft32AVX2(w *float32, m *float32, dst *float32, x *float32, n int, t *float32, part *uint64, scale *float64)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·shortSoft32AVX2(SB), NOSPLIT, $96-64
+	LEAQ         63(SP), BP
+	ANDQ         $-64, BP
+	MOVQ         w+0(FP), AX
+	MOVQ         x+24(FP), CX
+	MOVQ         n+32(FP), DX
+	MOVQ         part+48(FP), BX
+	MOVQ         t+40(FP), SI
+	MOVQ         m+8(FP), DI
+	MOVQ         dst+16(FP), R8
+	VMOVUPS      f32_c2b00f34<>+0(SB), Y0
+	VMOVUPS      f32_3fb8aa3b<>+0(SB), Y1
+	TESTQ        R8, R8
+	JZ           without46
+	MOVQ         scale+56(FP), R9
+	VBROADCASTSD (R9), Y2
+	VCVTPD2PSY   Y2, X2
+	VBROADCASTSS X2, Y2
+	VMOVUPS      Y2, (BP)
+
+without46:
+	TESTQ DX, DX
+	JZ    done51
+
+group50:
+	PREFETCHT0   12288(CX)
+	PREFETCHT0   12352(CX)
+	VMOVUPS      f32_80000000<>+0(SB), Y2
+	VORPS        (CX), Y2, Y3
+	VMAXPS       Y3, Y0, Y3
+	VORPS        32(CX), Y2, Y4
+	VMAXPS       Y4, Y0, Y4
+	VORPS        64(CX), Y2, Y5
+	VMAXPS       Y5, Y0, Y5
+	VORPS        96(CX), Y2, Y2
+	VMAXPS       Y2, Y0, Y2
+	VMOVUPS      f32_4b40007f<>+0(SB), Y6
+	VMOVUPS      Y3, Y10
+	VFMADD213PS  Y6, Y1, Y10
+	VMOVUPS      Y4, Y11
+	VFMADD213PS  Y6, Y1, Y11
+	VMOVUPS      Y5, Y12
+	VFMADD213PS  Y6, Y1, Y12
+	VMOVUPS      Y2, Y13
+	VFMADD213PS  Y6, Y1, Y13
+	VSUBPS       Y6, Y10, Y7
+	VSUBPS       Y6, Y11, Y8
+	VSUBPS       Y6, Y12, Y9
+	VSUBPS       Y6, Y13, Y6
+	VMOVUPS      f32_bf317218<>+0(SB), Y14
+	VFMADD231PS  Y14, Y7, Y3
+	VFMADD231PS  Y14, Y8, Y4
+	VFMADD231PS  Y14, Y9, Y5
+	VFMADD231PS  Y14, Y6, Y2
+	VMOVUPS      f32_3102e308<>+0(SB), Y14
+	VFMADD231PS  Y14, Y7, Y3
+	VFMADD231PS  Y14, Y8, Y4
+	VFMADD231PS  Y14, Y9, Y5
+	VFMADD231PS  Y14, Y6, Y2
+	VMOVUPS      f32_3ab52766<>+0(SB), Y6
+	VMOVUPS      Y6, Y7
+	VMOVUPS      Y6, Y8
+	VMOVUPS      Y6, Y9
+	VMOVUPS      Y6, Y6
+	VMOVUPS      f32_3c091cce<>+0(SB), Y14
+	VFMADD213PS  Y14, Y3, Y7
+	VFMADD213PS  Y14, Y4, Y8
+	VFMADD213PS  Y14, Y5, Y9
+	VFMADD213PS  Y14, Y2, Y6
+	VMOVUPS      f32_3d2aac58<>+0(SB), Y14
+	VFMADD213PS  Y14, Y3, Y7
+	VFMADD213PS  Y14, Y4, Y8
+	VFMADD213PS  Y14, Y5, Y9
+	VFMADD213PS  Y14, Y2, Y6
+	VMOVUPS      f32_3e2aaa49<>+0(SB), Y14
+	VFMADD213PS  Y14, Y3, Y7
+	VFMADD213PS  Y14, Y4, Y8
+	VFMADD213PS  Y14, Y5, Y9
+	VFMADD213PS  Y14, Y2, Y6
+	VMOVUPS      f32_3efffffe<>+0(SB), Y14
+	VFMADD213PS  Y14, Y3, Y7
+	VFMADD213PS  Y14, Y4, Y8
+	VFMADD213PS  Y14, Y5, Y9
+	VFMADD213PS  Y14, Y2, Y6
+	VMOVUPS      f32_3f800000<>+0(SB), Y14
+	VFMADD213PS  Y14, Y3, Y7
+	VFMADD213PS  Y14, Y4, Y8
+	VFMADD213PS  Y14, Y5, Y9
+	VFMADD213PS  Y14, Y2, Y6
+	VMOVUPS      f32_3f800000<>+0(SB), Y14
+	VFMADD213PS  Y14, Y3, Y7
+	VFMADD213PS  Y14, Y4, Y8
+	VFMADD213PS  Y14, Y5, Y9
+	VFMADD213PS  Y14, Y2, Y6
+	VPSLLD       $0x17, Y10, Y10
+	VPSLLD       $0x17, Y11, Y11
+	VPSLLD       $0x17, Y12, Y12
+	VPSLLD       $0x17, Y13, Y13
+	VMULPS       Y10, Y7, Y7
+	VMOVUPS      Y7, (AX)
+	VMULPS       Y11, Y8, Y8
+	VMOVUPS      Y8, 32(AX)
+	VMULPS       Y12, Y9, Y9
+	VMOVUPS      Y9, 64(AX)
+	VMULPS       Y13, Y6, Y6
+	VMOVUPS      Y6, 96(AX)
+	VMOVUPS      (CX), Y3
+	VMAXPS       f32_0<>+0(SB), Y3, Y2
+	VFNMADD231PS (SI), Y3, Y2
+	VMOVUPS      Y2, (DI)
+	VMOVUPS      32(CX), Y3
+	VMAXPS       f32_0<>+0(SB), Y3, Y2
+	VFNMADD231PS 32(SI), Y3, Y2
+	VMOVUPS      Y2, 32(DI)
+	VMOVUPS      64(CX), Y3
+	VMAXPS       f32_0<>+0(SB), Y3, Y2
+	VFNMADD231PS 64(SI), Y3, Y2
+	VMOVUPS      Y2, 64(DI)
+	VMOVUPS      96(CX), Y3
+	VMAXPS       f32_0<>+0(SB), Y3, Y2
+	VFNMADD231PS 96(SI), Y3, Y2
+	VMOVUPS      Y2, 96(DI)
+	TESTQ        R8, R8
+	JZ           none49
+	VMOVUPS      (CX), Y2
+	VCMPPS       $0x15, f32_0<>+0(SB), Y2, Y4
+	VADDPS       f32_3f800000<>+0(SB), Y7, Y3
+	VDIVPS       Y3, Y7, Y3
+	VANDPS       f32_3f800000<>+0(SB), Y4, Y2
+	VANDPS       f32_80000000<>+0(SB), Y4, Y4
+	VXORPS       Y4, Y3, Y3
+	VSUBPS       (SI), Y2, Y2
+	VADDPS       Y2, Y3, Y3
+	VMULPS       (BP), Y3, Y3
+	VMOVUPS      Y3, (R8)
+	VMOVUPS      32(CX), Y2
+	VCMPPS       $0x15, f32_0<>+0(SB), Y2, Y4
+	VADDPS       f32_3f800000<>+0(SB), Y8, Y3
+	VDIVPS       Y3, Y8, Y3
+	VANDPS       f32_3f800000<>+0(SB), Y4, Y2
+	VANDPS       f32_80000000<>+0(SB), Y4, Y4
+	VXORPS       Y4, Y3, Y3
+	VSUBPS       32(SI), Y2, Y2
+	VADDPS       Y2, Y3, Y3
+	VMULPS       (BP), Y3, Y3
+	VMOVUPS      Y3, 32(R8)
+	VMOVUPS      64(CX), Y2
+	VCMPPS       $0x15, f32_0<>+0(SB), Y2, Y4
+	VADDPS       f32_3f800000<>+0(SB), Y9, Y3
+	VDIVPS       Y3, Y9, Y3
+	VANDPS       f32_3f800000<>+0(SB), Y4, Y2
+	VANDPS       f32_80000000<>+0(SB), Y4, Y4
+	VXORPS       Y4, Y3, Y3
+	VSUBPS       64(SI), Y2, Y2
+	VADDPS       Y2, Y3, Y3
+	VMULPS       (BP), Y3, Y3
+	VMOVUPS      Y3, 64(R8)
+	VMOVUPS      96(CX), Y2
+	VCMPPS       $0x15, f32_0<>+0(SB), Y2, Y4
+	VADDPS       f32_3f800000<>+0(SB), Y6, Y3
+	VDIVPS       Y3, Y6, Y3
+	VANDPS       f32_3f800000<>+0(SB), Y4, Y2
+	VANDPS       f32_80000000<>+0(SB), Y4, Y4
+	VXORPS       Y4, Y3, Y3
+	VSUBPS       96(SI), Y2, Y2
+	VADDPS       Y2, Y3, Y3
+	VMULPS       (BP), Y3, Y3
+	VMOVUPS      Y3, 96(R8)
+	ADDQ         $+128, R8
+
+none49:
+	CMPL (BX), $-1
+	JNE  some47
+
+ready48:
+	ADDQ $+128, SI
+	ADDQ $+128, DI
+	ADDQ $0x04, BX
+	ADDQ $+128, CX
+	ADDQ $+128, AX
+	SUBQ $0x20, DX
+	JNZ  group50
+
+done51:
+	VZEROUPPER
+	RET
+
+some47:
+	VXORPS       Y2, Y2, Y2
+	VPBROADCASTD (BX), Y3
+	VPSLLVD      signs32_0<>+0(SB), Y3, Y3
+	VMOVUPS      (AX), Y4
+	VBLENDVPS    Y3, Y4, Y2, Y2
+	VMOVUPS      Y2, (AX)
+	VXORPS       Y2, Y2, Y2
+	VPBROADCASTD (BX), Y3
+	VPSLLVD      signs32_8<>+0(SB), Y3, Y3
+	VMOVUPS      32(AX), Y4
+	VBLENDVPS    Y3, Y4, Y2, Y2
+	VMOVUPS      Y2, 32(AX)
+	VXORPS       Y2, Y2, Y2
+	VPBROADCASTD (BX), Y3
+	VPSLLVD      signs32_16<>+0(SB), Y3, Y3
+	VMOVUPS      64(AX), Y4
+	VBLENDVPS    Y3, Y4, Y2, Y2
+	VMOVUPS      Y2, 64(AX)
+	VXORPS       Y2, Y2, Y2
+	VPBROADCASTD (BX), Y3
+	VPSLLVD      signs32_24<>+0(SB), Y3, Y3
+	VMOVUPS      96(AX), Y4
+	VBLENDVPS    Y3, Y4, Y2, Y2
+	VMOVUPS      Y2, 96(AX)
+	VXORPS       Y2, Y2, Y2
+	VPBROADCASTD (BX), Y3
+	VPSLLVD      signs32_0<>+0(SB), Y3, Y3
+	VMOVUPS      (DI), Y4
+	VBLENDVPS    Y3, Y4, Y2, Y2
+	VMOVUPS      Y2, (DI)
+	VXORPS       Y2, Y2, Y2
+	VPBROADCASTD (BX), Y3
+	VPSLLVD      signs32_8<>+0(SB), Y3, Y3
+	VMOVUPS      32(DI), Y4
+	VBLENDVPS    Y3, Y4, Y2, Y2
+	VMOVUPS      Y2, 32(DI)
+	VXORPS       Y2, Y2, Y2
+	VPBROADCASTD (BX), Y3
+	VPSLLVD      signs32_16<>+0(SB), Y3, Y3
+	VMOVUPS      64(DI), Y4
+	VBLENDVPS    Y3, Y4, Y2, Y2
+	VMOVUPS      Y2, 64(DI)
+	VXORPS       Y2, Y2, Y2
+	VPBROADCASTD (BX), Y3
+	VPSLLVD      signs32_24<>+0(SB), Y3, Y3
+	VMOVUPS      96(DI), Y4
+	VBLENDVPS    Y3, Y4, Y2, Y2
+	VMOVUPS      Y2, 96(DI)
+	TESTQ        R8, R8
+	JZ           ready48
+	VXORPS       Y2, Y2, Y2
+	VPBROADCASTD (BX), Y3
+	VPSLLVD      signs32_0<>+0(SB), Y3, Y3
+	VMOVUPS      -128(R8), Y4
+	VBLENDVPS    Y3, Y4, Y2, Y2
+	VMOVUPS      Y2, -128(R8)
+	VXORPS       Y2, Y2, Y2
+	VPBROADCASTD (BX), Y3
+	VPSLLVD      signs32_8<>+0(SB), Y3, Y3
+	VMOVUPS      -96(R8), Y4
+	VBLENDVPS    Y3, Y4, Y2, Y2
+	VMOVUPS      Y2, -96(R8)
+	VXORPS       Y2, Y2, Y2
+	VPBROADCASTD (BX), Y3
+	VPSLLVD      signs32_16<>+0(SB), Y3, Y3
+	VMOVUPS      -64(R8), Y4
+	VBLENDVPS    Y3, Y4, Y2, Y2
+	VMOVUPS      Y2, -64(R8)
+	VXORPS       Y2, Y2, Y2
+	VPBROADCASTD (BX), Y3
+	VPSLLVD      signs32_24<>+0(SB), Y3, Y3
+	VMOVUPS      -32(R8), Y4
+	VBLENDVPS    Y3, Y4, Y2, Y2
+	VMOVUPS      Y2, -32(R8)
+	JMP          ready48
+
+DATA f32_0<>+0(SB)/4, $0x00000000
+DATA f32_0<>+4(SB)/4, $0x00000000
+DATA f32_0<>+8(SB)/4, $0x00000000
+DATA f32_0<>+12(SB)/4, $0x00000000
+DATA f32_0<>+16(SB)/4, $0x00000000
+DATA f32_0<>+20(SB)/4, $0x00000000
+DATA f32_0<>+24(SB)/4, $0x00000000
+DATA f32_0<>+28(SB)/4, $0x00000000
+GLOBL f32_0<>(SB), RODATA|NOPTR, $32
 
 // func shortExpPartAVX512(w *float32, x *float32, n int, pos *uint64, part *uint64) (bad uint64)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
@@ -1773,7 +2229,7 @@ TEXT ·shortExpPartAVX512(SB), NOSPLIT, $0-48
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
 	VBROADCASTSS f32_3f800000<>+0(SB), Z12
 	TESTQ        DX, DX
-	JZ           done43
+	JZ           done53
 	KMOVW        (BX), K1
 	VMOVUPS      (CX), Z13
 	PREFETCHT0   12288(CX)
@@ -1799,7 +2255,7 @@ TEXT ·shortExpPartAVX512(SB), NOSPLIT, $0-48
 	VMINPS       Z15, Z2, Z15
 	VMINPS       Z16, Z2, Z16
 
-group42:
+group52:
 	LEAQ        256(CX), DI
 	LEAQ        8(BX), R8
 	SUBQ        $0x40, DX
@@ -1918,9 +2374,9 @@ group42:
 	ADDQ        $0x08, SI
 	ADDQ        $+256, AX
 	TESTQ       DX, DX
-	JNZ         group42
+	JNZ         group52
 
-done43:
+done53:
 	VCMPPS.BCST $0x11, f32_b504f3<>+0(SB), Z12, K1
 	KMOVW       K1, AX
 	MOVQ        AX, bad+40(FP)
@@ -1948,7 +2404,7 @@ TEXT ·shortExpAVX512(SB), NOSPLIT, $0-48
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
 	VBROADCASTSS f32_3f800000<>+0(SB), Z12
 	TESTQ        DX, DX
-	JZ           done45
+	JZ           done55
 	KMOVW        (BX), K1
 	VMOVUPS      (CX), Z13
 	PREFETCHT0   12288(CX)
@@ -1974,7 +2430,7 @@ TEXT ·shortExpAVX512(SB), NOSPLIT, $0-48
 	VMINPS       Z15, Z2, Z15
 	VMINPS       Z16, Z2, Z16
 
-group44:
+group54:
 	LEAQ        256(CX), SI
 	LEAQ        8(BX), DI
 	SUBQ        $0x40, DX
@@ -2084,9 +2540,9 @@ group44:
 	MOVQ        DI, BX
 	ADDQ        $+256, AX
 	TESTQ       DX, DX
-	JNZ         group44
+	JNZ         group54
 
-done45:
+done55:
 	VCMPPS.BCST $0x11, f32_b504f3<>+0(SB), Z12, K1
 	KMOVW       K1, AX
 	MOVQ        AX, bad+40(FP)
@@ -2096,34 +2552,34 @@ done45:
 // func shortSumsAVX512(a *float64, b *float64, w *float32, rows int, n int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·shortSumsAVX512(SB), NOSPLIT, $0-40
-	MOVQ     a+0(FP), AX
-	MOVQ     b+8(FP), CX
-	MOVQ     rows+24(FP), DX
-	MOVQ     n+32(FP), BX
-	MOVQ     BX, SI
-	SHLQ     $0x02, SI
-	MOVQ     w+16(FP), DI
+	MOVQ     w+16(FP), AX
+	MOVQ     a+0(FP), CX
+	MOVQ     b+8(FP), DX
+	MOVQ     rows+24(FP), BX
+	MOVQ     n+32(FP), SI
+	MOVQ     SI, DI
+	SHLQ     $0x02, DI
 	VXORPS   Y0, Y0, Y0
-	TESTQ    DX, DX
-	JZ       done46
-	LEAQ     -1(BX), R8
+	TESTQ    BX, BX
+	JZ       done56
+	LEAQ     -1(SI), R8
 	ANDQ     $0x0f, R8
 	INCQ     R8
 	MOVQ     $-1, R9
 	BZHIQ    R8, R9, R9
 	KMOVW    R9, K1
 	KUNPCKBW K1, K1, K2
-	CMPQ     BX, $0x08
-	JG       other48
+	CMPQ     SI, $0x08
+	JG       other58
 
-rows47:
-	LEAQ          (DI)(SI*4), BX
-	VMOVUPS       (DI), Y1
-	VINSERTF64X4  $0x01, (BX), Z1, Z1
+rows57:
+	LEAQ          (AX)(DI*4), SI
+	VMOVUPS       (AX), Y1
+	VINSERTF64X4  $0x01, (SI), Z1, Z1
 	VMAXPS.Z      Z1, Z0, K2, Z2
 	VSUBPS.Z      Z1, Z2, K2, Z1
-	VMOVUPS       (DI)(SI*1), Y3
-	VINSERTF64X4  $0x01, (BX)(SI*1), Z3, Z3
+	VMOVUPS       (AX)(DI*1), Y3
+	VINSERTF64X4  $0x01, (SI)(DI*1), Z3, Z3
 	VMAXPS.Z      Z3, Z0, K2, Z4
 	VSUBPS.Z      Z3, Z4, K2, Z3
 	VSHUFF64X2    $0x88, Z4, Z2, Z5
@@ -2132,14 +2588,14 @@ rows47:
 	VSHUFF64X2    $0x88, Z3, Z1, Z2
 	VSHUFF64X2    $0xdd, Z3, Z1, Z1
 	VADDPS        Z1, Z2, Z2
-	VMOVUPS       (DI)(SI*2), Y6
-	VINSERTF64X4  $0x01, (BX)(SI*2), Z6, Z6
+	VMOVUPS       (AX)(DI*2), Y6
+	VINSERTF64X4  $0x01, (SI)(DI*2), Z6, Z6
 	VMAXPS.Z      Z6, Z0, K2, Z4
 	VSUBPS.Z      Z6, Z4, K2, Z6
-	LEAQ          (DI)(SI*2), DI
-	VMOVUPS       (DI)(SI*1), Y7
-	LEAQ          (BX)(SI*2), DI
-	VINSERTF64X4  $0x01, (DI)(SI*1), Z7, Z7
+	LEAQ          (AX)(DI*2), AX
+	VMOVUPS       (AX)(DI*1), Y7
+	LEAQ          (SI)(DI*2), AX
+	VINSERTF64X4  $0x01, (AX)(DI*1), Z7, Z7
 	VMAXPS.Z      Z7, Z0, K2, Z8
 	VSUBPS.Z      Z7, Z8, K2, Z7
 	VSHUFF64X2    $0x88, Z8, Z4, Z9
@@ -2157,8 +2613,8 @@ rows47:
 	VUNPCKLPD     Z8, Z5, Z9
 	VUNPCKHPD     Z8, Z5, Z5
 	VADDPD        Z5, Z9, Z9
-	VMOVUPD       Z9, (AX)
-	ADDQ          $0x40, AX
+	VMOVUPD       Z9, (CX)
+	ADDQ          $0x40, CX
 	VSHUFPS       $0x44, Z4, Z2, Z5
 	VSHUFPS       $0xee, Z4, Z2, Z2
 	VADDPS        Z2, Z5, Z5
@@ -2168,23 +2624,23 @@ rows47:
 	VUNPCKLPD     Z4, Z2, Z5
 	VUNPCKHPD     Z4, Z2, Z2
 	VADDPD        Z2, Z5, Z5
-	VMOVUPD       Z5, (CX)
-	ADDQ          $0x40, CX
-	LEAQ          (BX)(SI*4), DI
-	SUBQ          $0x08, DX
-	JNZ           rows47
-	JMP           done46
+	VMOVUPD       Z5, (DX)
+	ADDQ          $0x40, DX
+	LEAQ          (SI)(DI*4), AX
+	SUBQ          $0x08, BX
+	JNZ           rows57
+	JMP           done56
 
-other48:
-	CMPQ BX, $0x10
-	JG   other50
+other58:
+	CMPQ SI, $0x10
+	JG   other60
 
-rows49:
-	LEAQ          (DI)(SI*4), BX
-	VMOVUPS       (DI), Z1
+rows59:
+	LEAQ          (AX)(DI*4), SI
+	VMOVUPS       (AX), Z1
 	VMAXPS.Z      Z1, Z0, K1, Z2
 	VSUBPS.Z      Z1, Z2, K1, Z1
-	VMOVUPS       (BX), Z3
+	VMOVUPS       (SI), Z3
 	VMAXPS.Z      Z3, Z0, K1, Z4
 	VSUBPS.Z      Z3, Z4, K1, Z3
 	VSHUFF64X2    $0x44, Z4, Z2, Z5
@@ -2193,10 +2649,10 @@ rows49:
 	VSHUFF64X2    $0x44, Z3, Z1, Z2
 	VSHUFF64X2    $0xee, Z3, Z1, Z1
 	VADDPS        Z1, Z2, Z2
-	VMOVUPS       (DI)(SI*1), Z1
+	VMOVUPS       (AX)(DI*1), Z1
 	VMAXPS.Z      Z1, Z0, K1, Z3
 	VSUBPS.Z      Z1, Z3, K1, Z1
-	VMOVUPS       (BX)(SI*1), Z4
+	VMOVUPS       (SI)(DI*1), Z4
 	VMAXPS.Z      Z4, Z0, K1, Z6
 	VSUBPS.Z      Z4, Z6, K1, Z4
 	VSHUFF64X2    $0x44, Z6, Z3, Z7
@@ -2211,10 +2667,10 @@ rows49:
 	VSHUFF64X2    $0x88, Z3, Z2, Z4
 	VSHUFF64X2    $0xdd, Z3, Z2, Z2
 	VADDPS        Z2, Z4, Z4
-	VMOVUPS       (DI)(SI*2), Z2
+	VMOVUPS       (AX)(DI*2), Z2
 	VMAXPS.Z      Z2, Z0, K1, Z3
 	VSUBPS.Z      Z2, Z3, K1, Z2
-	VMOVUPS       (BX)(SI*2), Z5
+	VMOVUPS       (SI)(DI*2), Z5
 	VMAXPS.Z      Z5, Z0, K1, Z6
 	VSUBPS.Z      Z5, Z6, K1, Z5
 	VSHUFF64X2    $0x44, Z6, Z3, Z7
@@ -2223,12 +2679,12 @@ rows49:
 	VSHUFF64X2    $0x44, Z5, Z2, Z3
 	VSHUFF64X2    $0xee, Z5, Z2, Z2
 	VADDPS        Z2, Z3, Z3
-	LEAQ          (DI)(SI*2), DI
-	VMOVUPS       (DI)(SI*1), Z2
+	LEAQ          (AX)(DI*2), AX
+	VMOVUPS       (AX)(DI*1), Z2
 	VMAXPS.Z      Z2, Z0, K1, Z5
 	VSUBPS.Z      Z2, Z5, K1, Z2
-	LEAQ          (BX)(SI*2), DI
-	VMOVUPS       (DI)(SI*1), Z6
+	LEAQ          (SI)(DI*2), AX
+	VMOVUPS       (AX)(DI*1), Z6
 	VMAXPS.Z      Z6, Z0, K1, Z8
 	VSUBPS.Z      Z6, Z8, K1, Z6
 	VSHUFF64X2    $0x44, Z8, Z5, Z9
@@ -2252,8 +2708,8 @@ rows49:
 	VUNPCKLPD     Z1, Z2, Z3
 	VUNPCKHPD     Z1, Z2, Z2
 	VADDPD        Z2, Z3, Z3
-	VMOVUPD       Z3, (AX)
-	ADDQ          $0x40, AX
+	VMOVUPD       Z3, (CX)
+	ADDQ          $0x40, CX
 	VSHUFPS       $0x44, Z6, Z4, Z1
 	VSHUFPS       $0xee, Z6, Z4, Z2
 	VADDPS        Z2, Z1, Z1
@@ -2263,28 +2719,28 @@ rows49:
 	VUNPCKLPD     Z2, Z1, Z3
 	VUNPCKHPD     Z2, Z1, Z1
 	VADDPD        Z1, Z3, Z3
-	VMOVUPD       Z3, (CX)
-	ADDQ          $0x40, CX
-	LEAQ          (BX)(SI*4), DI
-	SUBQ          $0x08, DX
-	JNZ           rows49
-	JMP           done46
+	VMOVUPD       Z3, (DX)
+	ADDQ          $0x40, DX
+	LEAQ          (SI)(DI*4), AX
+	SUBQ          $0x08, BX
+	JNZ           rows59
+	JMP           done56
 
-other50:
-rows51:
-	LEAQ          (DI)(SI*4), BX
-	VMOVUPS       (DI), Z1
+other60:
+rows61:
+	LEAQ          (AX)(DI*4), SI
+	VMOVUPS       (AX), Z1
 	VMAXPS        Z1, Z0, Z2
 	VSUBPS        Z1, Z2, Z1
-	VMOVUPS       64(DI), Z3
+	VMOVUPS       64(AX), Z3
 	VMAXPS.Z      Z3, Z0, K1, Z4
 	VSUBPS.Z      Z3, Z4, K1, Z3
 	VADDPS        Z4, Z2, Z2
 	VADDPS        Z3, Z1, Z1
-	VMOVUPS       (DI)(SI*2), Z3
+	VMOVUPS       (AX)(DI*2), Z3
 	VMAXPS        Z3, Z0, Z4
 	VSUBPS        Z3, Z4, Z3
-	VMOVUPS       64(DI)(SI*2), Z5
+	VMOVUPS       64(AX)(DI*2), Z5
 	VMAXPS.Z      Z5, Z0, K1, Z6
 	VSUBPS.Z      Z5, Z6, K1, Z5
 	VADDPS        Z6, Z4, Z4
@@ -2295,18 +2751,18 @@ rows51:
 	VSHUFF64X2    $0x44, Z3, Z1, Z2
 	VSHUFF64X2    $0xee, Z3, Z1, Z1
 	VADDPS        Z1, Z2, Z2
-	VMOVUPS       (BX), Z1
+	VMOVUPS       (SI), Z1
 	VMAXPS        Z1, Z0, Z3
 	VSUBPS        Z1, Z3, Z1
-	VMOVUPS       64(BX), Z4
+	VMOVUPS       64(SI), Z4
 	VMAXPS.Z      Z4, Z0, K1, Z6
 	VSUBPS.Z      Z4, Z6, K1, Z4
 	VADDPS        Z6, Z3, Z3
 	VADDPS        Z4, Z1, Z1
-	VMOVUPS       (BX)(SI*2), Z4
+	VMOVUPS       (SI)(DI*2), Z4
 	VMAXPS        Z4, Z0, Z6
 	VSUBPS        Z4, Z6, Z4
-	VMOVUPS       64(BX)(SI*2), Z7
+	VMOVUPS       64(SI)(DI*2), Z7
 	VMAXPS.Z      Z7, Z0, K1, Z8
 	VSUBPS.Z      Z7, Z8, K1, Z7
 	VADDPS        Z8, Z6, Z6
@@ -2323,20 +2779,20 @@ rows51:
 	VSHUFF64X2    $0x88, Z3, Z2, Z4
 	VSHUFF64X2    $0xdd, Z3, Z2, Z2
 	VADDPS        Z2, Z4, Z4
-	VMOVUPS       (DI)(SI*1), Z2
+	VMOVUPS       (AX)(DI*1), Z2
 	VMAXPS        Z2, Z0, Z3
 	VSUBPS        Z2, Z3, Z2
-	VMOVUPS       64(DI)(SI*1), Z5
+	VMOVUPS       64(AX)(DI*1), Z5
 	VMAXPS.Z      Z5, Z0, K1, Z6
 	VSUBPS.Z      Z5, Z6, K1, Z5
 	VADDPS        Z6, Z3, Z3
 	VADDPS        Z5, Z2, Z2
-	LEAQ          (DI)(SI*2), R8
-	VMOVUPS       (R8)(SI*1), Z5
+	LEAQ          (AX)(DI*2), R8
+	VMOVUPS       (R8)(DI*1), Z5
 	VMAXPS        Z5, Z0, Z6
 	VSUBPS        Z5, Z6, Z5
-	LEAQ          (DI)(SI*2), R8
-	VMOVUPS       64(R8)(SI*1), Z7
+	LEAQ          (AX)(DI*2), R8
+	VMOVUPS       64(R8)(DI*1), Z7
 	VMAXPS.Z      Z7, Z0, K1, Z8
 	VSUBPS.Z      Z7, Z8, K1, Z7
 	VADDPS        Z8, Z6, Z6
@@ -2347,20 +2803,20 @@ rows51:
 	VSHUFF64X2    $0x44, Z5, Z2, Z3
 	VSHUFF64X2    $0xee, Z5, Z2, Z2
 	VADDPS        Z2, Z3, Z3
-	VMOVUPS       (BX)(SI*1), Z2
+	VMOVUPS       (SI)(DI*1), Z2
 	VMAXPS        Z2, Z0, Z5
 	VSUBPS        Z2, Z5, Z2
-	VMOVUPS       64(BX)(SI*1), Z6
+	VMOVUPS       64(SI)(DI*1), Z6
 	VMAXPS.Z      Z6, Z0, K1, Z8
 	VSUBPS.Z      Z6, Z8, K1, Z6
 	VADDPS        Z8, Z5, Z5
 	VADDPS        Z6, Z2, Z2
-	LEAQ          (BX)(SI*2), R8
-	VMOVUPS       (R8)(SI*1), Z6
+	LEAQ          (SI)(DI*2), R8
+	VMOVUPS       (R8)(DI*1), Z6
 	VMAXPS        Z6, Z0, Z8
 	VSUBPS        Z6, Z8, Z6
-	LEAQ          (BX)(SI*2), R8
-	VMOVUPS       64(R8)(SI*1), Z9
+	LEAQ          (SI)(DI*2), R8
+	VMOVUPS       64(R8)(DI*1), Z9
 	VMAXPS.Z      Z9, Z0, K1, Z10
 	VSUBPS.Z      Z9, Z10, K1, Z9
 	VADDPS        Z10, Z8, Z8
@@ -2392,8 +2848,8 @@ rows51:
 	VUNPCKLPD     Z3, Z5, Z1
 	VUNPCKHPD     Z3, Z5, Z5
 	VADDPD        Z5, Z1, Z1
-	VMOVUPD       Z1, (AX)
-	ADDQ          $0x40, AX
+	VMOVUPD       Z1, (CX)
+	ADDQ          $0x40, CX
 	VEXTRACTF64X4 $0x01, Z4, Y1
 	VCVTPS2PD     Y4, Z2
 	VCVTPS2PD     Y1, Z1
@@ -2409,13 +2865,13 @@ rows51:
 	VUNPCKLPD     Z4, Z3, Z1
 	VUNPCKHPD     Z4, Z3, Z3
 	VADDPD        Z3, Z1, Z1
-	VMOVUPD       Z1, (CX)
-	ADDQ          $0x40, CX
-	LEAQ          (BX)(SI*4), DI
-	SUBQ          $0x08, DX
-	JNZ           rows51
+	VMOVUPD       Z1, (DX)
+	ADDQ          $0x40, DX
+	LEAQ          (SI)(DI*4), AX
+	SUBQ          $0x08, BX
+	JNZ           rows61
 
-done46:
+done56:
 	VZEROUPPER
 	RET
 
@@ -2435,16 +2891,16 @@ TEXT ·shortScaleAVX512(SB), NOSPLIT, $0-56
 	VBROADCASTSS f32_b504f3<>+0(SB), Z2
 	VBROADCASTSS f32_80b504f3<>+0(SB), Z3
 	CMPQ         R8, $0x08
-	JG           rest54
+	JG           rest64
 	CMPQ         DI, $0x04
-	JL           rest54
+	JL           rest64
 	MOVQ         $-1, R10
 	BZHIQ        R8, R10, R10
 	KMOVW        R10, K1
 	VMOVUPS      spread<>+0(SB), Z4
 	VMOVUPS      spread<>+64(SB), Z5
 
-fours53:
+fours63:
 	VMOVUPS       (BX), X6
 	ADDQ          $0x10, BX
 	VMOVUPS       (SI), X7
@@ -2477,11 +2933,11 @@ fours53:
 	LEAQ          (AX)(CX*4), AX
 	SUBQ          $0x04, DI
 	CMPQ          DI, $0x04
-	JGE           fours53
+	JGE           fours63
 
-rest54:
+rest64:
 	TESTQ DI, DI
-	JZ    done55
+	JZ    done65
 	LEAQ  -1(R8), R10
 	ANDQ  $0x0f, R10
 	INCQ  R10
@@ -2489,9 +2945,9 @@ rest54:
 	BZHIQ R10, R11, R11
 	KMOVW R11, K1
 	CMPQ  R8, $0x10
-	JG    other57
+	JG    other67
 
-rows56:
+rows66:
 	VBROADCASTSS (BX), Z0
 	VBROADCASTSS (SI), Z1
 	VMOVUPS.Z    (DX), K1, Z4
@@ -2505,11 +2961,11 @@ rows56:
 	ADDQ         $0x04, BX
 	ADDQ         $0x04, SI
 	SUBQ         $0x01, DI
-	JNZ          rows56
-	JMP          done55
+	JNZ          rows66
+	JMP          done65
 
-other57:
-rows58:
+other67:
+rows68:
 	VBROADCASTSS (BX), Z0
 	VBROADCASTSS (SI), Z1
 	VMOVUPS      (DX), Z4
@@ -2529,9 +2985,9 @@ rows58:
 	ADDQ         $0x04, BX
 	ADDQ         $0x04, SI
 	SUBQ         $0x01, DI
-	JNZ          rows58
+	JNZ          rows68
 
-done55:
+done65:
 	VZEROUPPER
 	RET
 
@@ -2553,87 +3009,126 @@ DATA spread<>+112(SB)/8, $0x0000000300000003
 DATA spread<>+120(SB)/8, $0x0000000300000003
 GLOBL spread<>(SB), RODATA|NOPTR, $128
 
-// func shortJoinsAVX512(u *float64, w *float32, rows int, n int)
+// func shortJoinsAVX512(u *float64, sum *float64, w *float32, m *float32, rows int, n int)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·shortJoinsAVX512(SB), NOSPLIT, $0-32
-	MOVQ     u+0(FP), AX
-	MOVQ     rows+16(FP), CX
-	MOVQ     n+24(FP), DX
-	MOVQ     DX, BX
-	SHLQ     $0x02, BX
-	MOVQ     w+8(FP), SI
+TEXT ·shortJoinsAVX512(SB), NOSPLIT, $0-48
+	MOVQ     w+16(FP), AX
+	MOVQ     m+24(FP), CX
+	MOVQ     u+0(FP), DX
+	MOVQ     sum+8(FP), BX
+	MOVQ     rows+32(FP), SI
+	MOVQ     n+40(FP), DI
+	MOVQ     DI, R8
+	SHLQ     $0x02, R8
 	VXORPS   Y0, Y0, Y0
-	TESTQ    CX, CX
-	JZ       done60
-	LEAQ     -1(DX), DI
-	ANDQ     $0x0f, DI
-	INCQ     DI
-	MOVQ     $-1, R8
-	BZHIQ    DI, R8, R8
-	KMOVW    R8, K1
+	TESTQ    SI, SI
+	JZ       done70
+	LEAQ     -1(DI), R9
+	ANDQ     $0x0f, R9
+	INCQ     R9
+	MOVQ     $-1, R10
+	BZHIQ    R9, R10, R10
+	KMOVW    R10, K1
 	KUNPCKBW K1, K1, K2
-	CMPQ     DX, $0x08
-	JG       other62
+	CMPQ     DI, $0x08
+	JG       other72
 
-rows61:
-	LEAQ          (SI)(BX*4), DX
-	VMOVUPS       (SI), Y0
-	VINSERTF64X4  $0x01, (DX), Z0, Z0
+rows71:
+	LEAQ          (AX)(R8*4), DI
+	VMOVUPS       (AX), Y0
+	VINSERTF64X4  $0x01, (DI), Z0, Z0
 	VMOVAPS.Z     Z0, K2, Z0
-	VMOVUPS       (SI)(BX*1), Y1
-	VINSERTF64X4  $0x01, (DX)(BX*1), Z1, Z1
+	VMOVUPS       (AX)(R8*1), Y1
+	VINSERTF64X4  $0x01, (DI)(R8*1), Z1, Z1
 	VMOVAPS.Z     Z1, K2, Z1
 	VSHUFF64X2    $0x88, Z1, Z0, Z2
 	VSHUFF64X2    $0xdd, Z1, Z0, Z0
 	VADDPS        Z0, Z2, Z3
 	VFMADD213PS   Z3, Z0, Z2
-	VMOVUPS       (SI)(BX*2), Y4
-	VINSERTF64X4  $0x01, (DX)(BX*2), Z4, Z4
+	VMOVUPS       (AX)(R8*2), Y4
+	VINSERTF64X4  $0x01, (DI)(R8*2), Z4, Z4
 	VMOVAPS.Z     Z4, K2, Z4
-	LEAQ          (SI)(BX*2), SI
-	VMOVUPS       (SI)(BX*1), Y5
-	LEAQ          (DX)(BX*2), SI
-	VINSERTF64X4  $0x01, (SI)(BX*1), Z5, Z5
+	LEAQ          (AX)(R8*2), AX
+	VMOVUPS       (AX)(R8*1), Y5
+	LEAQ          (DI)(R8*2), AX
+	VINSERTF64X4  $0x01, (AX)(R8*1), Z5, Z5
 	VMOVAPS.Z     Z5, K2, Z5
 	VSHUFF64X2    $0x88, Z5, Z4, Z3
 	VSHUFF64X2    $0xdd, Z5, Z4, Z4
-	VADDPS        Z4, Z3, Z6
-	VFMADD213PS   Z6, Z4, Z3
-	VSHUFPS       $0x44, Z3, Z2, Z6
+	VADDPS        Z4, Z3, Z10
+	VFMADD213PS   Z10, Z4, Z3
+	VSHUFPS       $0x44, Z3, Z2, Z10
 	VSHUFPS       $0xee, Z3, Z2, Z2
-	VADDPS        Z2, Z6, Z3
-	VFMADD213PS   Z3, Z2, Z6
-	VEXTRACTF64X4 $0x01, Z6, Y0
-	VCVTPS2PD     Y6, Z2
+	VADDPS        Z2, Z10, Z3
+	VFMADD213PS   Z3, Z2, Z10
+	VEXTRACTF64X4 $0x01, Z10, Y0
+	VCVTPS2PD     Y10, Z2
 	VCVTPS2PD     Y0, Z3
-	VUNPCKLPD     Z3, Z2, Z6
+	VUNPCKLPD     Z3, Z2, Z10
 	VUNPCKHPD     Z3, Z2, Z2
-	VADDPD        Z6, Z2, Z3
-	VFMADD213PD   Z3, Z2, Z6
-	VMOVUPD       Z6, (AX)
-	ADDQ          $0x40, AX
-	LEAQ          (DX)(BX*4), SI
-	SUBQ          $0x08, CX
-	JNZ           rows61
-	JMP           done60
+	VADDPD        Z10, Z2, Z3
+	VFMADD213PD   Z3, Z2, Z10
+	VMOVUPD       Z10, (DX)
+	ADDQ          $0x40, DX
+	LEAQ          (DI)(R8*4), AX
+	TESTQ         CX, CX
+	JZ            without73
+	LEAQ          (CX)(R8*4), DI
+	VMOVUPS       (CX), Y6
+	VINSERTF64X4  $0x01, (DI), Z6, Z6
+	VMOVAPS.Z     Z6, K2, Z6
+	VMOVUPS       (CX)(R8*1), Y7
+	VINSERTF64X4  $0x01, (DI)(R8*1), Z7, Z7
+	VMOVAPS.Z     Z7, K2, Z7
+	VSHUFF64X2    $0x88, Z7, Z6, Z2
+	VSHUFF64X2    $0xdd, Z7, Z6, Z6
+	VADDPS        Z6, Z2, Z2
+	VMOVUPS       (CX)(R8*2), Y8
+	VINSERTF64X4  $0x01, (DI)(R8*2), Z8, Z8
+	VMOVAPS.Z     Z8, K2, Z8
+	LEAQ          (CX)(R8*2), CX
+	VMOVUPS       (CX)(R8*1), Y9
+	LEAQ          (DI)(R8*2), CX
+	VINSERTF64X4  $0x01, (CX)(R8*1), Z9, Z9
+	VMOVAPS.Z     Z9, K2, Z9
+	VSHUFF64X2    $0x88, Z9, Z8, Z3
+	VSHUFF64X2    $0xdd, Z9, Z8, Z8
+	VADDPS        Z8, Z3, Z3
+	VSHUFPS       $0x44, Z3, Z2, Z10
+	VSHUFPS       $0xee, Z3, Z2, Z2
+	VADDPS        Z2, Z10, Z10
+	VEXTRACTF64X4 $0x01, Z10, Y0
+	VCVTPS2PD     Y10, Z2
+	VCVTPS2PD     Y0, Z3
+	VUNPCKLPD     Z3, Z2, Z10
+	VUNPCKHPD     Z3, Z2, Z2
+	VADDPD        Z2, Z10, Z10
+	VMOVUPD       Z10, (BX)
+	ADDQ          $0x40, BX
+	LEAQ          (DI)(R8*4), CX
 
-other62:
-	CMPQ DX, $0x10
-	JG   other64
+without73:
+	SUBQ $0x08, SI
+	JNZ  rows71
+	JMP  done70
 
-rows63:
-	LEAQ          (SI)(BX*4), DX
-	VMOVUPS       (SI), Z0
+other72:
+	CMPQ DI, $0x10
+	JG   other75
+
+rows74:
+	LEAQ          (AX)(R8*4), DI
+	VMOVUPS       (AX), Z0
 	VMOVAPS.Z     Z0, K1, Z0
-	VMOVUPS       (DX), Z1
+	VMOVUPS       (DI), Z1
 	VMOVAPS.Z     Z1, K1, Z1
 	VSHUFF64X2    $0x44, Z1, Z0, Z2
 	VSHUFF64X2    $0xee, Z1, Z0, Z0
 	VADDPS        Z0, Z2, Z1
 	VFMADD213PS   Z1, Z0, Z2
-	VMOVUPS       (SI)(BX*1), Z0
+	VMOVUPS       (AX)(R8*1), Z0
 	VMOVAPS.Z     Z0, K1, Z0
-	VMOVUPS       (DX)(BX*1), Z1
+	VMOVUPS       (DI)(R8*1), Z1
 	VMOVAPS.Z     Z1, K1, Z1
 	VSHUFF64X2    $0x44, Z1, Z0, Z3
 	VSHUFF64X2    $0xee, Z1, Z0, Z0
@@ -2643,19 +3138,19 @@ rows63:
 	VSHUFF64X2    $0xdd, Z3, Z2, Z2
 	VADDPS        Z2, Z0, Z1
 	VFMADD213PS   Z1, Z2, Z0
-	VMOVUPS       (SI)(BX*2), Z1
+	VMOVUPS       (AX)(R8*2), Z1
 	VMOVAPS.Z     Z1, K1, Z1
-	VMOVUPS       (DX)(BX*2), Z2
+	VMOVUPS       (DI)(R8*2), Z2
 	VMOVAPS.Z     Z2, K1, Z2
 	VSHUFF64X2    $0x44, Z2, Z1, Z3
 	VSHUFF64X2    $0xee, Z2, Z1, Z1
 	VADDPS        Z1, Z3, Z2
 	VFMADD213PS   Z2, Z1, Z3
-	LEAQ          (SI)(BX*2), SI
-	VMOVUPS       (SI)(BX*1), Z1
+	LEAQ          (AX)(R8*2), AX
+	VMOVUPS       (AX)(R8*1), Z1
 	VMOVAPS.Z     Z1, K1, Z1
-	LEAQ          (DX)(BX*2), SI
-	VMOVUPS       (SI)(BX*1), Z2
+	LEAQ          (DI)(R8*2), AX
+	VMOVUPS       (AX)(R8*1), Z2
 	VMOVAPS.Z     Z2, K1, Z2
 	VSHUFF64X2    $0x44, Z2, Z1, Z4
 	VSHUFF64X2    $0xee, Z2, Z1, Z1
@@ -2676,23 +3171,76 @@ rows63:
 	VUNPCKHPD     Z0, Z1, Z1
 	VADDPD        Z2, Z1, Z0
 	VFMADD213PD   Z0, Z1, Z2
-	VMOVUPD       Z2, (AX)
-	ADDQ          $0x40, AX
-	LEAQ          (DX)(BX*4), SI
-	SUBQ          $0x08, CX
-	JNZ           rows63
-	JMP           done60
+	VMOVUPD       Z2, (DX)
+	ADDQ          $0x40, DX
+	LEAQ          (DI)(R8*4), AX
+	TESTQ         CX, CX
+	JZ            without76
+	LEAQ          (CX)(R8*4), DI
+	VMOVUPS       (CX), Z0
+	VMOVAPS.Z     Z0, K1, Z0
+	VMOVUPS       (DI), Z1
+	VMOVAPS.Z     Z1, K1, Z1
+	VSHUFF64X2    $0x44, Z1, Z0, Z2
+	VSHUFF64X2    $0xee, Z1, Z0, Z0
+	VADDPS        Z0, Z2, Z2
+	VMOVUPS       (CX)(R8*1), Z0
+	VMOVAPS.Z     Z0, K1, Z0
+	VMOVUPS       (DI)(R8*1), Z1
+	VMOVAPS.Z     Z1, K1, Z1
+	VSHUFF64X2    $0x44, Z1, Z0, Z3
+	VSHUFF64X2    $0xee, Z1, Z0, Z0
+	VADDPS        Z0, Z3, Z3
+	VSHUFF64X2    $0x88, Z3, Z2, Z0
+	VSHUFF64X2    $0xdd, Z3, Z2, Z2
+	VADDPS        Z2, Z0, Z0
+	VMOVUPS       (CX)(R8*2), Z1
+	VMOVAPS.Z     Z1, K1, Z1
+	VMOVUPS       (DI)(R8*2), Z2
+	VMOVAPS.Z     Z2, K1, Z2
+	VSHUFF64X2    $0x44, Z2, Z1, Z3
+	VSHUFF64X2    $0xee, Z2, Z1, Z1
+	VADDPS        Z1, Z3, Z3
+	LEAQ          (CX)(R8*2), CX
+	VMOVUPS       (CX)(R8*1), Z1
+	VMOVAPS.Z     Z1, K1, Z1
+	LEAQ          (DI)(R8*2), CX
+	VMOVUPS       (CX)(R8*1), Z2
+	VMOVAPS.Z     Z2, K1, Z2
+	VSHUFF64X2    $0x44, Z2, Z1, Z4
+	VSHUFF64X2    $0xee, Z2, Z1, Z1
+	VADDPS        Z1, Z4, Z4
+	VSHUFF64X2    $0x88, Z4, Z3, Z1
+	VSHUFF64X2    $0xdd, Z4, Z3, Z3
+	VADDPS        Z3, Z1, Z1
+	VSHUFPS       $0x44, Z1, Z0, Z2
+	VSHUFPS       $0xee, Z1, Z0, Z0
+	VADDPS        Z0, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y0
+	VCVTPS2PD     Y2, Z1
+	VCVTPS2PD     Y0, Z0
+	VUNPCKLPD     Z0, Z1, Z2
+	VUNPCKHPD     Z0, Z1, Z1
+	VADDPD        Z1, Z2, Z2
+	VMOVUPD       Z2, (BX)
+	ADDQ          $0x40, BX
+	LEAQ          (DI)(R8*4), CX
 
-other64:
-rows65:
-	LEAQ          (SI)(BX*4), DX
-	VMOVUPS       (SI), Z0
-	VMOVUPS       64(SI), Z1
+without76:
+	SUBQ $0x08, SI
+	JNZ  rows74
+	JMP  done70
+
+other75:
+rows77:
+	LEAQ          (AX)(R8*4), DI
+	VMOVUPS       (AX), Z0
+	VMOVUPS       64(AX), Z1
 	VMOVAPS.Z     Z1, K1, Z1
 	VADDPS        Z1, Z0, Z2
 	VFMADD213PS   Z2, Z1, Z0
-	VMOVUPS       (SI)(BX*2), Z1
-	VMOVUPS       64(SI)(BX*2), Z2
+	VMOVUPS       (AX)(R8*2), Z1
+	VMOVUPS       64(AX)(R8*2), Z2
 	VMOVAPS.Z     Z2, K1, Z2
 	VADDPS        Z2, Z1, Z3
 	VFMADD213PS   Z3, Z2, Z1
@@ -2700,13 +3248,13 @@ rows65:
 	VSHUFF64X2    $0xee, Z1, Z0, Z0
 	VADDPS        Z0, Z2, Z1
 	VFMADD213PS   Z1, Z0, Z2
-	VMOVUPS       (DX), Z0
-	VMOVUPS       64(DX), Z1
+	VMOVUPS       (DI), Z0
+	VMOVUPS       64(DI), Z1
 	VMOVAPS.Z     Z1, K1, Z1
 	VADDPS        Z1, Z0, Z3
 	VFMADD213PS   Z3, Z1, Z0
-	VMOVUPS       (DX)(BX*2), Z1
-	VMOVUPS       64(DX)(BX*2), Z3
+	VMOVUPS       (DI)(R8*2), Z1
+	VMOVUPS       64(DI)(R8*2), Z3
 	VMOVAPS.Z     Z3, K1, Z3
 	VADDPS        Z3, Z1, Z4
 	VFMADD213PS   Z4, Z3, Z1
@@ -2718,15 +3266,15 @@ rows65:
 	VSHUFF64X2    $0xdd, Z3, Z2, Z2
 	VADDPS        Z2, Z0, Z1
 	VFMADD213PS   Z1, Z2, Z0
-	VMOVUPS       (SI)(BX*1), Z1
-	VMOVUPS       64(SI)(BX*1), Z2
+	VMOVUPS       (AX)(R8*1), Z1
+	VMOVUPS       64(AX)(R8*1), Z2
 	VMOVAPS.Z     Z2, K1, Z2
 	VADDPS        Z2, Z1, Z3
 	VFMADD213PS   Z3, Z2, Z1
-	LEAQ          (SI)(BX*2), DI
-	VMOVUPS       (DI)(BX*1), Z2
-	LEAQ          (SI)(BX*2), DI
-	VMOVUPS       64(DI)(BX*1), Z3
+	LEAQ          (AX)(R8*2), R9
+	VMOVUPS       (R9)(R8*1), Z2
+	LEAQ          (AX)(R8*2), R9
+	VMOVUPS       64(R9)(R8*1), Z3
 	VMOVAPS.Z     Z3, K1, Z3
 	VADDPS        Z3, Z2, Z4
 	VFMADD213PS   Z4, Z3, Z2
@@ -2734,15 +3282,15 @@ rows65:
 	VSHUFF64X2    $0xee, Z2, Z1, Z1
 	VADDPS        Z1, Z3, Z2
 	VFMADD213PS   Z2, Z1, Z3
-	VMOVUPS       (DX)(BX*1), Z1
-	VMOVUPS       64(DX)(BX*1), Z2
+	VMOVUPS       (DI)(R8*1), Z1
+	VMOVUPS       64(DI)(R8*1), Z2
 	VMOVAPS.Z     Z2, K1, Z2
 	VADDPS        Z2, Z1, Z4
 	VFMADD213PS   Z4, Z2, Z1
-	LEAQ          (DX)(BX*2), DI
-	VMOVUPS       (DI)(BX*1), Z2
-	LEAQ          (DX)(BX*2), DI
-	VMOVUPS       64(DI)(BX*1), Z4
+	LEAQ          (DI)(R8*2), R9
+	VMOVUPS       (R9)(R8*1), Z2
+	LEAQ          (DI)(R8*2), R9
+	VMOVUPS       64(R9)(R8*1), Z4
 	VMOVAPS.Z     Z4, K1, Z4
 	VADDPS        Z4, Z2, Z5
 	VFMADD213PS   Z5, Z4, Z2
@@ -2772,13 +3320,90 @@ rows65:
 	VUNPCKHPD     Z2, Z3, Z3
 	VADDPD        Z0, Z3, Z1
 	VFMADD213PD   Z1, Z3, Z0
-	VMOVUPD       Z0, (AX)
-	ADDQ          $0x40, AX
-	LEAQ          (DX)(BX*4), SI
-	SUBQ          $0x08, CX
-	JNZ           rows65
+	VMOVUPD       Z0, (DX)
+	ADDQ          $0x40, DX
+	LEAQ          (DI)(R8*4), AX
+	TESTQ         CX, CX
+	JZ            without79
+	LEAQ          (CX)(R8*4), DI
+	VMOVUPS       (CX), Z0
+	VMOVUPS       64(CX), Z1
+	VMOVAPS.Z     Z1, K1, Z1
+	VADDPS        Z1, Z0, Z0
+	VMOVUPS       (CX)(R8*2), Z1
+	VMOVUPS       64(CX)(R8*2), Z2
+	VMOVAPS.Z     Z2, K1, Z2
+	VADDPS        Z2, Z1, Z1
+	VSHUFF64X2    $0x44, Z1, Z0, Z2
+	VSHUFF64X2    $0xee, Z1, Z0, Z0
+	VADDPS        Z0, Z2, Z2
+	VMOVUPS       (DI), Z0
+	VMOVUPS       64(DI), Z1
+	VMOVAPS.Z     Z1, K1, Z1
+	VADDPS        Z1, Z0, Z0
+	VMOVUPS       (DI)(R8*2), Z1
+	VMOVUPS       64(DI)(R8*2), Z3
+	VMOVAPS.Z     Z3, K1, Z3
+	VADDPS        Z3, Z1, Z1
+	VSHUFF64X2    $0x44, Z1, Z0, Z3
+	VSHUFF64X2    $0xee, Z1, Z0, Z0
+	VADDPS        Z0, Z3, Z3
+	VSHUFF64X2    $0x88, Z3, Z2, Z0
+	VSHUFF64X2    $0xdd, Z3, Z2, Z2
+	VADDPS        Z2, Z0, Z0
+	VMOVUPS       (CX)(R8*1), Z1
+	VMOVUPS       64(CX)(R8*1), Z2
+	VMOVAPS.Z     Z2, K1, Z2
+	VADDPS        Z2, Z1, Z1
+	LEAQ          (CX)(R8*2), R9
+	VMOVUPS       (R9)(R8*1), Z2
+	LEAQ          (CX)(R8*2), R9
+	VMOVUPS       64(R9)(R8*1), Z3
+	VMOVAPS.Z     Z3, K1, Z3
+	VADDPS        Z3, Z2, Z2
+	VSHUFF64X2    $0x44, Z2, Z1, Z3
+	VSHUFF64X2    $0xee, Z2, Z1, Z1
+	VADDPS        Z1, Z3, Z3
+	VMOVUPS       (DI)(R8*1), Z1
+	VMOVUPS       64(DI)(R8*1), Z2
+	VMOVAPS.Z     Z2, K1, Z2
+	VADDPS        Z2, Z1, Z1
+	LEAQ          (DI)(R8*2), R9
+	VMOVUPS       (R9)(R8*1), Z2
+	LEAQ          (DI)(R8*2), R9
+	VMOVUPS       64(R9)(R8*1), Z4
+	VMOVAPS.Z     Z4, K1, Z4
+	VADDPS        Z4, Z2, Z2
+	VSHUFF64X2    $0x44, Z2, Z1, Z4
+	VSHUFF64X2    $0xee, Z2, Z1, Z1
+	VADDPS        Z1, Z4, Z4
+	VSHUFF64X2    $0x88, Z4, Z3, Z1
+	VSHUFF64X2    $0xdd, Z4, Z3, Z3
+	VADDPS        Z3, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z0, Y2
+	VCVTPS2PD     Y0, Z0
+	VCVTPS2PD     Y2, Z2
+	VSHUFF64X2    $0x88, Z2, Z0, Z3
+	VSHUFF64X2    $0xdd, Z2, Z0, Z0
+	VADDPD        Z0, Z3, Z3
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VCVTPS2PD     Y1, Z1
+	VCVTPS2PD     Y0, Z0
+	VSHUFF64X2    $0x88, Z0, Z1, Z2
+	VSHUFF64X2    $0xdd, Z0, Z1, Z1
+	VADDPD        Z1, Z2, Z2
+	VUNPCKLPD     Z2, Z3, Z0
+	VUNPCKHPD     Z2, Z3, Z3
+	VADDPD        Z3, Z0, Z0
+	VMOVUPD       Z0, (BX)
+	ADDQ          $0x40, BX
+	LEAQ          (DI)(R8*4), CX
 
-done60:
+without79:
+	SUBQ $0x08, SI
+	JNZ  rows77
+
+done70:
 	VZEROUPPER
 	RET
 
@@ -2803,7 +3428,7 @@ TEXT ·shortOddsOnly32AVX512(SB), NOSPLIT, $0-56
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z10
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
 	TESTQ        DX, DX
-	JZ           done70
+	JZ           done83
 	KMOVW        (BX), K1
 	VMOVUPS      (CX), Z12
 	PREFETCHT0   12288(CX)
@@ -2829,7 +3454,7 @@ TEXT ·shortOddsOnly32AVX512(SB), NOSPLIT, $0-56
 	VMINPS       Z14, Z2, Z14
 	VMINPS       Z15, Z2, Z15
 
-group69:
+group82:
 	LEAQ        256(CX), DI
 	LEAQ        8(BX), R8
 	SUBQ        $0x40, DX
@@ -2920,9 +3545,9 @@ group69:
 	VMULPS      Z22, Z18, Z18
 	VMULPS      Z23, Z19, Z19
 	CMPQ        (SI), $-1
-	JNE         some67
+	JNE         some80
 
-ready68:
+ready81:
 	VMOVUPS Z16, (AX)
 	VMOVUPS Z17, 64(AX)
 	VMOVUPS Z18, 128(AX)
@@ -2932,13 +3557,13 @@ ready68:
 	ADDQ    $0x08, SI
 	ADDQ    $+256, AX
 	TESTQ   DX, DX
-	JNZ     group69
+	JNZ     group82
 
-done70:
+done83:
 	VZEROUPPER
 	RET
 
-some67:
+some80:
 	KMOVW     (SI), K1
 	VMOVAPS.Z Z16, K1, Z16
 	KMOVW     2(SI), K1
@@ -2947,7 +3572,7 @@ some67:
 	VMOVAPS.Z Z18, K1, Z18
 	KMOVW     6(SI), K1
 	VMOVAPS.Z Z19, K1, Z19
-	JMP       ready68
+	JMP       ready81
 
 // func shortOdds32AVX512(w *float32, dst *float32, x *float32, n int, pos *uint64, part *uint64, scale *float64)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
@@ -2975,7 +3600,7 @@ TEXT ·shortOdds32AVX512(SB), NOSPLIT, $0-56
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z11
 	VBROADCASTSS f32_3f800000<>+0(SB), Z12
 	TESTQ        DX, DX
-	JZ           done74
+	JZ           done87
 	KMOVW        (BX), K1
 	VMOVUPS      (CX), Z13
 	PREFETCHT0   12288(CX)
@@ -3001,7 +3626,7 @@ TEXT ·shortOdds32AVX512(SB), NOSPLIT, $0-56
 	VMINPS       Z15, Z3, Z15
 	VMINPS       Z16, Z3, Z16
 
-group73:
+group86:
 	LEAQ        256(CX), R8
 	LEAQ        8(BX), R9
 	SUBQ        $0x40, DX
@@ -3092,9 +3717,9 @@ group73:
 	VMULPS      Z23, Z19, Z19
 	VMULPS      Z24, Z20, Z20
 	CMPQ        (SI), $-1
-	JNE         some71
+	JNE         some84
 
-ready72:
+ready85:
 	VMOVUPS     Z17, (AX)
 	VMOVUPS     Z18, 64(AX)
 	VMOVUPS     Z19, 128(AX)
@@ -3129,13 +3754,13 @@ ready72:
 	ADDQ        $0x08, SI
 	ADDQ        $+256, AX
 	TESTQ       DX, DX
-	JNZ         group73
+	JNZ         group86
 
-done74:
+done87:
 	VZEROUPPER
 	RET
 
-some71:
+some84:
 	KMOVW     (SI), K1
 	VMOVAPS.Z Z17, K1, Z17
 	KMOVW     2(SI), K1
@@ -3144,7 +3769,253 @@ some71:
 	VMOVAPS.Z Z19, K1, Z19
 	KMOVW     6(SI), K1
 	VMOVAPS.Z Z20, K1, Z20
-	JMP       ready72
+	JMP       ready85
+
+// func shortSoft32AVX512(w *float32, m *float32, dst *float32, x *float32, n int, t *float32, part *uint64, scale *float64)
+// Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
+TEXT ·shortSoft32AVX512(SB), NOSPLIT, $0-64
+	MOVQ         w+0(FP), AX
+	MOVQ         x+24(FP), CX
+	MOVQ         n+32(FP), DX
+	MOVQ         part+48(FP), BX
+	MOVQ         t+40(FP), SI
+	MOVQ         m+8(FP), DI
+	MOVQ         dst+16(FP), R8
+	VBROADCASTSS f32_c2b00f34<>+0(SB), Z0
+	VBROADCASTSS f32_80000000<>+0(SB), Z1
+	VBROADCASTSS f32_3f800000<>+0(SB), Z2
+	VBROADCASTSS f32_0<>+0(SB), Z3
+	VBROADCASTSS f32_4b40007f<>+0(SB), Z5
+	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z6
+	TESTQ        R8, R8
+	JZ           without88
+	MOVQ         scale+56(FP), R9
+	VBROADCASTSD (R9), Z4
+	VCVTPD2PS    Z4, Y4
+	VBROADCASTSS X4, Z4
+	VMOVUPS      Z4, Z4
+
+without88:
+	TESTQ      DX, DX
+	JZ         done93
+	VMOVUPS    (CX), Z7
+	PREFETCHT0 12288(CX)
+	VORPS      Z1, Z7, Z7
+	VMOVUPS    64(CX), Z8
+	PREFETCHT0 12352(CX)
+	VORPS      Z1, Z8, Z8
+	VMOVUPS    128(CX), Z9
+	PREFETCHT0 12416(CX)
+	VORPS      Z1, Z9, Z9
+	VMOVUPS    192(CX), Z10
+	PREFETCHT0 12480(CX)
+	VORPS      Z1, Z10, Z10
+	VMAXPS     Z7, Z0, Z7
+	VMAXPS     Z8, Z0, Z8
+	VMAXPS     Z9, Z0, Z9
+	VMAXPS     Z10, Z0, Z10
+
+group92:
+	LEAQ             256(CX), R9
+	SUBQ             $0x40, DX
+	CMOVQEQ          CX, R9
+	VMOVUPS          Z7, Z15
+	VFMADD213PS      Z5, Z6, Z15
+	VMOVUPS          Z8, Z16
+	VFMADD213PS      Z5, Z6, Z16
+	VMOVUPS          Z9, Z17
+	VFMADD213PS      Z5, Z6, Z17
+	VMOVUPS          Z10, Z18
+	VFMADD213PS      Z5, Z6, Z18
+	VSUBPS           Z5, Z15, Z11
+	VSUBPS           Z5, Z16, Z12
+	VSUBPS           Z5, Z17, Z13
+	VSUBPS           Z5, Z18, Z14
+	VMOVUPS          Z7, Z19
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z11, Z19
+	VMOVUPS          Z8, Z20
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z12, Z20
+	VMOVUPS          Z9, Z21
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z13, Z21
+	VMOVUPS          Z10, Z22
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z14, Z22
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z11, Z19
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z12, Z20
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z13, Z21
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z14, Z22
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z11
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z12
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z13
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z14
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z19, Z11
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z20, Z12
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z21, Z13
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z22, Z14
+	VMOVUPS          (R9), Z7
+	PREFETCHT0       12288(R9)
+	VORPS            Z1, Z7, Z7
+	VMOVUPS          64(R9), Z8
+	PREFETCHT0       12352(R9)
+	VORPS            Z1, Z8, Z8
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z19, Z11
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z20, Z12
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z21, Z13
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z22, Z14
+	VMOVUPS          128(R9), Z9
+	PREFETCHT0       12416(R9)
+	VORPS            Z1, Z9, Z9
+	VMOVUPS          192(R9), Z10
+	PREFETCHT0       12480(R9)
+	VORPS            Z1, Z10, Z10
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z19, Z11
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z20, Z12
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z21, Z13
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z22, Z14
+	VMAXPS           Z7, Z0, Z7
+	VMAXPS           Z8, Z0, Z8
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z19, Z11
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z20, Z12
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z21, Z13
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z22, Z14
+	VMAXPS           Z9, Z0, Z9
+	VMAXPS           Z10, Z0, Z10
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z19, Z11
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z20, Z12
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z21, Z13
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z22, Z14
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z19, Z11
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z20, Z12
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z21, Z13
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z22, Z14
+	VPSLLD           $0x17, Z15, Z15
+	VPSLLD           $0x17, Z16, Z16
+	VPSLLD           $0x17, Z17, Z17
+	VPSLLD           $0x17, Z18, Z18
+	VMULPS           Z15, Z11, Z11
+	VMOVUPS          Z11, (AX)
+	VMULPS           Z16, Z12, Z12
+	VMOVUPS          Z12, 64(AX)
+	VMULPS           Z17, Z13, Z13
+	VMOVUPS          Z13, 128(AX)
+	VMULPS           Z18, Z14, Z14
+	VMOVUPS          Z14, 192(AX)
+	VMOVUPS          (CX), Z16
+	VMAXPS           Z3, Z16, Z15
+	VFNMADD231PS     (SI), Z16, Z15
+	VMOVUPS          Z15, (DI)
+	VMOVUPS          64(CX), Z16
+	VMAXPS           Z3, Z16, Z15
+	VFNMADD231PS     64(SI), Z16, Z15
+	VMOVUPS          Z15, 64(DI)
+	VMOVUPS          128(CX), Z16
+	VMAXPS           Z3, Z16, Z15
+	VFNMADD231PS     128(SI), Z16, Z15
+	VMOVUPS          Z15, 128(DI)
+	VMOVUPS          192(CX), Z16
+	VMAXPS           Z3, Z16, Z15
+	VFNMADD231PS     192(SI), Z16, Z15
+	VMOVUPS          Z15, 192(DI)
+	TESTQ            R8, R8
+	JZ               none91
+	VMOVUPS          (CX), Z15
+	VCMPPS           $0x15, Z3, Z15, K1
+	VADDPS           Z2, Z11, Z16
+	VDIVPS           Z16, Z11, Z16
+	VMOVAPS.Z        Z2, K1, Z15
+	VXORPS           Z1, Z16, K1, Z16
+	VSUBPS           (SI), Z15, Z15
+	VADDPS           Z15, Z16, Z16
+	VMULPS           Z4, Z16, Z16
+	VMOVUPS          Z16, (R8)
+	VMOVUPS          64(CX), Z11
+	VCMPPS           $0x15, Z3, Z11, K1
+	VADDPS           Z2, Z12, Z15
+	VDIVPS           Z15, Z12, Z15
+	VMOVAPS.Z        Z2, K1, Z11
+	VXORPS           Z1, Z15, K1, Z15
+	VSUBPS           64(SI), Z11, Z11
+	VADDPS           Z11, Z15, Z15
+	VMULPS           Z4, Z15, Z15
+	VMOVUPS          Z15, 64(R8)
+	VMOVUPS          128(CX), Z11
+	VCMPPS           $0x15, Z3, Z11, K1
+	VADDPS           Z2, Z13, Z12
+	VDIVPS           Z12, Z13, Z12
+	VMOVAPS.Z        Z2, K1, Z11
+	VXORPS           Z1, Z12, K1, Z12
+	VSUBPS           128(SI), Z11, Z11
+	VADDPS           Z11, Z12, Z12
+	VMULPS           Z4, Z12, Z12
+	VMOVUPS          Z12, 128(R8)
+	VMOVUPS          192(CX), Z11
+	VCMPPS           $0x15, Z3, Z11, K1
+	VADDPS           Z2, Z14, Z12
+	VDIVPS           Z12, Z14, Z12
+	VMOVAPS.Z        Z2, K1, Z11
+	VXORPS           Z1, Z12, K1, Z12
+	VSUBPS           192(SI), Z11, Z11
+	VADDPS           Z11, Z12, Z12
+	VMULPS           Z4, Z12, Z12
+	VMOVUPS          Z12, 192(R8)
+	ADDQ             $+256, R8
+
+none91:
+	CMPQ (BX), $-1
+	JNE  some89
+
+ready90:
+	ADDQ  $+256, SI
+	ADDQ  $+256, DI
+	MOVQ  R9, CX
+	ADDQ  $0x08, BX
+	ADDQ  $+256, AX
+	TESTQ DX, DX
+	JNZ   group92
+
+done93:
+	VZEROUPPER
+	RET
+
+some89:
+	KMOVW     (BX), K1
+	VMOVUPS.Z (AX), K1, Z11
+	VMOVUPS   Z11, (AX)
+	KMOVW     2(BX), K1
+	VMOVUPS.Z 64(AX), K1, Z11
+	VMOVUPS   Z11, 64(AX)
+	KMOVW     4(BX), K1
+	VMOVUPS.Z 128(AX), K1, Z11
+	VMOVUPS   Z11, 128(AX)
+	KMOVW     6(BX), K1
+	VMOVUPS.Z 192(AX), K1, Z11
+	VMOVUPS   Z11, 192(AX)
+	KMOVW     (BX), K1
+	VMOVUPS.Z (DI), K1, Z11
+	VMOVUPS   Z11, (DI)
+	KMOVW     2(BX), K1
+	VMOVUPS.Z 64(DI), K1, Z11
+	VMOVUPS   Z11, 64(DI)
+	KMOVW     4(BX), K1
+	VMOVUPS.Z 128(DI), K1, Z11
+	VMOVUPS   Z11, 128(DI)
+	KMOVW     6(BX), K1
+	VMOVUPS.Z 192(DI), K1, Z11
+	VMOVUPS   Z11, 192(DI)
+	TESTQ     R8, R8
+	JZ        ready90
+	KMOVW     (BX), K1
+	VMOVUPS.Z -256(R8), K1, Z11
+	VMOVUPS   Z11, -256(R8)
+	KMOVW     2(BX), K1
+	VMOVUPS.Z -192(R8), K1, Z11
+	VMOVUPS   Z11, -192(R8)
+	KMOVW     4(BX), K1
+	VMOVUPS.Z -128(R8), K1, Z11
+	VMOVUPS   Z11, -128(R8)
+	KMOVW     6(BX), K1
+	VMOVUPS.Z -64(R8), K1, Z11
+	VMOVUPS   Z11, -64(R8)
+	JMP       ready90
 
 // func shortOddsOnly64AVX2(w *float64, dst *float64, x *float64, n int, pos *uint64, part *uint64, scale *float64)
 // Requires: AVX, AVX2, FMA3, MMX+
@@ -3156,9 +4027,9 @@ TEXT ·shortOddsOnly64AVX2(SB), NOSPLIT, $0-56
 	MOVQ    part+40(FP), SI
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	TESTQ   DX, DX
-	JZ      done78
+	JZ      done97
 
-group77:
+group96:
 	PREFETCHT0   12288(CX)
 	PREFETCHT0   12352(CX)
 	VMOVUPD      f64_c08628b76e3a7b61<>+0(SB), Y1
@@ -3279,9 +4150,9 @@ group77:
 	VMULPD       Y11, Y8, Y8
 	VMULPD       Y12, Y1, Y1
 	CMPW         (SI), $-1
-	JNE          some75
+	JNE          some94
 
-ready76:
+ready95:
 	VMOVUPD Y6, (AX)
 	VMOVUPD Y7, 32(AX)
 	VMOVUPD Y8, 64(AX)
@@ -3291,13 +4162,13 @@ ready76:
 	ADDQ    $+128, CX
 	ADDQ    $+128, AX
 	SUBQ    $0x10, DX
-	JNZ     group77
+	JNZ     group96
 
-done78:
+done97:
 	VZEROUPPER
 	RET
 
-some75:
+some94:
 	VXORPS       Y2, Y2, Y2
 	VPBROADCASTW (SI), Y3
 	VPSLLVQ      signs64_0<>+0(SB), Y3, Y3
@@ -3315,7 +4186,7 @@ some75:
 	VPSLLVQ      signs64_12<>+0(SB), Y3, Y3
 	VBLENDVPD    Y3, Y1, Y2, Y1
 	VMOVUPD      Y1, Y1
-	JMP          ready76
+	JMP          ready95
 
 DATA f64_43380000000003ff<>+0(SB)/8, $0x43380000000003ff
 DATA f64_43380000000003ff<>+8(SB)/8, $0x43380000000003ff
@@ -3464,9 +4335,9 @@ TEXT ·shortOdds64AVX2(SB), NOSPLIT, $0-56
 	VXORPD       Y1, Y0, Y1
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y2
 	TESTQ        DX, DX
-	JZ           done82
+	JZ           done101
 
-group81:
+group100:
 	PREFETCHT0   12288(CX)
 	PREFETCHT0   12352(CX)
 	VMOVUPD      f64_c08628b76e3a7b61<>+0(SB), Y3
@@ -3587,9 +4458,9 @@ group81:
 	VMULPD       Y13, Y10, Y10
 	VMULPD       Y14, Y3, Y3
 	CMPW         (SI), $-1
-	JNE          some79
+	JNE          some98
 
-ready80:
+ready99:
 	VMOVUPD      Y8, (AX)
 	VMOVUPD      Y9, 32(AX)
 	VMOVUPD      Y10, 64(AX)
@@ -3629,13 +4500,13 @@ ready80:
 	ADDQ         $+128, CX
 	ADDQ         $+128, AX
 	SUBQ         $0x10, DX
-	JNZ          group81
+	JNZ          group100
 
-done82:
+done101:
 	VZEROUPPER
 	RET
 
-some79:
+some98:
 	VXORPS       Y4, Y4, Y4
 	VPBROADCASTW (SI), Y5
 	VPSLLVQ      signs64_0<>+0(SB), Y5, Y5
@@ -3653,41 +4524,337 @@ some79:
 	VPSLLVQ      signs64_12<>+0(SB), Y5, Y5
 	VBLENDVPD    Y5, Y3, Y4, Y3
 	VMOVUPD      Y3, Y3
-	JMP          ready80
+	JMP          ready99
 
-// func shortLogsAVX2(q *float64, w *float64, rows int, n int)
+// func shortSoft64AVX2(w *float64, m *float64, dst *float64, x *float64, n int, t *float64, part *uint64, scale *float64)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·shortSoft64AVX2(SB), NOSPLIT, $96-64
+	LEAQ         63(SP), BP
+	ANDQ         $-64, BP
+	MOVQ         w+0(FP), AX
+	MOVQ         x+24(FP), CX
+	MOVQ         n+32(FP), DX
+	MOVQ         part+48(FP), BX
+	MOVQ         t+40(FP), SI
+	MOVQ         m+8(FP), DI
+	MOVQ         dst+16(FP), R8
+	VMOVUPD      f64_c08628b76e3a7b61<>+0(SB), Y0
+	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y1
+	TESTQ        R8, R8
+	JZ           without102
+	MOVQ         scale+56(FP), R9
+	VBROADCASTSD (R9), Y2
+	VMOVUPD      Y2, (BP)
+
+without102:
+	TESTQ DX, DX
+	JZ    done107
+
+group106:
+	PREFETCHT0   12288(CX)
+	PREFETCHT0   12352(CX)
+	VMOVUPD      f64_8000000000000000<>+0(SB), Y2
+	VORPD        (CX), Y2, Y3
+	VMAXPD       Y3, Y0, Y3
+	VORPD        32(CX), Y2, Y4
+	VMAXPD       Y4, Y0, Y4
+	VORPD        64(CX), Y2, Y5
+	VMAXPD       Y5, Y0, Y5
+	VORPD        96(CX), Y2, Y2
+	VMAXPD       Y2, Y0, Y2
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y6
+	VMOVUPD      Y3, Y10
+	VFMADD213PD  Y6, Y1, Y10
+	VMOVUPD      Y4, Y11
+	VFMADD213PD  Y6, Y1, Y11
+	VMOVUPD      Y5, Y12
+	VFMADD213PD  Y6, Y1, Y12
+	VMOVUPD      Y2, Y13
+	VFMADD213PD  Y6, Y1, Y13
+	VSUBPD       Y6, Y10, Y7
+	VSUBPD       Y6, Y11, Y8
+	VSUBPD       Y6, Y12, Y9
+	VSUBPD       Y6, Y13, Y6
+	VMOVUPD      f64_bfe62e42fefa39ef<>+0(SB), Y14
+	VFMADD231PD  Y14, Y7, Y3
+	VFMADD231PD  Y14, Y8, Y4
+	VFMADD231PD  Y14, Y9, Y5
+	VFMADD231PD  Y14, Y6, Y2
+	VMOVUPD      f64_bc7abc9e3b39803f<>+0(SB), Y14
+	VFMADD231PD  Y14, Y7, Y3
+	VFMADD231PD  Y14, Y8, Y4
+	VFMADD231PD  Y14, Y9, Y5
+	VFMADD231PD  Y14, Y6, Y2
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
+	VMOVUPD      Y6, Y7
+	VMOVUPD      Y6, Y8
+	VMOVUPD      Y6, Y9
+	VMOVUPD      Y6, Y6
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y14
+	VFMADD213PD  Y14, Y3, Y7
+	VFMADD213PD  Y14, Y4, Y8
+	VFMADD213PD  Y14, Y5, Y9
+	VFMADD213PD  Y14, Y2, Y6
+	VMOVUPD      f64_3ec71df0cc01f5d1<>+0(SB), Y14
+	VFMADD213PD  Y14, Y3, Y7
+	VFMADD213PD  Y14, Y4, Y8
+	VFMADD213PD  Y14, Y5, Y9
+	VFMADD213PD  Y14, Y2, Y6
+	VMOVUPD      f64_3efa0199a21bb23c<>+0(SB), Y14
+	VFMADD213PD  Y14, Y3, Y7
+	VFMADD213PD  Y14, Y4, Y8
+	VFMADD213PD  Y14, Y5, Y9
+	VFMADD213PD  Y14, Y2, Y6
+	VMOVUPD      f64_3f2a01a013850def<>+0(SB), Y14
+	VFMADD213PD  Y14, Y3, Y7
+	VFMADD213PD  Y14, Y4, Y8
+	VFMADD213PD  Y14, Y5, Y9
+	VFMADD213PD  Y14, Y2, Y6
+	VMOVUPD      f64_3f56c16c184319e8<>+0(SB), Y14
+	VFMADD213PD  Y14, Y3, Y7
+	VFMADD213PD  Y14, Y4, Y8
+	VFMADD213PD  Y14, Y5, Y9
+	VFMADD213PD  Y14, Y2, Y6
+	VMOVUPD      f64_3f8111111112453e<>+0(SB), Y14
+	VFMADD213PD  Y14, Y3, Y7
+	VFMADD213PD  Y14, Y4, Y8
+	VFMADD213PD  Y14, Y5, Y9
+	VFMADD213PD  Y14, Y2, Y6
+	VMOVUPD      f64_3fa55555555507ba<>+0(SB), Y14
+	VFMADD213PD  Y14, Y3, Y7
+	VFMADD213PD  Y14, Y4, Y8
+	VFMADD213PD  Y14, Y5, Y9
+	VFMADD213PD  Y14, Y2, Y6
+	VMOVUPD      f64_3fc555555555550d<>+0(SB), Y14
+	VFMADD213PD  Y14, Y3, Y7
+	VFMADD213PD  Y14, Y4, Y8
+	VFMADD213PD  Y14, Y5, Y9
+	VFMADD213PD  Y14, Y2, Y6
+	VMOVUPD      f64_3fe000000000000a<>+0(SB), Y14
+	VFMADD213PD  Y14, Y3, Y7
+	VFMADD213PD  Y14, Y4, Y8
+	VFMADD213PD  Y14, Y5, Y9
+	VFMADD213PD  Y14, Y2, Y6
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y14
+	VFMADD213PD  Y14, Y3, Y7
+	VFMADD213PD  Y14, Y4, Y8
+	VFMADD213PD  Y14, Y5, Y9
+	VFMADD213PD  Y14, Y2, Y6
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y14
+	VFMADD213PD  Y14, Y3, Y7
+	VFMADD213PD  Y14, Y4, Y8
+	VFMADD213PD  Y14, Y5, Y9
+	VFMADD213PD  Y14, Y2, Y6
+	VPSLLQ       $0x34, Y10, Y10
+	VPSLLQ       $0x34, Y11, Y11
+	VPSLLQ       $0x34, Y12, Y12
+	VPSLLQ       $0x34, Y13, Y13
+	VMULPD       Y10, Y7, Y7
+	VMOVUPD      Y7, (AX)
+	VMULPD       Y11, Y8, Y8
+	VMOVUPD      Y8, 32(AX)
+	VMULPD       Y12, Y9, Y9
+	VMOVUPD      Y9, 64(AX)
+	VMULPD       Y13, Y6, Y6
+	VMOVUPD      Y6, 96(AX)
+	VMOVUPD      (CX), Y3
+	VMAXPD       f64_0<>+0(SB), Y3, Y2
+	VFNMADD231PD (SI), Y3, Y2
+	VMOVUPD      Y2, (DI)
+	VMOVUPD      32(CX), Y3
+	VMAXPD       f64_0<>+0(SB), Y3, Y2
+	VFNMADD231PD 32(SI), Y3, Y2
+	VMOVUPD      Y2, 32(DI)
+	VMOVUPD      64(CX), Y3
+	VMAXPD       f64_0<>+0(SB), Y3, Y2
+	VFNMADD231PD 64(SI), Y3, Y2
+	VMOVUPD      Y2, 64(DI)
+	VMOVUPD      96(CX), Y3
+	VMAXPD       f64_0<>+0(SB), Y3, Y2
+	VFNMADD231PD 96(SI), Y3, Y2
+	VMOVUPD      Y2, 96(DI)
+	TESTQ        R8, R8
+	JZ           none105
+	VMOVUPD      (CX), Y2
+	VCMPPD       $0x15, f64_0<>+0(SB), Y2, Y4
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y7, Y3
+	VDIVPD       Y3, Y7, Y3
+	VANDPD       f64_3ff0000000000000<>+0(SB), Y4, Y2
+	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
+	VXORPD       Y4, Y3, Y3
+	VSUBPD       (SI), Y2, Y2
+	VADDPD       Y2, Y3, Y3
+	VMULPD       (BP), Y3, Y3
+	VMOVUPD      Y3, (R8)
+	VMOVUPD      32(CX), Y2
+	VCMPPD       $0x15, f64_0<>+0(SB), Y2, Y4
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y8, Y3
+	VDIVPD       Y3, Y8, Y3
+	VANDPD       f64_3ff0000000000000<>+0(SB), Y4, Y2
+	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
+	VXORPD       Y4, Y3, Y3
+	VSUBPD       32(SI), Y2, Y2
+	VADDPD       Y2, Y3, Y3
+	VMULPD       (BP), Y3, Y3
+	VMOVUPD      Y3, 32(R8)
+	VMOVUPD      64(CX), Y2
+	VCMPPD       $0x15, f64_0<>+0(SB), Y2, Y4
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y9, Y3
+	VDIVPD       Y3, Y9, Y3
+	VANDPD       f64_3ff0000000000000<>+0(SB), Y4, Y2
+	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
+	VXORPD       Y4, Y3, Y3
+	VSUBPD       64(SI), Y2, Y2
+	VADDPD       Y2, Y3, Y3
+	VMULPD       (BP), Y3, Y3
+	VMOVUPD      Y3, 64(R8)
+	VMOVUPD      96(CX), Y2
+	VCMPPD       $0x15, f64_0<>+0(SB), Y2, Y4
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y6, Y3
+	VDIVPD       Y3, Y6, Y3
+	VANDPD       f64_3ff0000000000000<>+0(SB), Y4, Y2
+	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
+	VXORPD       Y4, Y3, Y3
+	VSUBPD       96(SI), Y2, Y2
+	VADDPD       Y2, Y3, Y3
+	VMULPD       (BP), Y3, Y3
+	VMOVUPD      Y3, 96(R8)
+	ADDQ         $+128, R8
+
+none105:
+	CMPW (BX), $-1
+	JNE  some103
+
+ready104:
+	ADDQ $+128, SI
+	ADDQ $+128, DI
+	ADDQ $0x02, BX
+	ADDQ $+128, CX
+	ADDQ $+128, AX
+	SUBQ $0x10, DX
+	JNZ  group106
+
+done107:
+	VZEROUPPER
+	RET
+
+some103:
+	VXORPS       Y2, Y2, Y2
+	VPBROADCASTW (BX), Y3
+	VPSLLVQ      signs64_0<>+0(SB), Y3, Y3
+	VMOVUPD      (AX), Y4
+	VBLENDVPD    Y3, Y4, Y2, Y2
+	VMOVUPD      Y2, (AX)
+	VXORPS       Y2, Y2, Y2
+	VPBROADCASTW (BX), Y3
+	VPSLLVQ      signs64_4<>+0(SB), Y3, Y3
+	VMOVUPD      32(AX), Y4
+	VBLENDVPD    Y3, Y4, Y2, Y2
+	VMOVUPD      Y2, 32(AX)
+	VXORPS       Y2, Y2, Y2
+	VPBROADCASTW (BX), Y3
+	VPSLLVQ      signs64_8<>+0(SB), Y3, Y3
+	VMOVUPD      64(AX), Y4
+	VBLENDVPD    Y3, Y4, Y2, Y2
+	VMOVUPD      Y2, 64(AX)
+	VXORPS       Y2, Y2, Y2
+	VPBROADCASTW (BX), Y3
+	VPSLLVQ      signs64_12<>+0(SB), Y3, Y3
+	VMOVUPD      96(AX), Y4
+	VBLENDVPD    Y3, Y4, Y2, Y2
+	VMOVUPD      Y2, 96(AX)
+	VXORPS       Y2, Y2, Y2
+	VPBROADCASTW (BX), Y3
+	VPSLLVQ      signs64_0<>+0(SB), Y3, Y3
+	VMOVUPD      (DI), Y4
+	VBLENDVPD    Y3, Y4, Y2, Y2
+	VMOVUPD      Y2, (DI)
+	VXORPS       Y2, Y2, Y2
+	VPBROADCASTW (BX), Y3
+	VPSLLVQ      signs64_4<>+0(SB), Y3, Y3
+	VMOVUPD      32(DI), Y4
+	VBLENDVPD    Y3, Y4, Y2, Y2
+	VMOVUPD      Y2, 32(DI)
+	VXORPS       Y2, Y2, Y2
+	VPBROADCASTW (BX), Y3
+	VPSLLVQ      signs64_8<>+0(SB), Y3, Y3
+	VMOVUPD      64(DI), Y4
+	VBLENDVPD    Y3, Y4, Y2, Y2
+	VMOVUPD      Y2, 64(DI)
+	VXORPS       Y2, Y2, Y2
+	VPBROADCASTW (BX), Y3
+	VPSLLVQ      signs64_12<>+0(SB), Y3, Y3
+	VMOVUPD      96(DI), Y4
+	VBLENDVPD    Y3, Y4, Y2, Y2
+	VMOVUPD      Y2, 96(DI)
+	TESTQ        R8, R8
+	JZ           ready104
+	VXORPS       Y2, Y2, Y2
+	VPBROADCASTW (BX), Y3
+	VPSLLVQ      signs64_0<>+0(SB), Y3, Y3
+	VMOVUPD      -128(R8), Y4
+	VBLENDVPD    Y3, Y4, Y2, Y2
+	VMOVUPD      Y2, -128(R8)
+	VXORPS       Y2, Y2, Y2
+	VPBROADCASTW (BX), Y3
+	VPSLLVQ      signs64_4<>+0(SB), Y3, Y3
+	VMOVUPD      -96(R8), Y4
+	VBLENDVPD    Y3, Y4, Y2, Y2
+	VMOVUPD      Y2, -96(R8)
+	VXORPS       Y2, Y2, Y2
+	VPBROADCASTW (BX), Y3
+	VPSLLVQ      signs64_8<>+0(SB), Y3, Y3
+	VMOVUPD      -64(R8), Y4
+	VBLENDVPD    Y3, Y4, Y2, Y2
+	VMOVUPD      Y2, -64(R8)
+	VXORPS       Y2, Y2, Y2
+	VPBROADCASTW (BX), Y3
+	VPSLLVQ      signs64_12<>+0(SB), Y3, Y3
+	VMOVUPD      -32(R8), Y4
+	VBLENDVPD    Y3, Y4, Y2, Y2
+	VMOVUPD      Y2, -32(R8)
+	JMP          ready104
+
+DATA f64_0<>+0(SB)/8, $0x0000000000000000
+DATA f64_0<>+8(SB)/8, $0x0000000000000000
+DATA f64_0<>+16(SB)/8, $0x0000000000000000
+DATA f64_0<>+24(SB)/8, $0x0000000000000000
+GLOBL f64_0<>(SB), RODATA|NOPTR, $32
+
+// func shortLogsAVX2(q *float64, w *float64, m *float64, rows int, n int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·shortLogsAVX2(SB), NOSPLIT, $0-32
+TEXT ·shortLogsAVX2(SB), NOSPLIT, $0-40
 	MOVQ    q+0(FP), AX
 	MOVQ    w+8(FP), CX
-	MOVQ    rows+16(FP), DX
-	MOVQ    n+24(FP), BX
-	MOVQ    BX, SI
-	SHLQ    $0x03, SI
-	LEAQ    -1(BX), DI
-	ANDQ    $0x07, DI
-	INCQ    DI
-	LEAQ    tail<>+0(SB), R8
+	MOVQ    m+16(FP), DX
+	MOVQ    rows+24(FP), BX
+	MOVQ    n+32(FP), SI
+	MOVQ    SI, DI
 	SHLQ    $0x03, DI
-	SUBQ    DI, R8
-	VMOVUPD 256(R8), Y0
-	VMOVUPD 288(R8), Y1
+	LEAQ    -1(SI), R8
+	ANDQ    $0x07, R8
+	INCQ    R8
+	LEAQ    tail<>+0(SB), R9
+	SHLQ    $0x03, R8
+	SUBQ    R8, R9
+	VMOVUPD 256(R9), Y0
+	VMOVUPD 288(R9), Y1
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Y2
-	TESTQ   DX, DX
-	JZ      done85
+	TESTQ   BX, BX
+	JZ      done110
 
-rows83:
-	CMPQ    BX, $0x08
-	JG      more86
+rows108:
+	CMPQ    SI, $0x08
+	JG      more112
 	VANDPD  (CX), Y0, Y3
 	VANDPD  32(CX), Y1, Y4
 	VMOVUPD Y3, Y3
 	VMOVUPD Y4, Y4
-	JMP     joined84
+	JMP     joined111
 
-more86:
-	CMPQ        BX, $0x10
-	JG          more87
+more112:
+	CMPQ        SI, $0x10
+	JG          more113
 	VMOVUPD     (CX), Y3
 	VMOVUPD     32(CX), Y4
 	VMOVUPD     Y3, Y3
@@ -3698,11 +4865,11 @@ more86:
 	VFMADD213PD Y7, Y5, Y3
 	VADDPD      Y6, Y4, Y5
 	VFMADD213PD Y5, Y6, Y4
-	JMP         joined84
+	JMP         joined111
 
-more87:
-	CMPQ        BX, $0x18
-	JG          more88
+more113:
+	CMPQ        SI, $0x18
+	JG          more114
 	VMOVUPD     (CX), Y3
 	VMOVUPD     32(CX), Y4
 	VMOVUPD     Y3, Y3
@@ -3719,9 +4886,9 @@ more87:
 	VFMADD213PD Y7, Y5, Y3
 	VADDPD      Y6, Y4, Y5
 	VFMADD213PD Y5, Y6, Y4
-	JMP         joined84
+	JMP         joined111
 
-more88:
+more114:
 	VMOVUPD     (CX), Y3
 	VMOVUPD     32(CX), Y4
 	VMOVUPD     Y3, Y3
@@ -3745,7 +4912,7 @@ more88:
 	VADDPD      Y6, Y4, Y5
 	VFMADD213PD Y5, Y6, Y4
 
-joined84:
+joined111:
 	VSUBPD      Y3, Y3, Y5
 	VMAXPD      Y2, Y3, Y6
 	VMINPD      Y2, Y3, Y7
@@ -3824,12 +4991,78 @@ joined84:
 	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y7, Y5
 	VADDPD      Y3, Y5, Y5
 	VMOVUPD     Y5, 32(AX)
-	ADDQ        $0x40, AX
-	ADDQ        SI, CX
-	DECQ        DX
-	JNZ         rows83
+	TESTQ       DX, DX
+	JZ          without109
+	CMPQ        SI, $0x08
+	JG          more117
+	VANDPD      (DX), Y0, Y3
+	VANDPD      32(DX), Y1, Y4
+	VMOVUPD     Y3, Y3
+	VMOVUPD     Y4, Y4
+	JMP         joined116
 
-done85:
+more117:
+	CMPQ    SI, $0x10
+	JG      more118
+	VMOVUPD (DX), Y3
+	VMOVUPD 32(DX), Y4
+	VMOVUPD Y3, Y3
+	VMOVUPD Y4, Y4
+	VANDPD  64(DX), Y0, Y5
+	VANDPD  96(DX), Y1, Y6
+	VADDPD  Y5, Y3, Y3
+	VADDPD  Y6, Y4, Y4
+	JMP     joined116
+
+more118:
+	CMPQ    SI, $0x18
+	JG      more119
+	VMOVUPD (DX), Y3
+	VMOVUPD 32(DX), Y4
+	VMOVUPD Y3, Y3
+	VMOVUPD Y4, Y4
+	VMOVUPD 64(DX), Y5
+	VMOVUPD 96(DX), Y6
+	VADDPD  Y5, Y3, Y3
+	VADDPD  Y6, Y4, Y4
+	VANDPD  128(DX), Y0, Y5
+	VANDPD  160(DX), Y1, Y6
+	VADDPD  Y5, Y3, Y3
+	VADDPD  Y6, Y4, Y4
+	JMP     joined116
+
+more119:
+	VMOVUPD (DX), Y3
+	VMOVUPD 32(DX), Y4
+	VMOVUPD Y3, Y3
+	VMOVUPD Y4, Y4
+	VMOVUPD 64(DX), Y5
+	VMOVUPD 96(DX), Y6
+	VADDPD  Y5, Y3, Y3
+	VADDPD  Y6, Y4, Y4
+	VMOVUPD 128(DX), Y5
+	VMOVUPD 160(DX), Y6
+	VANDPD  192(DX), Y0, Y7
+	VANDPD  224(DX), Y1, Y8
+	VADDPD  Y7, Y5, Y5
+	VADDPD  Y8, Y6, Y6
+	VADDPD  Y5, Y3, Y3
+	VADDPD  Y6, Y4, Y4
+
+joined116:
+	VADDPD  (AX), Y3, Y3
+	VMOVUPD Y3, (AX)
+	VADDPD  32(AX), Y4, Y4
+	VMOVUPD Y4, 32(AX)
+	ADDQ    DI, DX
+
+without109:
+	ADDQ $0x40, AX
+	ADDQ DI, CX
+	DECQ BX
+	JNZ  rows108
+
+done110:
 	VZEROUPPER
 	RET
 
@@ -3942,7 +5175,7 @@ TEXT ·shortOddsOnly64AVX512(SB), NOSPLIT, $0-56
 	VBROADCASTSD f64_40862e42fefa39ef<>+0(SB), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	TESTQ        DX, DX
-	JZ           done93
+	JZ           done124
 	KMOVB        (BX), K1
 	VMOVUPD      (CX), Z4
 	PREFETCHT0   12288(CX)
@@ -3968,7 +5201,7 @@ TEXT ·shortOddsOnly64AVX512(SB), NOSPLIT, $0-56
 	VMINPD       Z6, Z2, Z6
 	VMINPD       Z7, Z2, Z7
 
-group92:
+group123:
 	LEAQ             256(CX), DI
 	LEAQ             4(BX), R8
 	SUBQ             $0x20, DX
@@ -4079,9 +5312,9 @@ group92:
 	VMULPD           Z14, Z10, Z10
 	VMULPD           Z15, Z11, Z11
 	CMPL             (SI), $-1
-	JNE              some90
+	JNE              some121
 
-ready91:
+ready122:
 	VMOVUPD Z8, (AX)
 	VMOVUPD Z9, 64(AX)
 	VMOVUPD Z10, 128(AX)
@@ -4091,13 +5324,13 @@ ready91:
 	ADDQ    $0x04, SI
 	ADDQ    $+256, AX
 	TESTQ   DX, DX
-	JNZ     group92
+	JNZ     group123
 
-done93:
+done124:
 	VZEROUPPER
 	RET
 
-some90:
+some121:
 	KMOVB     (SI), K1
 	VMOVAPD.Z Z8, K1, Z8
 	KMOVB     1(SI), K1
@@ -4106,7 +5339,7 @@ some90:
 	VMOVAPD.Z Z10, K1, Z10
 	KMOVB     3(SI), K1
 	VMOVAPD.Z Z11, K1, Z11
-	JMP       ready91
+	JMP       ready122
 
 // func shortOdds64AVX512(w *float64, dst *float64, x *float64, n int, pos *uint64, part *uint64, scale *float64)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
@@ -4124,7 +5357,7 @@ TEXT ·shortOdds64AVX512(SB), NOSPLIT, $0-56
 	VBROADCASTSD f64_40862e42fefa39ef<>+0(SB), Z3
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z4
 	TESTQ        DX, DX
-	JZ           done97
+	JZ           done128
 	KMOVB        (BX), K1
 	VMOVUPD      (CX), Z5
 	PREFETCHT0   12288(CX)
@@ -4150,7 +5383,7 @@ TEXT ·shortOdds64AVX512(SB), NOSPLIT, $0-56
 	VMINPD       Z7, Z3, Z7
 	VMINPD       Z8, Z3, Z8
 
-group96:
+group127:
 	LEAQ             256(CX), R8
 	LEAQ             4(BX), R9
 	SUBQ             $0x20, DX
@@ -4261,9 +5494,9 @@ group96:
 	VMULPD           Z15, Z11, Z11
 	VMULPD           Z16, Z12, Z12
 	CMPL             (SI), $-1
-	JNE              some94
+	JNE              some125
 
-ready95:
+ready126:
 	VMOVUPD     Z9, (AX)
 	VMOVUPD     Z10, 64(AX)
 	VMOVUPD     Z11, 128(AX)
@@ -4298,13 +5531,13 @@ ready95:
 	ADDQ        $0x04, SI
 	ADDQ        $+256, AX
 	TESTQ       DX, DX
-	JNZ         group96
+	JNZ         group127
 
-done97:
+done128:
 	VZEROUPPER
 	RET
 
-some94:
+some125:
 	KMOVB     (SI), K1
 	VMOVAPD.Z Z9, K1, Z9
 	KMOVB     1(SI), K1
@@ -4313,47 +5546,312 @@ some94:
 	VMOVAPD.Z Z11, K1, Z11
 	KMOVB     3(SI), K1
 	VMOVAPD.Z Z12, K1, Z12
-	JMP       ready95
+	JMP       ready126
 
-// func shortLogsAVX512(q *float64, w *float64, rows int, n int)
+// func shortSoft64AVX512(w *float64, m *float64, dst *float64, x *float64, n int, t *float64, part *uint64, scale *float64)
+// Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
+TEXT ·shortSoft64AVX512(SB), NOSPLIT, $0-64
+	MOVQ         w+0(FP), AX
+	MOVQ         x+24(FP), CX
+	MOVQ         n+32(FP), DX
+	MOVQ         part+48(FP), BX
+	MOVQ         t+40(FP), SI
+	MOVQ         m+8(FP), DI
+	MOVQ         dst+16(FP), R8
+	VBROADCASTSD f64_c08628b76e3a7b61<>+0(SB), Z0
+	VBROADCASTSD f64_8000000000000000<>+0(SB), Z1
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z2
+	VBROADCASTSD f64_0<>+0(SB), Z3
+	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z5
+	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
+	TESTQ        R8, R8
+	JZ           without129
+	MOVQ         scale+56(FP), R9
+	VBROADCASTSD (R9), Z4
+	VMOVUPD      Z4, Z4
+
+without129:
+	TESTQ      DX, DX
+	JZ         done134
+	VMOVUPD    (CX), Z7
+	PREFETCHT0 12288(CX)
+	VORPD      Z1, Z7, Z7
+	VMOVUPD    64(CX), Z8
+	PREFETCHT0 12352(CX)
+	VORPD      Z1, Z8, Z8
+	VMOVUPD    128(CX), Z9
+	PREFETCHT0 12416(CX)
+	VORPD      Z1, Z9, Z9
+	VMOVUPD    192(CX), Z10
+	PREFETCHT0 12480(CX)
+	VORPD      Z1, Z10, Z10
+	VMAXPD     Z7, Z0, Z7
+	VMAXPD     Z8, Z0, Z8
+	VMAXPD     Z9, Z0, Z9
+	VMAXPD     Z10, Z0, Z10
+
+group133:
+	LEAQ             256(CX), R9
+	SUBQ             $0x20, DX
+	CMOVQEQ          CX, R9
+	VMOVUPD          Z7, Z15
+	VFMADD213PD      Z5, Z6, Z15
+	VMOVUPD          Z8, Z16
+	VFMADD213PD      Z5, Z6, Z16
+	VMOVUPD          Z9, Z17
+	VFMADD213PD      Z5, Z6, Z17
+	VMOVUPD          Z10, Z18
+	VFMADD213PD      Z5, Z6, Z18
+	VSUBPD           Z5, Z15, Z11
+	VSUBPD           Z5, Z16, Z12
+	VSUBPD           Z5, Z17, Z13
+	VSUBPD           Z5, Z18, Z14
+	VMOVUPD          Z7, Z19
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z11, Z19
+	VMOVUPD          Z8, Z20
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z12, Z20
+	VMOVUPD          Z9, Z21
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z13, Z21
+	VMOVUPD          Z10, Z22
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z14, Z22
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z11, Z19
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z12, Z20
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z13, Z21
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z14, Z22
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z11
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z12
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z13
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z14
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z19, Z11
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z20, Z12
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z21, Z13
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z22, Z14
+	VMOVUPD          (R9), Z7
+	PREFETCHT0       12288(R9)
+	VORPD            Z1, Z7, Z7
+	VMOVUPD          64(R9), Z8
+	PREFETCHT0       12352(R9)
+	VORPD            Z1, Z8, Z8
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z19, Z11
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z20, Z12
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z21, Z13
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z22, Z14
+	VMOVUPD          128(R9), Z9
+	PREFETCHT0       12416(R9)
+	VORPD            Z1, Z9, Z9
+	VMOVUPD          192(R9), Z10
+	PREFETCHT0       12480(R9)
+	VORPD            Z1, Z10, Z10
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z19, Z11
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z20, Z12
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z21, Z13
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z22, Z14
+	VMAXPD           Z7, Z0, Z7
+	VMAXPD           Z8, Z0, Z8
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z19, Z11
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z20, Z12
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z21, Z13
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z22, Z14
+	VMAXPD           Z9, Z0, Z9
+	VMAXPD           Z10, Z0, Z10
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z19, Z11
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z20, Z12
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z21, Z13
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z22, Z14
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z19, Z11
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z20, Z12
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z21, Z13
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z22, Z14
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z19, Z11
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z20, Z12
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z21, Z13
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z22, Z14
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z19, Z11
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z20, Z12
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z21, Z13
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z22, Z14
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z19, Z11
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z20, Z12
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z21, Z13
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z22, Z14
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z19, Z11
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z20, Z12
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z21, Z13
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z22, Z14
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z19, Z11
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z20, Z12
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z21, Z13
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z22, Z14
+	VPSLLQ           $0x34, Z15, Z15
+	VPSLLQ           $0x34, Z16, Z16
+	VPSLLQ           $0x34, Z17, Z17
+	VPSLLQ           $0x34, Z18, Z18
+	VMULPD           Z15, Z11, Z11
+	VMOVUPD          Z11, (AX)
+	VMULPD           Z16, Z12, Z12
+	VMOVUPD          Z12, 64(AX)
+	VMULPD           Z17, Z13, Z13
+	VMOVUPD          Z13, 128(AX)
+	VMULPD           Z18, Z14, Z14
+	VMOVUPD          Z14, 192(AX)
+	VMOVUPD          (CX), Z16
+	VMAXPD           Z3, Z16, Z15
+	VFNMADD231PD     (SI), Z16, Z15
+	VMOVUPD          Z15, (DI)
+	VMOVUPD          64(CX), Z16
+	VMAXPD           Z3, Z16, Z15
+	VFNMADD231PD     64(SI), Z16, Z15
+	VMOVUPD          Z15, 64(DI)
+	VMOVUPD          128(CX), Z16
+	VMAXPD           Z3, Z16, Z15
+	VFNMADD231PD     128(SI), Z16, Z15
+	VMOVUPD          Z15, 128(DI)
+	VMOVUPD          192(CX), Z16
+	VMAXPD           Z3, Z16, Z15
+	VFNMADD231PD     192(SI), Z16, Z15
+	VMOVUPD          Z15, 192(DI)
+	TESTQ            R8, R8
+	JZ               none132
+	VMOVUPD          (CX), Z15
+	VCMPPD           $0x15, Z3, Z15, K1
+	VADDPD           Z2, Z11, Z16
+	VDIVPD           Z16, Z11, Z16
+	VMOVAPD.Z        Z2, K1, Z15
+	VXORPD           Z1, Z16, K1, Z16
+	VSUBPD           (SI), Z15, Z15
+	VADDPD           Z15, Z16, Z16
+	VMULPD           Z4, Z16, Z16
+	VMOVUPD          Z16, (R8)
+	VMOVUPD          64(CX), Z11
+	VCMPPD           $0x15, Z3, Z11, K1
+	VADDPD           Z2, Z12, Z15
+	VDIVPD           Z15, Z12, Z15
+	VMOVAPD.Z        Z2, K1, Z11
+	VXORPD           Z1, Z15, K1, Z15
+	VSUBPD           64(SI), Z11, Z11
+	VADDPD           Z11, Z15, Z15
+	VMULPD           Z4, Z15, Z15
+	VMOVUPD          Z15, 64(R8)
+	VMOVUPD          128(CX), Z11
+	VCMPPD           $0x15, Z3, Z11, K1
+	VADDPD           Z2, Z13, Z12
+	VDIVPD           Z12, Z13, Z12
+	VMOVAPD.Z        Z2, K1, Z11
+	VXORPD           Z1, Z12, K1, Z12
+	VSUBPD           128(SI), Z11, Z11
+	VADDPD           Z11, Z12, Z12
+	VMULPD           Z4, Z12, Z12
+	VMOVUPD          Z12, 128(R8)
+	VMOVUPD          192(CX), Z11
+	VCMPPD           $0x15, Z3, Z11, K1
+	VADDPD           Z2, Z14, Z12
+	VDIVPD           Z12, Z14, Z12
+	VMOVAPD.Z        Z2, K1, Z11
+	VXORPD           Z1, Z12, K1, Z12
+	VSUBPD           192(SI), Z11, Z11
+	VADDPD           Z11, Z12, Z12
+	VMULPD           Z4, Z12, Z12
+	VMOVUPD          Z12, 192(R8)
+	ADDQ             $+256, R8
+
+none132:
+	CMPL (BX), $-1
+	JNE  some130
+
+ready131:
+	ADDQ  $+256, SI
+	ADDQ  $+256, DI
+	MOVQ  R9, CX
+	ADDQ  $0x04, BX
+	ADDQ  $+256, AX
+	TESTQ DX, DX
+	JNZ   group133
+
+done134:
+	VZEROUPPER
+	RET
+
+some130:
+	KMOVB     (BX), K1
+	VMOVUPD.Z (AX), K1, Z11
+	VMOVUPD   Z11, (AX)
+	KMOVB     1(BX), K1
+	VMOVUPD.Z 64(AX), K1, Z11
+	VMOVUPD   Z11, 64(AX)
+	KMOVB     2(BX), K1
+	VMOVUPD.Z 128(AX), K1, Z11
+	VMOVUPD   Z11, 128(AX)
+	KMOVB     3(BX), K1
+	VMOVUPD.Z 192(AX), K1, Z11
+	VMOVUPD   Z11, 192(AX)
+	KMOVB     (BX), K1
+	VMOVUPD.Z (DI), K1, Z11
+	VMOVUPD   Z11, (DI)
+	KMOVB     1(BX), K1
+	VMOVUPD.Z 64(DI), K1, Z11
+	VMOVUPD   Z11, 64(DI)
+	KMOVB     2(BX), K1
+	VMOVUPD.Z 128(DI), K1, Z11
+	VMOVUPD   Z11, 128(DI)
+	KMOVB     3(BX), K1
+	VMOVUPD.Z 192(DI), K1, Z11
+	VMOVUPD   Z11, 192(DI)
+	TESTQ     R8, R8
+	JZ        ready131
+	KMOVB     (BX), K1
+	VMOVUPD.Z -256(R8), K1, Z11
+	VMOVUPD   Z11, -256(R8)
+	KMOVB     1(BX), K1
+	VMOVUPD.Z -192(R8), K1, Z11
+	VMOVUPD   Z11, -192(R8)
+	KMOVB     2(BX), K1
+	VMOVUPD.Z -128(R8), K1, Z11
+	VMOVUPD   Z11, -128(R8)
+	KMOVB     3(BX), K1
+	VMOVUPD.Z -64(R8), K1, Z11
+	VMOVUPD   Z11, -64(R8)
+	JMP       ready131
+
+// func shortLogsAVX512(q *float64, w *float64, m *float64, rows int, n int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·shortLogsAVX512(SB), NOSPLIT, $0-32
+TEXT ·shortLogsAVX512(SB), NOSPLIT, $0-40
 	MOVQ         q+0(FP), AX
 	MOVQ         w+8(FP), CX
-	MOVQ         rows+16(FP), DX
-	MOVQ         n+24(FP), BX
-	MOVQ         BX, SI
-	SHLQ         $0x03, SI
-	LEAQ         -1(BX), DI
-	ANDQ         $0x07, DI
-	INCQ         DI
-	MOVQ         $-1, R8
-	BZHIQ        DI, R8, R8
-	KMOVB        R8, K1
+	MOVQ         m+16(FP), DX
+	MOVQ         rows+24(FP), BX
+	MOVQ         n+32(FP), SI
+	MOVQ         SI, DI
+	SHLQ         $0x03, DI
+	LEAQ         -1(SI), R8
+	ANDQ         $0x07, R8
+	INCQ         R8
+	MOVQ         $-1, R9
+	BZHIQ        R8, R9, R9
+	KMOVB        R9, K1
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z0
-	TESTQ        DX, DX
-	JZ           done100
+	TESTQ        BX, BX
+	JZ           done137
 
-rows98:
-	CMPQ      BX, $0x08
-	JG        more101
+rows135:
+	CMPQ      SI, $0x08
+	JG        more139
 	VMOVUPD.Z (CX), K1, Z1
 	VMOVUPD   Z1, Z1
-	JMP       joined99
+	JMP       joined138
 
-more101:
-	CMPQ        BX, $0x10
-	JG          more102
+more139:
+	CMPQ        SI, $0x10
+	JG          more140
 	VMOVUPD     (CX), Z1
 	VMOVUPD     Z1, Z1
 	VMOVUPD.Z   64(CX), K1, Z2
 	VADDPD      Z2, Z1, Z3
 	VFMADD213PD Z3, Z2, Z1
-	JMP         joined99
+	JMP         joined138
 
-more102:
-	CMPQ        BX, $0x18
-	JG          more103
+more140:
+	CMPQ        SI, $0x18
+	JG          more141
 	VMOVUPD     (CX), Z1
 	VMOVUPD     Z1, Z1
 	VMOVUPD     64(CX), Z2
@@ -4362,9 +5860,9 @@ more102:
 	VMOVUPD.Z   128(CX), K1, Z2
 	VADDPD      Z2, Z1, Z3
 	VFMADD213PD Z3, Z2, Z1
-	JMP         joined99
+	JMP         joined138
 
-more103:
+more141:
 	VMOVUPD     (CX), Z1
 	VMOVUPD     Z1, Z1
 	VMOVUPD     64(CX), Z2
@@ -4377,7 +5875,7 @@ more103:
 	VADDPD      Z2, Z1, Z3
 	VFMADD213PD Z3, Z2, Z1
 
-joined99:
+joined138:
 	VSUBPD           Z1, Z1, Z2
 	VMAXPD           Z0, Z1, Z3
 	VMINPD           Z0, Z1, Z5
@@ -4417,11 +5915,55 @@ joined99:
 	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z6, Z3
 	VADDPD           Z2, Z3, Z3
 	VMOVUPD          Z3, (AX)
-	ADDQ             $0x40, AX
-	ADDQ             SI, CX
-	DECQ             DX
-	JNZ              rows98
+	TESTQ            DX, DX
+	JZ               without136
+	CMPQ             SI, $0x08
+	JG               more144
+	VMOVUPD.Z        (DX), K1, Z1
+	VMOVUPD          Z1, Z1
+	JMP              joined143
 
-done100:
+more144:
+	CMPQ      SI, $0x10
+	JG        more145
+	VMOVUPD   (DX), Z1
+	VMOVUPD   Z1, Z1
+	VMOVUPD.Z 64(DX), K1, Z2
+	VADDPD    Z2, Z1, Z1
+	JMP       joined143
+
+more145:
+	CMPQ      SI, $0x18
+	JG        more146
+	VMOVUPD   (DX), Z1
+	VMOVUPD   Z1, Z1
+	VMOVUPD   64(DX), Z2
+	VADDPD    Z2, Z1, Z1
+	VMOVUPD.Z 128(DX), K1, Z2
+	VADDPD    Z2, Z1, Z1
+	JMP       joined143
+
+more146:
+	VMOVUPD   (DX), Z1
+	VMOVUPD   Z1, Z1
+	VMOVUPD   64(DX), Z2
+	VADDPD    Z2, Z1, Z1
+	VMOVUPD   128(DX), Z2
+	VMOVUPD.Z 192(DX), K1, Z3
+	VADDPD    Z3, Z2, Z2
+	VADDPD    Z2, Z1, Z1
+
+joined143:
+	VADDPD  (AX), Z1, Z1
+	VMOVUPD Z1, (AX)
+	ADDQ    DI, DX
+
+without136:
+	ADDQ $0x40, AX
+	ADDQ DI, CX
+	DECQ BX
+	JNZ  rows135
+
+done137:
 	VZEROUPPER
 	RET

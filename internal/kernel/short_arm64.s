@@ -86,7 +86,11 @@ DATA constants32<>+480(SB)/8, $0x42b1721842b17218
 DATA constants32<>+488(SB)/8, $0x42b1721842b17218
 DATA constants32<>+496(SB)/8, $0x42b1721842b17218
 DATA constants32<>+504(SB)/8, $0x42b1721842b17218
-GLOBL constants32<>(SB), RODATA|NOPTR, $512
+DATA constants32<>+512(SB)/8, $0x8000000080000000
+DATA constants32<>+520(SB)/8, $0x8000000080000000
+DATA constants32<>+528(SB)/8, $0x8000000080000000
+DATA constants32<>+536(SB)/8, $0x8000000080000000
+GLOBL constants32<>(SB), RODATA|NOPTR, $544
 
 DATA laneconstants64<>+0(SB)/8, $0x0000000000000001
 DATA laneconstants64<>+8(SB)/8, $0x0000000000000002
@@ -190,71 +194,75 @@ DATA constants64<>+512(SB)/8, $0x3ff0000000000000
 DATA constants64<>+520(SB)/8, $0x3ff0000000000000
 DATA constants64<>+528(SB)/8, $0x3ff0000000000000
 DATA constants64<>+536(SB)/8, $0x3ff0000000000000
-DATA constants64<>+544(SB)/8, $0x000fffffffffffff
-DATA constants64<>+552(SB)/8, $0x000fffffffffffff
-DATA constants64<>+560(SB)/8, $0x000fffffffffffff
-DATA constants64<>+568(SB)/8, $0x000fffffffffffff
-DATA constants64<>+576(SB)/8, $0x3fe6a09e667f3bcd
-DATA constants64<>+584(SB)/8, $0x3fe6a09e667f3bcd
-DATA constants64<>+592(SB)/8, $0x3fe6a09e667f3bcd
-DATA constants64<>+600(SB)/8, $0x3fe6a09e667f3bcd
-DATA constants64<>+608(SB)/8, $0x00095f619980c433
-DATA constants64<>+616(SB)/8, $0x00095f619980c433
-DATA constants64<>+624(SB)/8, $0x00095f619980c433
-DATA constants64<>+632(SB)/8, $0x00095f619980c433
-DATA constants64<>+640(SB)/8, $0x4330000000000000
-DATA constants64<>+648(SB)/8, $0x4330000000000000
-DATA constants64<>+656(SB)/8, $0x4330000000000000
-DATA constants64<>+664(SB)/8, $0x4330000000000000
-DATA constants64<>+672(SB)/8, $0x43300000000003ff
-DATA constants64<>+680(SB)/8, $0x43300000000003ff
-DATA constants64<>+688(SB)/8, $0x43300000000003ff
-DATA constants64<>+696(SB)/8, $0x43300000000003ff
-DATA constants64<>+704(SB)/8, $0x3fc39a1e8c406a7b
-DATA constants64<>+712(SB)/8, $0x3fc39a1e8c406a7b
-DATA constants64<>+720(SB)/8, $0x3fc39a1e8c406a7b
-DATA constants64<>+728(SB)/8, $0x3fc39a1e8c406a7b
-DATA constants64<>+736(SB)/8, $0x3fc74663ced88dd5
-DATA constants64<>+744(SB)/8, $0x3fc74663ced88dd5
-DATA constants64<>+752(SB)/8, $0x3fc74663ced88dd5
-DATA constants64<>+760(SB)/8, $0x3fc74663ced88dd5
-DATA constants64<>+768(SB)/8, $0x3fcc71c521450bde
-DATA constants64<>+776(SB)/8, $0x3fcc71c521450bde
-DATA constants64<>+784(SB)/8, $0x3fcc71c521450bde
-DATA constants64<>+792(SB)/8, $0x3fcc71c521450bde
-DATA constants64<>+800(SB)/8, $0x3fd24924941e155d
-DATA constants64<>+808(SB)/8, $0x3fd24924941e155d
-DATA constants64<>+816(SB)/8, $0x3fd24924941e155d
-DATA constants64<>+824(SB)/8, $0x3fd24924941e155d
-DATA constants64<>+832(SB)/8, $0x3fd999999997ff19
-DATA constants64<>+840(SB)/8, $0x3fd999999997ff19
-DATA constants64<>+848(SB)/8, $0x3fd999999997ff19
-DATA constants64<>+856(SB)/8, $0x3fd999999997ff19
-DATA constants64<>+864(SB)/8, $0x3fe5555555555592
-DATA constants64<>+872(SB)/8, $0x3fe5555555555592
-DATA constants64<>+880(SB)/8, $0x3fe5555555555592
-DATA constants64<>+888(SB)/8, $0x3fe5555555555592
-DATA constants64<>+896(SB)/8, $0x3fc2f03ba7b2af25
-DATA constants64<>+904(SB)/8, $0x3fc2f03ba7b2af25
-DATA constants64<>+912(SB)/8, $0x3fc2f03ba7b2af25
-DATA constants64<>+920(SB)/8, $0x3fc2f03ba7b2af25
-DATA constants64<>+928(SB)/8, $0x4000000000000000
-DATA constants64<>+936(SB)/8, $0x4000000000000000
-DATA constants64<>+944(SB)/8, $0x4000000000000000
-DATA constants64<>+952(SB)/8, $0x4000000000000000
-DATA constants64<>+960(SB)/8, $0x3fe0000000000000
-DATA constants64<>+968(SB)/8, $0x3fe0000000000000
-DATA constants64<>+976(SB)/8, $0x3fe0000000000000
-DATA constants64<>+984(SB)/8, $0x3fe0000000000000
-DATA constants64<>+992(SB)/8, $0x3dea39ef35793c76
-DATA constants64<>+1000(SB)/8, $0x3dea39ef35793c76
-DATA constants64<>+1008(SB)/8, $0x3dea39ef35793c76
-DATA constants64<>+1016(SB)/8, $0x3dea39ef35793c76
-DATA constants64<>+1024(SB)/8, $0x3fe62e42fee00000
-DATA constants64<>+1032(SB)/8, $0x3fe62e42fee00000
-DATA constants64<>+1040(SB)/8, $0x3fe62e42fee00000
-DATA constants64<>+1048(SB)/8, $0x3fe62e42fee00000
-GLOBL constants64<>(SB), RODATA|NOPTR, $1056
+DATA constants64<>+544(SB)/8, $0x8000000000000000
+DATA constants64<>+552(SB)/8, $0x8000000000000000
+DATA constants64<>+560(SB)/8, $0x8000000000000000
+DATA constants64<>+568(SB)/8, $0x8000000000000000
+DATA constants64<>+576(SB)/8, $0x000fffffffffffff
+DATA constants64<>+584(SB)/8, $0x000fffffffffffff
+DATA constants64<>+592(SB)/8, $0x000fffffffffffff
+DATA constants64<>+600(SB)/8, $0x000fffffffffffff
+DATA constants64<>+608(SB)/8, $0x3fe6a09e667f3bcd
+DATA constants64<>+616(SB)/8, $0x3fe6a09e667f3bcd
+DATA constants64<>+624(SB)/8, $0x3fe6a09e667f3bcd
+DATA constants64<>+632(SB)/8, $0x3fe6a09e667f3bcd
+DATA constants64<>+640(SB)/8, $0x00095f619980c433
+DATA constants64<>+648(SB)/8, $0x00095f619980c433
+DATA constants64<>+656(SB)/8, $0x00095f619980c433
+DATA constants64<>+664(SB)/8, $0x00095f619980c433
+DATA constants64<>+672(SB)/8, $0x4330000000000000
+DATA constants64<>+680(SB)/8, $0x4330000000000000
+DATA constants64<>+688(SB)/8, $0x4330000000000000
+DATA constants64<>+696(SB)/8, $0x4330000000000000
+DATA constants64<>+704(SB)/8, $0x43300000000003ff
+DATA constants64<>+712(SB)/8, $0x43300000000003ff
+DATA constants64<>+720(SB)/8, $0x43300000000003ff
+DATA constants64<>+728(SB)/8, $0x43300000000003ff
+DATA constants64<>+736(SB)/8, $0x3fc39a1e8c406a7b
+DATA constants64<>+744(SB)/8, $0x3fc39a1e8c406a7b
+DATA constants64<>+752(SB)/8, $0x3fc39a1e8c406a7b
+DATA constants64<>+760(SB)/8, $0x3fc39a1e8c406a7b
+DATA constants64<>+768(SB)/8, $0x3fc74663ced88dd5
+DATA constants64<>+776(SB)/8, $0x3fc74663ced88dd5
+DATA constants64<>+784(SB)/8, $0x3fc74663ced88dd5
+DATA constants64<>+792(SB)/8, $0x3fc74663ced88dd5
+DATA constants64<>+800(SB)/8, $0x3fcc71c521450bde
+DATA constants64<>+808(SB)/8, $0x3fcc71c521450bde
+DATA constants64<>+816(SB)/8, $0x3fcc71c521450bde
+DATA constants64<>+824(SB)/8, $0x3fcc71c521450bde
+DATA constants64<>+832(SB)/8, $0x3fd24924941e155d
+DATA constants64<>+840(SB)/8, $0x3fd24924941e155d
+DATA constants64<>+848(SB)/8, $0x3fd24924941e155d
+DATA constants64<>+856(SB)/8, $0x3fd24924941e155d
+DATA constants64<>+864(SB)/8, $0x3fd999999997ff19
+DATA constants64<>+872(SB)/8, $0x3fd999999997ff19
+DATA constants64<>+880(SB)/8, $0x3fd999999997ff19
+DATA constants64<>+888(SB)/8, $0x3fd999999997ff19
+DATA constants64<>+896(SB)/8, $0x3fe5555555555592
+DATA constants64<>+904(SB)/8, $0x3fe5555555555592
+DATA constants64<>+912(SB)/8, $0x3fe5555555555592
+DATA constants64<>+920(SB)/8, $0x3fe5555555555592
+DATA constants64<>+928(SB)/8, $0x3fc2f03ba7b2af25
+DATA constants64<>+936(SB)/8, $0x3fc2f03ba7b2af25
+DATA constants64<>+944(SB)/8, $0x3fc2f03ba7b2af25
+DATA constants64<>+952(SB)/8, $0x3fc2f03ba7b2af25
+DATA constants64<>+960(SB)/8, $0x4000000000000000
+DATA constants64<>+968(SB)/8, $0x4000000000000000
+DATA constants64<>+976(SB)/8, $0x4000000000000000
+DATA constants64<>+984(SB)/8, $0x4000000000000000
+DATA constants64<>+992(SB)/8, $0x3fe0000000000000
+DATA constants64<>+1000(SB)/8, $0x3fe0000000000000
+DATA constants64<>+1008(SB)/8, $0x3fe0000000000000
+DATA constants64<>+1016(SB)/8, $0x3fe0000000000000
+DATA constants64<>+1024(SB)/8, $0x3dea39ef35793c76
+DATA constants64<>+1032(SB)/8, $0x3dea39ef35793c76
+DATA constants64<>+1040(SB)/8, $0x3dea39ef35793c76
+DATA constants64<>+1048(SB)/8, $0x3dea39ef35793c76
+DATA constants64<>+1056(SB)/8, $0x3fe62e42fee00000
+DATA constants64<>+1064(SB)/8, $0x3fe62e42fee00000
+DATA constants64<>+1072(SB)/8, $0x3fe62e42fee00000
+DATA constants64<>+1080(SB)/8, $0x3fe62e42fee00000
+GLOBL constants64<>(SB), RODATA|NOPTR, $1088
 
 DATA tail<>+0(SB)/8, $0xffffffffffffffff
 DATA tail<>+8(SB)/8, $0xffffffffffffffff
@@ -810,9 +818,9 @@ done4:
 // func shortSumsNEON(a *float64, b *float64, w *float32, rows int, n int)
 TEXT ·shortSumsNEON(SB), NOSPLIT, $0-40
 	VEOR    V0.B16, V0.B16, V0.B16
-	MOVD    a+0(FP), R0
-	MOVD    b+8(FP), R1
-	MOVD    w+16(FP), R2
+	MOVD    w+16(FP), R0
+	MOVD    a+0(FP), R1
+	MOVD    b+8(FP), R2
 	MOVD    rows+24(FP), R3
 	MOVD    n+32(FP), R4
 	LSL     $2, R4, R5
@@ -827,22 +835,22 @@ TEXT ·shortSumsNEON(SB), NOSPLIT, $0-40
 	CMP     $8, R4
 	BGT     longer7
 rows6:
-	FLDPQ   (R2), (F3, F4)
+	FLDPQ   (R0), (F3, F4)
 	VAND    V1.B16, V3.B16, V3.B16
 	WORD    $0x4e20f465 // VFMAX V0.S4, V3.S4, V5.S4
 	WORD    $0x4ea3d4a3 // VFSUB V3.S4, V5.S4, V3.S4
 	VAND    V2.B16, V4.B16, V4.B16
 	WORD    $0x4e20f486 // VFMAX V0.S4, V4.S4, V6.S4
 	WORD    $0x4ea4d4c4 // VFSUB V4.S4, V6.S4, V4.S4
-	ADD     R5, R2
-	FLDPQ   (R2), (F7, F8)
+	ADD     R5, R0
+	FLDPQ   (R0), (F7, F8)
 	VAND    V1.B16, V7.B16, V7.B16
 	WORD    $0x4e20f4e9 // VFMAX V0.S4, V7.S4, V9.S4
 	WORD    $0x4ea7d527 // VFSUB V7.S4, V9.S4, V7.S4
 	VAND    V2.B16, V8.B16, V8.B16
 	WORD    $0x4e20f50a // VFMAX V0.S4, V8.S4, V10.S4
 	WORD    $0x4ea8d548 // VFSUB V8.S4, V10.S4, V8.S4
-	ADD     R5, R2
+	ADD     R5, R0
 	WORD    $0x4e26d4a5 // VFADD V6.S4, V5.S4, V5.S4
 	WORD    $0x4e2ad529 // VFADD V10.S4, V9.S4, V9.S4
 	VZIP2   V9.D2, V5.D2, V6.D2
@@ -851,7 +859,7 @@ rows6:
 	WORD    $0x0e6178a6 // VFCVTL V5.S2, V6.D2
 	WORD    $0x4e6178a9 // VFCVTL2 V5.S4, V9.D2
 	WORD    $0x6e69d4c6 // VFADDP V9.D2, V6.D2, V6.D2
-	FMOVQ.P F6, 16(R0)
+	FMOVQ.P F6, 16(R1)
 	WORD    $0x4e24d463 // VFADD V4.S4, V3.S4, V3.S4
 	WORD    $0x4e28d4e7 // VFADD V8.S4, V7.S4, V7.S4
 	VZIP2   V7.D2, V3.D2, V4.D2
@@ -860,20 +868,21 @@ rows6:
 	WORD    $0x0e617864 // VFCVTL V3.S2, V4.D2
 	WORD    $0x4e617865 // VFCVTL2 V3.S4, V5.D2
 	WORD    $0x6e65d484 // VFADDP V5.D2, V4.D2, V4.D2
-	FMOVQ.P F4, 16(R1)
+	FMOVQ.P F4, 16(R2)
+without8:
 	SUB     $2, R3
 	CBNZ    R3, rows6
 	B       done5
 longer7:
 	CMP     $16, R4
-	BGT     longer9
-rows8:
-	FLDPQ   (R2), (F3, F4)
+	BGT     longer10
+rows9:
+	FLDPQ   (R0), (F3, F4)
 	WORD    $0x4e20f465 // VFMAX V0.S4, V3.S4, V5.S4
 	WORD    $0x4ea3d4a3 // VFSUB V3.S4, V5.S4, V3.S4
 	WORD    $0x4e20f486 // VFMAX V0.S4, V4.S4, V6.S4
 	WORD    $0x4ea4d4c4 // VFSUB V4.S4, V6.S4, V4.S4
-	FLDPQ   32(R2), (F7, F8)
+	FLDPQ   32(R0), (F7, F8)
 	VAND    V1.B16, V7.B16, V7.B16
 	WORD    $0x4e20f4e9 // VFMAX V0.S4, V7.S4, V9.S4
 	WORD    $0x4ea7d527 // VFSUB V7.S4, V9.S4, V7.S4
@@ -884,13 +893,13 @@ rows8:
 	WORD    $0x4e2ad4c6 // VFADD V10.S4, V6.S4, V6.S4
 	WORD    $0x4e27d463 // VFADD V7.S4, V3.S4, V3.S4
 	WORD    $0x4e28d484 // VFADD V8.S4, V4.S4, V4.S4
-	ADD     R5, R2
-	FLDPQ   (R2), (F7, F8)
+	ADD     R5, R0
+	FLDPQ   (R0), (F7, F8)
 	WORD    $0x4e20f4e9 // VFMAX V0.S4, V7.S4, V9.S4
 	WORD    $0x4ea7d527 // VFSUB V7.S4, V9.S4, V7.S4
 	WORD    $0x4e20f50a // VFMAX V0.S4, V8.S4, V10.S4
 	WORD    $0x4ea8d548 // VFSUB V8.S4, V10.S4, V8.S4
-	FLDPQ   32(R2), (F11, F12)
+	FLDPQ   32(R0), (F11, F12)
 	VAND    V1.B16, V11.B16, V11.B16
 	WORD    $0x4e20f56d // VFMAX V0.S4, V11.S4, V13.S4
 	WORD    $0x4eabd5ab // VFSUB V11.S4, V13.S4, V11.S4
@@ -901,7 +910,7 @@ rows8:
 	WORD    $0x4e2ed54a // VFADD V14.S4, V10.S4, V10.S4
 	WORD    $0x4e2bd4e7 // VFADD V11.S4, V7.S4, V7.S4
 	WORD    $0x4e2cd508 // VFADD V12.S4, V8.S4, V8.S4
-	ADD     R5, R2
+	ADD     R5, R0
 	WORD    $0x4e26d4a5 // VFADD V6.S4, V5.S4, V5.S4
 	WORD    $0x4e2ad529 // VFADD V10.S4, V9.S4, V9.S4
 	VZIP2   V9.D2, V5.D2, V6.D2
@@ -910,7 +919,7 @@ rows8:
 	WORD    $0x0e6178a6 // VFCVTL V5.S2, V6.D2
 	WORD    $0x4e6178a9 // VFCVTL2 V5.S4, V9.D2
 	WORD    $0x6e69d4c6 // VFADDP V9.D2, V6.D2, V6.D2
-	FMOVQ.P F6, 16(R0)
+	FMOVQ.P F6, 16(R1)
 	WORD    $0x4e24d463 // VFADD V4.S4, V3.S4, V3.S4
 	WORD    $0x4e28d4e7 // VFADD V8.S4, V7.S4, V7.S4
 	VZIP2   V7.D2, V3.D2, V4.D2
@@ -919,25 +928,26 @@ rows8:
 	WORD    $0x0e617864 // VFCVTL V3.S2, V4.D2
 	WORD    $0x4e617865 // VFCVTL2 V3.S4, V5.D2
 	WORD    $0x6e65d484 // VFADDP V5.D2, V4.D2, V4.D2
-	FMOVQ.P F4, 16(R1)
+	FMOVQ.P F4, 16(R2)
+without11:
 	SUB     $2, R3
-	CBNZ    R3, rows8
+	CBNZ    R3, rows9
 	B       done5
-longer9:
+longer10:
 	CMP     $24, R4
-	BGT     longer11
-rows10:
-	FLDPQ   (R2), (F3, F4)
+	BGT     longer13
+rows12:
+	FLDPQ   (R0), (F3, F4)
 	WORD    $0x4e20f465 // VFMAX V0.S4, V3.S4, V5.S4
 	WORD    $0x4ea3d4a3 // VFSUB V3.S4, V5.S4, V3.S4
 	WORD    $0x4e20f486 // VFMAX V0.S4, V4.S4, V6.S4
 	WORD    $0x4ea4d4c4 // VFSUB V4.S4, V6.S4, V4.S4
-	FLDPQ   32(R2), (F7, F8)
+	FLDPQ   32(R0), (F7, F8)
 	WORD    $0x4e20f4e9 // VFMAX V0.S4, V7.S4, V9.S4
 	WORD    $0x4ea7d527 // VFSUB V7.S4, V9.S4, V7.S4
 	WORD    $0x4e20f50a // VFMAX V0.S4, V8.S4, V10.S4
 	WORD    $0x4ea8d548 // VFSUB V8.S4, V10.S4, V8.S4
-	FLDPQ   64(R2), (F11, F12)
+	FLDPQ   64(R0), (F11, F12)
 	VAND    V1.B16, V11.B16, V11.B16
 	WORD    $0x4e20f56d // VFMAX V0.S4, V11.S4, V13.S4
 	WORD    $0x4eabd5ab // VFSUB V11.S4, V13.S4, V11.S4
@@ -952,18 +962,18 @@ rows10:
 	WORD    $0x4e27d463 // VFADD V7.S4, V3.S4, V3.S4
 	WORD    $0x4e2cd484 // VFADD V12.S4, V4.S4, V4.S4
 	WORD    $0x4e28d484 // VFADD V8.S4, V4.S4, V4.S4
-	ADD     R5, R2
-	FLDPQ   (R2), (F7, F8)
+	ADD     R5, R0
+	FLDPQ   (R0), (F7, F8)
 	WORD    $0x4e20f4e9 // VFMAX V0.S4, V7.S4, V9.S4
 	WORD    $0x4ea7d527 // VFSUB V7.S4, V9.S4, V7.S4
 	WORD    $0x4e20f50a // VFMAX V0.S4, V8.S4, V10.S4
 	WORD    $0x4ea8d548 // VFSUB V8.S4, V10.S4, V8.S4
-	FLDPQ   32(R2), (F11, F12)
+	FLDPQ   32(R0), (F11, F12)
 	WORD    $0x4e20f56d // VFMAX V0.S4, V11.S4, V13.S4
 	WORD    $0x4eabd5ab // VFSUB V11.S4, V13.S4, V11.S4
 	WORD    $0x4e20f58e // VFMAX V0.S4, V12.S4, V14.S4
 	WORD    $0x4eacd5cc // VFSUB V12.S4, V14.S4, V12.S4
-	FLDPQ   64(R2), (F15, F16)
+	FLDPQ   64(R0), (F15, F16)
 	VAND    V1.B16, V15.B16, V15.B16
 	WORD    $0x4e20f5f1 // VFMAX V0.S4, V15.S4, V17.S4
 	WORD    $0x4eafd62f // VFSUB V15.S4, V17.S4, V15.S4
@@ -978,7 +988,7 @@ rows10:
 	WORD    $0x4e2bd4e7 // VFADD V11.S4, V7.S4, V7.S4
 	WORD    $0x4e30d508 // VFADD V16.S4, V8.S4, V8.S4
 	WORD    $0x4e2cd508 // VFADD V12.S4, V8.S4, V8.S4
-	ADD     R5, R2
+	ADD     R5, R0
 	WORD    $0x4e26d4a5 // VFADD V6.S4, V5.S4, V5.S4
 	WORD    $0x4e2ad529 // VFADD V10.S4, V9.S4, V9.S4
 	WORD    $0x0e6178a6 // VFCVTL V5.S2, V6.D2
@@ -988,7 +998,7 @@ rows10:
 	WORD    $0x4e61792a // VFCVTL2 V9.S4, V10.D2
 	WORD    $0x4e6ad4a5 // VFADD V10.D2, V5.D2, V5.D2
 	WORD    $0x6e65d4c6 // VFADDP V5.D2, V6.D2, V6.D2
-	FMOVQ.P F6, 16(R0)
+	FMOVQ.P F6, 16(R1)
 	WORD    $0x4e24d463 // VFADD V4.S4, V3.S4, V3.S4
 	WORD    $0x4e28d4e7 // VFADD V8.S4, V7.S4, V7.S4
 	WORD    $0x0e617864 // VFCVTL V3.S2, V4.D2
@@ -998,28 +1008,29 @@ rows10:
 	WORD    $0x4e6178e5 // VFCVTL2 V7.S4, V5.D2
 	WORD    $0x4e65d463 // VFADD V5.D2, V3.D2, V3.D2
 	WORD    $0x6e63d484 // VFADDP V3.D2, V4.D2, V4.D2
-	FMOVQ.P F4, 16(R1)
+	FMOVQ.P F4, 16(R2)
+without14:
 	SUB     $2, R3
-	CBNZ    R3, rows10
+	CBNZ    R3, rows12
 	B       done5
-longer11:
-rows12:
-	FLDPQ   (R2), (F3, F4)
+longer13:
+rows15:
+	FLDPQ   (R0), (F3, F4)
 	WORD    $0x4e20f465 // VFMAX V0.S4, V3.S4, V5.S4
 	WORD    $0x4ea3d4a3 // VFSUB V3.S4, V5.S4, V3.S4
 	WORD    $0x4e20f486 // VFMAX V0.S4, V4.S4, V6.S4
 	WORD    $0x4ea4d4c4 // VFSUB V4.S4, V6.S4, V4.S4
-	FLDPQ   32(R2), (F7, F8)
+	FLDPQ   32(R0), (F7, F8)
 	WORD    $0x4e20f4e9 // VFMAX V0.S4, V7.S4, V9.S4
 	WORD    $0x4ea7d527 // VFSUB V7.S4, V9.S4, V7.S4
 	WORD    $0x4e20f50a // VFMAX V0.S4, V8.S4, V10.S4
 	WORD    $0x4ea8d548 // VFSUB V8.S4, V10.S4, V8.S4
-	FLDPQ   64(R2), (F11, F12)
+	FLDPQ   64(R0), (F11, F12)
 	WORD    $0x4e20f56d // VFMAX V0.S4, V11.S4, V13.S4
 	WORD    $0x4eabd5ab // VFSUB V11.S4, V13.S4, V11.S4
 	WORD    $0x4e20f58e // VFMAX V0.S4, V12.S4, V14.S4
 	WORD    $0x4eacd5cc // VFSUB V12.S4, V14.S4, V12.S4
-	FLDPQ   96(R2), (F15, F16)
+	FLDPQ   96(R0), (F15, F16)
 	VAND    V1.B16, V15.B16, V15.B16
 	WORD    $0x4e20f5f1 // VFMAX V0.S4, V15.S4, V17.S4
 	WORD    $0x4eafd62f // VFSUB V15.S4, V17.S4, V15.S4
@@ -1038,23 +1049,23 @@ rows12:
 	WORD    $0x4e2cd484 // VFADD V12.S4, V4.S4, V4.S4
 	WORD    $0x4e30d508 // VFADD V16.S4, V8.S4, V8.S4
 	WORD    $0x4e28d484 // VFADD V8.S4, V4.S4, V4.S4
-	ADD     R5, R2
-	FLDPQ   (R2), (F7, F8)
+	ADD     R5, R0
+	FLDPQ   (R0), (F7, F8)
 	WORD    $0x4e20f4e9 // VFMAX V0.S4, V7.S4, V9.S4
 	WORD    $0x4ea7d527 // VFSUB V7.S4, V9.S4, V7.S4
 	WORD    $0x4e20f50a // VFMAX V0.S4, V8.S4, V10.S4
 	WORD    $0x4ea8d548 // VFSUB V8.S4, V10.S4, V8.S4
-	FLDPQ   32(R2), (F11, F12)
+	FLDPQ   32(R0), (F11, F12)
 	WORD    $0x4e20f56d // VFMAX V0.S4, V11.S4, V13.S4
 	WORD    $0x4eabd5ab // VFSUB V11.S4, V13.S4, V11.S4
 	WORD    $0x4e20f58e // VFMAX V0.S4, V12.S4, V14.S4
 	WORD    $0x4eacd5cc // VFSUB V12.S4, V14.S4, V12.S4
-	FLDPQ   64(R2), (F15, F16)
+	FLDPQ   64(R0), (F15, F16)
 	WORD    $0x4e20f5f1 // VFMAX V0.S4, V15.S4, V17.S4
 	WORD    $0x4eafd62f // VFSUB V15.S4, V17.S4, V15.S4
 	WORD    $0x4e20f612 // VFMAX V0.S4, V16.S4, V18.S4
 	WORD    $0x4eb0d650 // VFSUB V16.S4, V18.S4, V16.S4
-	FLDPQ   96(R2), (F19, F20)
+	FLDPQ   96(R0), (F19, F20)
 	VAND    V1.B16, V19.B16, V19.B16
 	WORD    $0x4e20f675 // VFMAX V0.S4, V19.S4, V21.S4
 	WORD    $0x4eb3d6b3 // VFSUB V19.S4, V21.S4, V19.S4
@@ -1073,7 +1084,7 @@ rows12:
 	WORD    $0x4e30d508 // VFADD V16.S4, V8.S4, V8.S4
 	WORD    $0x4e34d58c // VFADD V20.S4, V12.S4, V12.S4
 	WORD    $0x4e2cd508 // VFADD V12.S4, V8.S4, V8.S4
-	ADD     R5, R2
+	ADD     R5, R0
 	WORD    $0x4e26d4a5 // VFADD V6.S4, V5.S4, V5.S4
 	WORD    $0x4e2ad529 // VFADD V10.S4, V9.S4, V9.S4
 	WORD    $0x0e6178a6 // VFCVTL V5.S2, V6.D2
@@ -1083,7 +1094,7 @@ rows12:
 	WORD    $0x4e61792a // VFCVTL2 V9.S4, V10.D2
 	WORD    $0x4e6ad4a5 // VFADD V10.D2, V5.D2, V5.D2
 	WORD    $0x6e65d4c6 // VFADDP V5.D2, V6.D2, V6.D2
-	FMOVQ.P F6, 16(R0)
+	FMOVQ.P F6, 16(R1)
 	WORD    $0x4e24d463 // VFADD V4.S4, V3.S4, V3.S4
 	WORD    $0x4e28d4e7 // VFADD V8.S4, V7.S4, V7.S4
 	WORD    $0x0e617864 // VFCVTL V3.S2, V4.D2
@@ -1093,9 +1104,10 @@ rows12:
 	WORD    $0x4e6178e5 // VFCVTL2 V7.S4, V5.D2
 	WORD    $0x4e65d463 // VFADD V5.D2, V3.D2, V3.D2
 	WORD    $0x6e63d484 // VFADDP V3.D2, V4.D2, V4.D2
-	FMOVQ.P F4, 16(R1)
+	FMOVQ.P F4, 16(R2)
+without17:
 	SUB     $2, R3
-	CBNZ    R3, rows12
+	CBNZ    R3, rows15
 done5:
 	RET
 
@@ -1111,10 +1123,10 @@ TEXT ·shortScaleNEON(SB), NOSPLIT, $0-56
 	MOVD    n+32(FP), R5
 	MOVD    fa+40(FP), R6
 	MOVD    fb+48(FP), R7
-	CBZ     R4, done18
+	CBZ     R4, done22
 	LSL     $2, R5
 	LSL     $2, R2
-rows14:
+rows18:
 	MOVD    R6, R11
 	VLD1R.P 4(R11), [V2.S4]
 	ADD     $4, R6
@@ -1124,9 +1136,9 @@ rows14:
 	MOVD    R3, R8
 	MOVD    R1, R9
 	SUBS    $16, R5, R10
-	BMI     tiny17
-	CBZ     R10, last16
-next15:
+	BMI     tiny21
+	CBZ     R10, last20
+next19:
 	FMOVQ.P 16(R8), F4
 	WORD    $0x6e20e485 // VFCMGE V0.S4, V4.S4, V5.S4
 	WORD    $0x6e24e426 // VFCMGE V4.S4, V1.S4, V6.S4
@@ -1138,8 +1150,8 @@ next15:
 	WORD    $0x6e25dc84 // VFMUL V5.S4, V4.S4, V4.S4
 	FMOVQ.P F4, 16(R9)
 	SUBS    $16, R10
-	BGT     next15
-last16:
+	BGT     next19
+last20:
 	ADD     R5, R3, R8
 	ADD     R5, R1, R9
 	FMOVQ   -16(R8), F4
@@ -1155,11 +1167,11 @@ last16:
 	ADD     R5, R3
 	ADD     R2, R1
 	SUB     $1, R4
-	CBNZ    R4, rows14
-	B       done18
-tiny17:
+	CBNZ    R4, rows18
+	B       done22
+tiny21:
 	MOVD    R5, R10
-one19:
+one23:
 	FMOVS.P 4(R8), F4
 	WORD    $0x6e20e485 // VFCMGE V0.S4, V4.S4, V5.S4
 	WORD    $0x6e24e426 // VFCMGE V4.S4, V1.S4, V6.S4
@@ -1171,40 +1183,42 @@ one19:
 	WORD    $0x6e25dc84 // VFMUL V5.S4, V4.S4, V4.S4
 	FMOVS.P F4, 4(R9)
 	SUBS    $4, R10
-	BGT     one19
+	BGT     one23
 	ADD     R5, R3
 	ADD     R2, R1
 	SUB     $1, R4
-	CBNZ    R4, rows14
-done18:
+	CBNZ    R4, rows18
+done22:
 	RET
 
-// func shortJoinsNEON(u *float64, w *float32, rows int, n int)
-TEXT ·shortJoinsNEON(SB), NOSPLIT, $0-32
-	MOVD    u+0(FP), R0
-	MOVD    w+8(FP), R1
-	MOVD    rows+16(FP), R2
-	MOVD    n+24(FP), R3
-	LSL     $2, R3, R4
-	SUB     $1, R3, R6
-	AND     $7, R6
-	ADD     $1, R6
-	MOVD    $tail<>(SB), R5
-	SUB     R6<<2, R5
-	ADD     $128, R5
-	FLDPQ   (R5), (F0, F1)
-	CBZ     R2, done20
-	CMP     $8, R3
-	BGT     longer22
-rows21:
-	FLDPQ   (R1), (F2, F3)
+// func shortJoinsNEON(u *float64, sum *float64, w *float32, m *float32, rows int, n int)
+TEXT ·shortJoinsNEON(SB), NOSPLIT, $0-48
+	MOVD    w+16(FP), R0
+	MOVD    u+0(FP), R1
+	MOVD    m+24(FP), R2
+	MOVD    sum+8(FP), R3
+	MOVD    rows+32(FP), R4
+	MOVD    n+40(FP), R5
+	LSL     $2, R5, R6
+	SUB     $1, R5, R8
+	AND     $7, R8
+	ADD     $1, R8
+	MOVD    $tail<>(SB), R7
+	SUB     R8<<2, R7
+	ADD     $128, R7
+	FLDPQ   (R7), (F0, F1)
+	CBZ     R4, done24
+	CMP     $8, R5
+	BGT     longer26
+rows25:
+	FLDPQ   (R0), (F2, F3)
 	VAND    V0.B16, V2.B16, V2.B16
 	VAND    V1.B16, V3.B16, V3.B16
-	ADD     R4, R1
-	FLDPQ   (R1), (F4, F5)
+	ADD     R6, R0
+	FLDPQ   (R0), (F4, F5)
 	VAND    V0.B16, V4.B16, V4.B16
 	VAND    V1.B16, V5.B16, V5.B16
-	ADD     R4, R1
+	ADD     R6, R0
 	WORD    $0x4e23d446 // VFADD V3.S4, V2.S4, V6.S4
 	VFMLA   V3.S4, V2.S4, V6.S4
 	WORD    $0x4e25d482 // VFADD V5.S4, V4.S4, V2.S4
@@ -1219,32 +1233,52 @@ rows21:
 	VZIP1   V4.D2, V3.D2, V3.D2
 	WORD    $0x4e62d464 // VFADD V2.D2, V3.D2, V4.D2
 	VFMLA   V2.D2, V3.D2, V4.D2
-	FMOVQ.P F4, 16(R0)
-	SUB     $2, R2
-	CBNZ    R2, rows21
-	B       done20
-longer22:
-	CMP     $16, R3
-	BGT     longer24
-rows23:
-	FLDPQ   (R1), (F2, F3)
-	FLDPQ   32(R1), (F4, F5)
+	FMOVQ.P F4, 16(R1)
+without27:
+	CBZ     R2, without28
+	FLDPQ   (R2), (F2, F3)
+	VAND    V0.B16, V2.B16, V2.B16
+	VAND    V1.B16, V3.B16, V3.B16
+	ADD     R6, R2
+	FLDPQ   (R2), (F4, F5)
+	VAND    V0.B16, V4.B16, V4.B16
+	VAND    V1.B16, V5.B16, V5.B16
+	ADD     R6, R2
+	WORD    $0x4e23d442 // VFADD V3.S4, V2.S4, V2.S4
+	WORD    $0x4e25d484 // VFADD V5.S4, V4.S4, V4.S4
+	VZIP2   V4.D2, V2.D2, V3.D2
+	VZIP1   V4.D2, V2.D2, V2.D2
+	WORD    $0x4e23d442 // VFADD V3.S4, V2.S4, V2.S4
+	WORD    $0x0e617843 // VFCVTL V2.S2, V3.D2
+	WORD    $0x4e617844 // VFCVTL2 V2.S4, V4.D2
+	WORD    $0x6e64d463 // VFADDP V4.D2, V3.D2, V3.D2
+	FMOVQ.P F3, 16(R3)
+without28:
+	SUB     $2, R4
+	CBNZ    R4, rows25
+	B       done24
+longer26:
+	CMP     $16, R5
+	BGT     longer30
+rows29:
+	FLDPQ   (R0), (F2, F3)
+	FLDPQ   32(R0), (F4, F5)
 	VAND    V0.B16, V4.B16, V4.B16
 	VAND    V1.B16, V5.B16, V5.B16
 	WORD    $0x4e24d446 // VFADD V4.S4, V2.S4, V6.S4
 	VFMLA   V4.S4, V2.S4, V6.S4
 	WORD    $0x4e25d462 // VFADD V5.S4, V3.S4, V2.S4
 	VFMLA   V5.S4, V3.S4, V2.S4
-	ADD     R4, R1
-	FLDPQ   (R1), (F3, F4)
-	FLDPQ   32(R1), (F5, F7)
+	ADD     R6, R0
+	FLDPQ   (R0), (F3, F4)
+	FLDPQ   32(R0), (F5, F7)
 	VAND    V0.B16, V5.B16, V5.B16
 	VAND    V1.B16, V7.B16, V7.B16
 	WORD    $0x4e25d468 // VFADD V5.S4, V3.S4, V8.S4
 	VFMLA   V5.S4, V3.S4, V8.S4
 	WORD    $0x4e27d483 // VFADD V7.S4, V4.S4, V3.S4
 	VFMLA   V7.S4, V4.S4, V3.S4
-	ADD     R4, R1
+	ADD     R6, R0
 	WORD    $0x4e22d4c4 // VFADD V2.S4, V6.S4, V4.S4
 	VFMLA   V2.S4, V6.S4, V4.S4
 	WORD    $0x4e23d502 // VFADD V3.S4, V8.S4, V2.S4
@@ -1259,17 +1293,43 @@ rows23:
 	VZIP1   V4.D2, V3.D2, V3.D2
 	WORD    $0x4e62d464 // VFADD V2.D2, V3.D2, V4.D2
 	VFMLA   V2.D2, V3.D2, V4.D2
-	FMOVQ.P F4, 16(R0)
-	SUB     $2, R2
-	CBNZ    R2, rows23
-	B       done20
-longer24:
-	CMP     $24, R3
-	BGT     longer26
-rows25:
-	FLDPQ   (R1), (F2, F3)
-	FLDPQ   32(R1), (F4, F5)
-	FLDPQ   64(R1), (F6, F7)
+	FMOVQ.P F4, 16(R1)
+without31:
+	CBZ     R2, without32
+	FLDPQ   (R2), (F2, F3)
+	FLDPQ   32(R2), (F4, F5)
+	VAND    V0.B16, V4.B16, V4.B16
+	VAND    V1.B16, V5.B16, V5.B16
+	WORD    $0x4e24d442 // VFADD V4.S4, V2.S4, V2.S4
+	WORD    $0x4e25d463 // VFADD V5.S4, V3.S4, V3.S4
+	ADD     R6, R2
+	FLDPQ   (R2), (F4, F5)
+	FLDPQ   32(R2), (F6, F7)
+	VAND    V0.B16, V6.B16, V6.B16
+	VAND    V1.B16, V7.B16, V7.B16
+	WORD    $0x4e26d484 // VFADD V6.S4, V4.S4, V4.S4
+	WORD    $0x4e27d4a5 // VFADD V7.S4, V5.S4, V5.S4
+	ADD     R6, R2
+	WORD    $0x4e23d442 // VFADD V3.S4, V2.S4, V2.S4
+	WORD    $0x4e25d484 // VFADD V5.S4, V4.S4, V4.S4
+	VZIP2   V4.D2, V2.D2, V3.D2
+	VZIP1   V4.D2, V2.D2, V2.D2
+	WORD    $0x4e23d442 // VFADD V3.S4, V2.S4, V2.S4
+	WORD    $0x0e617843 // VFCVTL V2.S2, V3.D2
+	WORD    $0x4e617844 // VFCVTL2 V2.S4, V4.D2
+	WORD    $0x6e64d463 // VFADDP V4.D2, V3.D2, V3.D2
+	FMOVQ.P F3, 16(R3)
+without32:
+	SUB     $2, R4
+	CBNZ    R4, rows29
+	B       done24
+longer30:
+	CMP     $24, R5
+	BGT     longer34
+rows33:
+	FLDPQ   (R0), (F2, F3)
+	FLDPQ   32(R0), (F4, F5)
+	FLDPQ   64(R0), (F6, F7)
 	VAND    V0.B16, V6.B16, V6.B16
 	VAND    V1.B16, V7.B16, V7.B16
 	WORD    $0x4e26d448 // VFADD V6.S4, V2.S4, V8.S4
@@ -1280,10 +1340,10 @@ rows25:
 	VFMLA   V7.S4, V3.S4, V4.S4
 	WORD    $0x4e25d483 // VFADD V5.S4, V4.S4, V3.S4
 	VFMLA   V5.S4, V4.S4, V3.S4
-	ADD     R4, R1
-	FLDPQ   (R1), (F4, F5)
-	FLDPQ   32(R1), (F6, F7)
-	FLDPQ   64(R1), (F8, F9)
+	ADD     R6, R0
+	FLDPQ   (R0), (F4, F5)
+	FLDPQ   32(R0), (F6, F7)
+	FLDPQ   64(R0), (F8, F9)
 	VAND    V0.B16, V8.B16, V8.B16
 	VAND    V1.B16, V9.B16, V9.B16
 	WORD    $0x4e28d48a // VFADD V8.S4, V4.S4, V10.S4
@@ -1294,7 +1354,7 @@ rows25:
 	VFMLA   V9.S4, V5.S4, V6.S4
 	WORD    $0x4e27d4c5 // VFADD V7.S4, V6.S4, V5.S4
 	VFMLA   V7.S4, V6.S4, V5.S4
-	ADD     R4, R1
+	ADD     R6, R0
 	WORD    $0x4e23d446 // VFADD V3.S4, V2.S4, V6.S4
 	VFMLA   V3.S4, V2.S4, V6.S4
 	WORD    $0x4e25d482 // VFADD V5.S4, V4.S4, V2.S4
@@ -1311,16 +1371,49 @@ rows25:
 	VZIP1   V2.D2, V5.D2, V5.D2
 	WORD    $0x4e63d4a2 // VFADD V3.D2, V5.D2, V2.D2
 	VFMLA   V3.D2, V5.D2, V2.D2
-	FMOVQ.P F2, 16(R0)
-	SUB     $2, R2
-	CBNZ    R2, rows25
-	B       done20
-longer26:
-rows27:
-	FLDPQ   (R1), (F2, F3)
-	FLDPQ   32(R1), (F4, F5)
-	FLDPQ   64(R1), (F6, F7)
-	FLDPQ   96(R1), (F8, F9)
+	FMOVQ.P F2, 16(R1)
+without35:
+	CBZ     R2, without36
+	FLDPQ   (R2), (F2, F3)
+	FLDPQ   32(R2), (F4, F5)
+	FLDPQ   64(R2), (F6, F7)
+	VAND    V0.B16, V6.B16, V6.B16
+	VAND    V1.B16, V7.B16, V7.B16
+	WORD    $0x4e26d442 // VFADD V6.S4, V2.S4, V2.S4
+	WORD    $0x4e24d442 // VFADD V4.S4, V2.S4, V2.S4
+	WORD    $0x4e27d463 // VFADD V7.S4, V3.S4, V3.S4
+	WORD    $0x4e25d463 // VFADD V5.S4, V3.S4, V3.S4
+	ADD     R6, R2
+	FLDPQ   (R2), (F4, F5)
+	FLDPQ   32(R2), (F6, F7)
+	FLDPQ   64(R2), (F8, F9)
+	VAND    V0.B16, V8.B16, V8.B16
+	VAND    V1.B16, V9.B16, V9.B16
+	WORD    $0x4e28d484 // VFADD V8.S4, V4.S4, V4.S4
+	WORD    $0x4e26d484 // VFADD V6.S4, V4.S4, V4.S4
+	WORD    $0x4e29d4a5 // VFADD V9.S4, V5.S4, V5.S4
+	WORD    $0x4e27d4a5 // VFADD V7.S4, V5.S4, V5.S4
+	ADD     R6, R2
+	WORD    $0x4e23d442 // VFADD V3.S4, V2.S4, V2.S4
+	WORD    $0x4e25d484 // VFADD V5.S4, V4.S4, V4.S4
+	WORD    $0x0e617843 // VFCVTL V2.S2, V3.D2
+	WORD    $0x4e617845 // VFCVTL2 V2.S4, V5.D2
+	WORD    $0x4e65d463 // VFADD V5.D2, V3.D2, V3.D2
+	WORD    $0x0e617882 // VFCVTL V4.S2, V2.D2
+	WORD    $0x4e617885 // VFCVTL2 V4.S4, V5.D2
+	WORD    $0x4e65d442 // VFADD V5.D2, V2.D2, V2.D2
+	WORD    $0x6e62d463 // VFADDP V2.D2, V3.D2, V3.D2
+	FMOVQ.P F3, 16(R3)
+without36:
+	SUB     $2, R4
+	CBNZ    R4, rows33
+	B       done24
+longer34:
+rows37:
+	FLDPQ   (R0), (F2, F3)
+	FLDPQ   32(R0), (F4, F5)
+	FLDPQ   64(R0), (F6, F7)
+	FLDPQ   96(R0), (F8, F9)
 	VAND    V0.B16, V8.B16, V8.B16
 	VAND    V1.B16, V9.B16, V9.B16
 	WORD    $0x4e26d44a // VFADD V6.S4, V2.S4, V10.S4
@@ -1335,11 +1428,11 @@ rows27:
 	VFMLA   V9.S4, V5.S4, V3.S4
 	WORD    $0x4e23d445 // VFADD V3.S4, V2.S4, V5.S4
 	VFMLA   V3.S4, V2.S4, V5.S4
-	ADD     R4, R1
-	FLDPQ   (R1), (F2, F3)
-	FLDPQ   32(R1), (F6, F7)
-	FLDPQ   64(R1), (F8, F9)
-	FLDPQ   96(R1), (F10, F11)
+	ADD     R6, R0
+	FLDPQ   (R0), (F2, F3)
+	FLDPQ   32(R0), (F6, F7)
+	FLDPQ   64(R0), (F8, F9)
+	FLDPQ   96(R0), (F10, F11)
 	VAND    V0.B16, V10.B16, V10.B16
 	VAND    V1.B16, V11.B16, V11.B16
 	WORD    $0x4e28d44c // VFADD V8.S4, V2.S4, V12.S4
@@ -1354,7 +1447,7 @@ rows27:
 	VFMLA   V11.S4, V7.S4, V3.S4
 	WORD    $0x4e23d447 // VFADD V3.S4, V2.S4, V7.S4
 	VFMLA   V3.S4, V2.S4, V7.S4
-	ADD     R4, R1
+	ADD     R6, R0
 	WORD    $0x4e25d482 // VFADD V5.S4, V4.S4, V2.S4
 	VFMLA   V5.S4, V4.S4, V2.S4
 	WORD    $0x4e27d4c3 // VFADD V7.S4, V6.S4, V3.S4
@@ -1371,10 +1464,49 @@ rows27:
 	VZIP1   V3.D2, V2.D2, V2.D2
 	WORD    $0x4e64d443 // VFADD V4.D2, V2.D2, V3.D2
 	VFMLA   V4.D2, V2.D2, V3.D2
-	FMOVQ.P F3, 16(R0)
-	SUB     $2, R2
-	CBNZ    R2, rows27
-done20:
+	FMOVQ.P F3, 16(R1)
+without39:
+	CBZ     R2, without40
+	FLDPQ   (R2), (F2, F3)
+	FLDPQ   32(R2), (F4, F5)
+	FLDPQ   64(R2), (F6, F7)
+	FLDPQ   96(R2), (F8, F9)
+	VAND    V0.B16, V8.B16, V8.B16
+	VAND    V1.B16, V9.B16, V9.B16
+	WORD    $0x4e26d442 // VFADD V6.S4, V2.S4, V2.S4
+	WORD    $0x4e28d484 // VFADD V8.S4, V4.S4, V4.S4
+	WORD    $0x4e24d442 // VFADD V4.S4, V2.S4, V2.S4
+	WORD    $0x4e27d463 // VFADD V7.S4, V3.S4, V3.S4
+	WORD    $0x4e29d4a5 // VFADD V9.S4, V5.S4, V5.S4
+	WORD    $0x4e25d463 // VFADD V5.S4, V3.S4, V3.S4
+	ADD     R6, R2
+	FLDPQ   (R2), (F4, F5)
+	FLDPQ   32(R2), (F6, F7)
+	FLDPQ   64(R2), (F8, F9)
+	FLDPQ   96(R2), (F10, F11)
+	VAND    V0.B16, V10.B16, V10.B16
+	VAND    V1.B16, V11.B16, V11.B16
+	WORD    $0x4e28d484 // VFADD V8.S4, V4.S4, V4.S4
+	WORD    $0x4e2ad4c6 // VFADD V10.S4, V6.S4, V6.S4
+	WORD    $0x4e26d484 // VFADD V6.S4, V4.S4, V4.S4
+	WORD    $0x4e29d4a5 // VFADD V9.S4, V5.S4, V5.S4
+	WORD    $0x4e2bd4e7 // VFADD V11.S4, V7.S4, V7.S4
+	WORD    $0x4e27d4a5 // VFADD V7.S4, V5.S4, V5.S4
+	ADD     R6, R2
+	WORD    $0x4e23d442 // VFADD V3.S4, V2.S4, V2.S4
+	WORD    $0x4e25d484 // VFADD V5.S4, V4.S4, V4.S4
+	WORD    $0x0e617843 // VFCVTL V2.S2, V3.D2
+	WORD    $0x4e617845 // VFCVTL2 V2.S4, V5.D2
+	WORD    $0x4e65d463 // VFADD V5.D2, V3.D2, V3.D2
+	WORD    $0x0e617882 // VFCVTL V4.S2, V2.D2
+	WORD    $0x4e617885 // VFCVTL2 V4.S4, V5.D2
+	WORD    $0x4e65d442 // VFADD V5.D2, V2.D2, V2.D2
+	WORD    $0x6e62d463 // VFADDP V2.D2, V3.D2, V3.D2
+	FMOVQ.P F3, 16(R3)
+without40:
+	SUB     $2, R4
+	CBNZ    R4, rows37
+done24:
 	RET
 
 // func shortOddsOnly32NEON(w *float32, dst *float32, x *float32, n int, pos *uint64, part *uint64, scale *float64)
@@ -1395,8 +1527,8 @@ TEXT ·shortOddsOnly32NEON(SB), NOSPLIT, $0-56
 	FMOVQ   192(R8), F8
 	MOVD    R3, R4
 	MOVD    R5, R6
-	CBZ     R2, done30
-group29:
+	CBZ     R2, done42
+group41:
 	VLD1R.P 2(R4), [V0.H8]
 	VLD1R.P 2(R6), [V1.H8]
 	FLDPQ   (R1), (F9, F10)
@@ -1510,8 +1642,8 @@ group29:
 	ADD     $64, R1
 	ADD     $64, R0
 	SUB     $16, R2
-	CBNZ    R2, group29
-done30:
+	CBNZ    R2, group41
+done42:
 	RET
 
 // func shortOdds32NEON(w *float32, dst *float32, x *float32, n int, pos *uint64, part *uint64, scale *float64)
@@ -1538,8 +1670,8 @@ TEXT ·shortOdds32NEON(SB), NOSPLIT, $0-56
 	VDUP    V10.S[0], V10.S4
 	MOVD    R3, R4
 	MOVD    R5, R6
-	CBZ     R2, done32
-group31:
+	CBZ     R2, done44
+group43:
 	VLD1R.P 2(R4), [V0.H8]
 	VLD1R.P 2(R6), [V1.H8]
 	FLDPQ   (R1), (F11, F12)
@@ -1672,8 +1804,222 @@ group31:
 	ADD     $64, R0
 	ADD     $64, R9
 	SUB     $16, R2
-	CBNZ    R2, group31
-done32:
+	CBNZ    R2, group43
+done44:
+	RET
+
+// func shortSoft32NEON(w *float32, m *float32, dst *float32, x *float32, n int, t *float32, part *uint64, scale *float64)
+TEXT ·shortSoft32NEON(SB), NOSPLIT, $0-64
+	MOVD    w+0(FP), R0
+	MOVD    m+8(FP), R1
+	MOVD    dst+16(FP), R2
+	MOVD    x+24(FP), R3
+	MOVD    t+40(FP), R4
+	MOVD    n+32(FP), R5
+	MOVD    part+48(FP), R6
+	MOVD    $laneconstants32<>(SB), R8
+	MOVD    $constants32<>(SB), R9
+	FMOVQ   448(R9), F1
+	FMOVQ   512(R9), F2
+	FMOVQ   352(R9), F3
+	VEOR    V4.B16, V4.B16, V4.B16
+	FMOVQ   (R9), F6
+	FMOVQ   96(R9), F7
+	FMOVQ   128(R9), F8
+	FMOVQ   160(R9), F9
+	FMOVQ   192(R9), F10
+	MOVD    scale+56(FP), R10
+	CBZ     R2, without45
+	FMOVD.P 8(R10), F5
+	FCVTDS  F5, F5
+	VDUP    V5.S[0], V5.S4
+without45:
+	MOVD    R6, R7
+	CBZ     R5, done47
+group46:
+	VLD1R.P 2(R7), [V0.H8]
+	FMOVQ   (R8), F13
+	VCMTST  V13.S4, V0.S4, V11.S4
+	// m = max(y, 0) - t·y
+	FMOVQ   (R3), F13
+	FMOVQ   (R4), F15
+	WORD    $0x4e2df48e // VFMAX V13.S4, V4.S4, V14.S4
+	VFMLS   V13.S4, V15.S4, V14.S4
+	VORR    V2.B16, V13.B16, V13.B16
+	WORD    $0x4e2df42d // VFMAX V13.S4, V1.S4, V13.S4
+	VAND    V11.B16, V14.B16, V14.B16
+	FMOVQ   16(R8), F15
+	VCMTST  V15.S4, V0.S4, V12.S4
+	// m = max(y, 0) - t·y
+	FMOVQ   16(R3), F15
+	FMOVQ   16(R4), F17
+	WORD    $0x4e2ff490 // VFMAX V15.S4, V4.S4, V16.S4
+	VFMLS   V15.S4, V17.S4, V16.S4
+	VORR    V2.B16, V15.B16, V15.B16
+	WORD    $0x4e2ff42f // VFMAX V15.S4, V1.S4, V15.S4
+	VAND    V12.B16, V16.B16, V16.B16
+	FSTPQ   (F14, F16), (R1)
+	// t = x·log2(e) + magic; n = t - magic
+	VMOV    V6.B16, V17.B16
+	VFMLA   V7.S4, V13.S4, V17.S4
+	VMOV    V6.B16, V18.B16
+	VFMLA   V7.S4, V15.S4, V18.S4
+	WORD    $0x4ea6d633 // VFSUB V6.S4, V17.S4, V19.S4
+	WORD    $0x4ea6d654 // VFSUB V6.S4, V18.S4, V20.S4
+	// r = x - n·ln2Hi - n·ln2Lo
+	VFMLA   V8.S4, V19.S4, V13.S4
+	VFMLA   V8.S4, V20.S4, V15.S4
+	VFMLA   V9.S4, V19.S4, V13.S4
+	VFMLA   V9.S4, V20.S4, V15.S4
+	// p = e^r
+	FLDPQ   224(R9), (F19, F20)
+	VFMLA   V13.S4, V10.S4, V19.S4
+	VFMLA   V15.S4, V10.S4, V20.S4
+	FLDPQ   256(R9), (F21, F22)
+	VFMLA   V13.S4, V19.S4, V21.S4
+	VFMLA   V15.S4, V20.S4, V22.S4
+	FLDPQ   288(R9), (F19, F20)
+	VFMLA   V13.S4, V21.S4, V19.S4
+	VFMLA   V15.S4, V22.S4, V20.S4
+	FLDPQ   320(R9), (F21, F22)
+	VFMLA   V13.S4, V19.S4, V21.S4
+	VFMLA   V15.S4, V20.S4, V22.S4
+	FLDPQ   352(R9), (F19, F20)
+	VFMLA   V13.S4, V21.S4, V19.S4
+	VFMLA   V15.S4, V22.S4, V20.S4
+	FLDPQ   352(R9), (F21, F22)
+	VFMLA   V13.S4, V19.S4, V21.S4
+	VFMLA   V15.S4, V20.S4, V22.S4
+	// s = 2^(n-c)
+	VSHL    $23, V17.S4, V17.S4
+	VSHL    $23, V18.S4, V18.S4
+	WORD    $0x6e31deb5 // VFMUL V17.S4, V21.S4, V21.S4
+	VAND    V11.B16, V21.B16, V21.B16
+	WORD    $0x6e32ded6 // VFMUL V18.S4, V22.S4, V22.S4
+	VAND    V12.B16, V22.B16, V22.B16
+	FSTPQ   (F21, F22), (R0)
+	CBZ     R2, none48
+	FMOVQ   (R4), F19
+	FMOVQ   (R3), F20
+	WORD    $0x4e23d6ad // VFADD V3.S4, V21.S4, V13.S4
+	WORD    $0x6e2dfead // VFDIV V13.S4, V21.S4, V13.S4
+	WORD    $0x6eb4e494 // VFCMGT V20.S4, V4.S4, V20.S4
+	WORD    $0x4e741c4f // VBIC V20.B16, V2.B16, V15.B16
+	VEOR    V15.B16, V13.B16, V13.B16
+	WORD    $0x4e741c6f // VBIC V20.B16, V3.B16, V15.B16
+	WORD    $0x4eb3d5ef // VFSUB V19.S4, V15.S4, V15.S4
+	WORD    $0x4e2fd5ad // VFADD V15.S4, V13.S4, V13.S4
+	WORD    $0x6e25ddad // VFMUL V5.S4, V13.S4, V13.S4
+	VAND    V11.B16, V13.B16, V13.B16
+	FMOVQ   16(R4), F20
+	FMOVQ   16(R3), F23
+	WORD    $0x4e23d6cf // VFADD V3.S4, V22.S4, V15.S4
+	WORD    $0x6e2ffecf // VFDIV V15.S4, V22.S4, V15.S4
+	WORD    $0x6eb7e497 // VFCMGT V23.S4, V4.S4, V23.S4
+	WORD    $0x4e771c53 // VBIC V23.B16, V2.B16, V19.B16
+	VEOR    V19.B16, V15.B16, V15.B16
+	WORD    $0x4e771c73 // VBIC V23.B16, V3.B16, V19.B16
+	WORD    $0x4eb4d673 // VFSUB V20.S4, V19.S4, V19.S4
+	WORD    $0x4e33d5ef // VFADD V19.S4, V15.S4, V15.S4
+	WORD    $0x6e25ddef // VFMUL V5.S4, V15.S4, V15.S4
+	VAND    V12.B16, V15.B16, V15.B16
+	FSTPQ   (F13, F15), (R2)
+none48:
+	FMOVQ   32(R8), F13
+	VCMTST  V13.S4, V0.S4, V11.S4
+	// m = max(y, 0) - t·y
+	FMOVQ   32(R3), F13
+	FMOVQ   32(R4), F15
+	WORD    $0x4e2df48e // VFMAX V13.S4, V4.S4, V14.S4
+	VFMLS   V13.S4, V15.S4, V14.S4
+	VORR    V2.B16, V13.B16, V13.B16
+	WORD    $0x4e2df42d // VFMAX V13.S4, V1.S4, V13.S4
+	VAND    V11.B16, V14.B16, V14.B16
+	FMOVQ   48(R8), F15
+	VCMTST  V15.S4, V0.S4, V12.S4
+	// m = max(y, 0) - t·y
+	FMOVQ   48(R3), F15
+	FMOVQ   48(R4), F17
+	WORD    $0x4e2ff490 // VFMAX V15.S4, V4.S4, V16.S4
+	VFMLS   V15.S4, V17.S4, V16.S4
+	VORR    V2.B16, V15.B16, V15.B16
+	WORD    $0x4e2ff42f // VFMAX V15.S4, V1.S4, V15.S4
+	VAND    V12.B16, V16.B16, V16.B16
+	FSTPQ   (F14, F16), 32(R1)
+	// t = x·log2(e) + magic; n = t - magic
+	VMOV    V6.B16, V17.B16
+	VFMLA   V7.S4, V13.S4, V17.S4
+	VMOV    V6.B16, V18.B16
+	VFMLA   V7.S4, V15.S4, V18.S4
+	WORD    $0x4ea6d633 // VFSUB V6.S4, V17.S4, V19.S4
+	WORD    $0x4ea6d654 // VFSUB V6.S4, V18.S4, V20.S4
+	// r = x - n·ln2Hi - n·ln2Lo
+	VFMLA   V8.S4, V19.S4, V13.S4
+	VFMLA   V8.S4, V20.S4, V15.S4
+	VFMLA   V9.S4, V19.S4, V13.S4
+	VFMLA   V9.S4, V20.S4, V15.S4
+	// p = e^r
+	FLDPQ   224(R9), (F19, F20)
+	VFMLA   V13.S4, V10.S4, V19.S4
+	VFMLA   V15.S4, V10.S4, V20.S4
+	FLDPQ   256(R9), (F21, F22)
+	VFMLA   V13.S4, V19.S4, V21.S4
+	VFMLA   V15.S4, V20.S4, V22.S4
+	FLDPQ   288(R9), (F19, F20)
+	VFMLA   V13.S4, V21.S4, V19.S4
+	VFMLA   V15.S4, V22.S4, V20.S4
+	FLDPQ   320(R9), (F21, F22)
+	VFMLA   V13.S4, V19.S4, V21.S4
+	VFMLA   V15.S4, V20.S4, V22.S4
+	FLDPQ   352(R9), (F19, F20)
+	VFMLA   V13.S4, V21.S4, V19.S4
+	VFMLA   V15.S4, V22.S4, V20.S4
+	FLDPQ   352(R9), (F21, F22)
+	VFMLA   V13.S4, V19.S4, V21.S4
+	VFMLA   V15.S4, V20.S4, V22.S4
+	// s = 2^(n-c)
+	VSHL    $23, V17.S4, V17.S4
+	VSHL    $23, V18.S4, V18.S4
+	WORD    $0x6e31deb5 // VFMUL V17.S4, V21.S4, V21.S4
+	VAND    V11.B16, V21.B16, V21.B16
+	WORD    $0x6e32ded6 // VFMUL V18.S4, V22.S4, V22.S4
+	VAND    V12.B16, V22.B16, V22.B16
+	FSTPQ   (F21, F22), 32(R0)
+	CBZ     R2, none49
+	FMOVQ   32(R4), F19
+	FMOVQ   32(R3), F20
+	WORD    $0x4e23d6ad // VFADD V3.S4, V21.S4, V13.S4
+	WORD    $0x6e2dfead // VFDIV V13.S4, V21.S4, V13.S4
+	WORD    $0x6eb4e494 // VFCMGT V20.S4, V4.S4, V20.S4
+	WORD    $0x4e741c4f // VBIC V20.B16, V2.B16, V15.B16
+	VEOR    V15.B16, V13.B16, V13.B16
+	WORD    $0x4e741c6f // VBIC V20.B16, V3.B16, V15.B16
+	WORD    $0x4eb3d5ef // VFSUB V19.S4, V15.S4, V15.S4
+	WORD    $0x4e2fd5ad // VFADD V15.S4, V13.S4, V13.S4
+	WORD    $0x6e25ddad // VFMUL V5.S4, V13.S4, V13.S4
+	VAND    V11.B16, V13.B16, V13.B16
+	FMOVQ   48(R4), F20
+	FMOVQ   48(R3), F23
+	WORD    $0x4e23d6cf // VFADD V3.S4, V22.S4, V15.S4
+	WORD    $0x6e2ffecf // VFDIV V15.S4, V22.S4, V15.S4
+	WORD    $0x6eb7e497 // VFCMGT V23.S4, V4.S4, V23.S4
+	WORD    $0x4e771c53 // VBIC V23.B16, V2.B16, V19.B16
+	VEOR    V19.B16, V15.B16, V15.B16
+	WORD    $0x4e771c73 // VBIC V23.B16, V3.B16, V19.B16
+	WORD    $0x4eb4d673 // VFSUB V20.S4, V19.S4, V19.S4
+	WORD    $0x4e33d5ef // VFADD V19.S4, V15.S4, V15.S4
+	WORD    $0x6e25ddef // VFMUL V5.S4, V15.S4, V15.S4
+	VAND    V12.B16, V15.B16, V15.B16
+	FSTPQ   (F13, F15), 32(R2)
+	ADD     $64, R2
+none49:
+	ADD     $64, R3
+	ADD     $64, R4
+	ADD     $64, R0
+	ADD     $64, R1
+	SUB     $16, R5
+	CBNZ    R5, group46
+done47:
 	RET
 
 // func shortOddsOnly64NEON(w *float64, dst *float64, x *float64, n int, pos *uint64, part *uint64, scale *float64)
@@ -1694,8 +2040,8 @@ TEXT ·shortOddsOnly64NEON(SB), NOSPLIT, $0-56
 	FMOVQ   192(R8), F8
 	MOVD    R3, R4
 	MOVD    R5, R6
-	CBZ     R2, done34
-group33:
+	CBZ     R2, done51
+group50:
 	VLD1R.P 1(R4), [V0.B16]
 	VLD1R.P 1(R6), [V1.B16]
 	FLDPQ   (R1), (F9, F10)
@@ -1839,8 +2185,8 @@ group33:
 	ADD     $64, R1
 	ADD     $64, R0
 	SUB     $8, R2
-	CBNZ    R2, group33
-done34:
+	CBNZ    R2, group50
+done51:
 	RET
 
 // func shortOdds64NEON(w *float64, dst *float64, x *float64, n int, pos *uint64, part *uint64, scale *float64)
@@ -1866,8 +2212,8 @@ TEXT ·shortOdds64NEON(SB), NOSPLIT, $0-56
 	VDUP    V10.D[0], V10.D2
 	MOVD    R3, R4
 	MOVD    R5, R6
-	CBZ     R2, done36
-group35:
+	CBZ     R2, done53
+group52:
 	VLD1R.P 1(R4), [V0.B16]
 	VLD1R.P 1(R6), [V1.B16]
 	FLDPQ   (R1), (F11, F12)
@@ -2030,40 +2376,284 @@ group35:
 	ADD     $64, R0
 	ADD     $64, R9
 	SUB     $8, R2
-	CBNZ    R2, group35
-done36:
+	CBNZ    R2, group52
+done53:
 	RET
 
-// func shortLogsNEON(q *float64, w *float64, rows int, n int)
-TEXT ·shortLogsNEON(SB), NOSPLIT, $0-32
+// func shortSoft64NEON(w *float64, m *float64, dst *float64, x *float64, n int, t *float64, part *uint64, scale *float64)
+TEXT ·shortSoft64NEON(SB), NOSPLIT, $0-64
+	MOVD    w+0(FP), R0
+	MOVD    m+8(FP), R1
+	MOVD    dst+16(FP), R2
+	MOVD    x+24(FP), R3
+	MOVD    t+40(FP), R4
+	MOVD    n+32(FP), R5
+	MOVD    part+48(FP), R6
+	MOVD    $laneconstants64<>(SB), R8
+	MOVD    $constants64<>(SB), R9
+	FMOVQ   (R9), F1
+	FMOVQ   544(R9), F2
+	FMOVQ   512(R9), F3
+	VEOR    V4.B16, V4.B16, V4.B16
+	FMOVQ   64(R9), F6
+	FMOVQ   96(R9), F7
+	FMOVQ   128(R9), F8
+	FMOVQ   160(R9), F9
+	FMOVQ   192(R9), F10
+	MOVD    scale+56(FP), R10
+	CBZ     R2, without54
+	FMOVD.P 8(R10), F5
+	VDUP    V5.D[0], V5.D2
+without54:
+	MOVD    R6, R7
+	CBZ     R5, done56
+group55:
+	VLD1R.P 1(R7), [V0.B16]
+	FMOVQ   (R8), F13
+	VCMTST  V13.D2, V0.D2, V11.D2
+	// m = max(y, 0) - t·y
+	FMOVQ   (R3), F13
+	FMOVQ   (R4), F15
+	WORD    $0x4e6df48e // VFMAX V13.D2, V4.D2, V14.D2
+	VFMLS   V13.D2, V15.D2, V14.D2
+	VORR    V2.B16, V13.B16, V13.B16
+	WORD    $0x4e6df42d // VFMAX V13.D2, V1.D2, V13.D2
+	VAND    V11.B16, V14.B16, V14.B16
+	FMOVQ   16(R8), F15
+	VCMTST  V15.D2, V0.D2, V12.D2
+	// m = max(y, 0) - t·y
+	FMOVQ   16(R3), F15
+	FMOVQ   16(R4), F17
+	WORD    $0x4e6ff490 // VFMAX V15.D2, V4.D2, V16.D2
+	VFMLS   V15.D2, V17.D2, V16.D2
+	VORR    V2.B16, V15.B16, V15.B16
+	WORD    $0x4e6ff42f // VFMAX V15.D2, V1.D2, V15.D2
+	VAND    V12.B16, V16.B16, V16.B16
+	FSTPQ   (F14, F16), (R1)
+	// t = x·log2(e) + magic; n = t - magic
+	VMOV    V6.B16, V17.B16
+	VFMLA   V7.D2, V13.D2, V17.D2
+	VMOV    V6.B16, V18.B16
+	VFMLA   V7.D2, V15.D2, V18.D2
+	WORD    $0x4ee6d633 // VFSUB V6.D2, V17.D2, V19.D2
+	WORD    $0x4ee6d654 // VFSUB V6.D2, V18.D2, V20.D2
+	// r = x - n·ln2Hi - n·ln2Lo
+	VFMLA   V8.D2, V19.D2, V13.D2
+	VFMLA   V8.D2, V20.D2, V15.D2
+	VFMLA   V9.D2, V19.D2, V13.D2
+	VFMLA   V9.D2, V20.D2, V15.D2
+	// p = e^r
+	FLDPQ   224(R9), (F19, F20)
+	VFMLA   V13.D2, V10.D2, V19.D2
+	VFMLA   V15.D2, V10.D2, V20.D2
+	FLDPQ   256(R9), (F21, F22)
+	VFMLA   V13.D2, V19.D2, V21.D2
+	VFMLA   V15.D2, V20.D2, V22.D2
+	FLDPQ   288(R9), (F19, F20)
+	VFMLA   V13.D2, V21.D2, V19.D2
+	VFMLA   V15.D2, V22.D2, V20.D2
+	FLDPQ   320(R9), (F21, F22)
+	VFMLA   V13.D2, V19.D2, V21.D2
+	VFMLA   V15.D2, V20.D2, V22.D2
+	FLDPQ   352(R9), (F19, F20)
+	VFMLA   V13.D2, V21.D2, V19.D2
+	VFMLA   V15.D2, V22.D2, V20.D2
+	FLDPQ   384(R9), (F21, F22)
+	VFMLA   V13.D2, V19.D2, V21.D2
+	VFMLA   V15.D2, V20.D2, V22.D2
+	FLDPQ   416(R9), (F19, F20)
+	VFMLA   V13.D2, V21.D2, V19.D2
+	VFMLA   V15.D2, V22.D2, V20.D2
+	FLDPQ   448(R9), (F21, F22)
+	VFMLA   V13.D2, V19.D2, V21.D2
+	VFMLA   V15.D2, V20.D2, V22.D2
+	FLDPQ   480(R9), (F19, F20)
+	VFMLA   V13.D2, V21.D2, V19.D2
+	VFMLA   V15.D2, V22.D2, V20.D2
+	FLDPQ   512(R9), (F21, F22)
+	VFMLA   V13.D2, V19.D2, V21.D2
+	VFMLA   V15.D2, V20.D2, V22.D2
+	FLDPQ   512(R9), (F19, F20)
+	VFMLA   V13.D2, V21.D2, V19.D2
+	VFMLA   V15.D2, V22.D2, V20.D2
+	// s = 2^(n-c)
+	VSHL    $52, V17.D2, V17.D2
+	VSHL    $52, V18.D2, V18.D2
+	WORD    $0x6e71de73 // VFMUL V17.D2, V19.D2, V19.D2
+	VAND    V11.B16, V19.B16, V19.B16
+	WORD    $0x6e72de94 // VFMUL V18.D2, V20.D2, V20.D2
+	VAND    V12.B16, V20.B16, V20.B16
+	FSTPQ   (F19, F20), (R0)
+	CBZ     R2, none57
+	FMOVQ   (R4), F21
+	FMOVQ   (R3), F22
+	WORD    $0x4e63d66d // VFADD V3.D2, V19.D2, V13.D2
+	WORD    $0x6e6dfe6d // VFDIV V13.D2, V19.D2, V13.D2
+	WORD    $0x6ef6e496 // VFCMGT V22.D2, V4.D2, V22.D2
+	WORD    $0x4e761c4f // VBIC V22.B16, V2.B16, V15.B16
+	VEOR    V15.B16, V13.B16, V13.B16
+	WORD    $0x4e761c6f // VBIC V22.B16, V3.B16, V15.B16
+	WORD    $0x4ef5d5ef // VFSUB V21.D2, V15.D2, V15.D2
+	WORD    $0x4e6fd5ad // VFADD V15.D2, V13.D2, V13.D2
+	WORD    $0x6e65ddad // VFMUL V5.D2, V13.D2, V13.D2
+	VAND    V11.B16, V13.B16, V13.B16
+	FMOVQ   16(R4), F22
+	FMOVQ   16(R3), F23
+	WORD    $0x4e63d68f // VFADD V3.D2, V20.D2, V15.D2
+	WORD    $0x6e6ffe8f // VFDIV V15.D2, V20.D2, V15.D2
+	WORD    $0x6ef7e497 // VFCMGT V23.D2, V4.D2, V23.D2
+	WORD    $0x4e771c55 // VBIC V23.B16, V2.B16, V21.B16
+	VEOR    V21.B16, V15.B16, V15.B16
+	WORD    $0x4e771c75 // VBIC V23.B16, V3.B16, V21.B16
+	WORD    $0x4ef6d6b5 // VFSUB V22.D2, V21.D2, V21.D2
+	WORD    $0x4e75d5ef // VFADD V21.D2, V15.D2, V15.D2
+	WORD    $0x6e65ddef // VFMUL V5.D2, V15.D2, V15.D2
+	VAND    V12.B16, V15.B16, V15.B16
+	FSTPQ   (F13, F15), (R2)
+none57:
+	FMOVQ   32(R8), F13
+	VCMTST  V13.D2, V0.D2, V11.D2
+	// m = max(y, 0) - t·y
+	FMOVQ   32(R3), F13
+	FMOVQ   32(R4), F15
+	WORD    $0x4e6df48e // VFMAX V13.D2, V4.D2, V14.D2
+	VFMLS   V13.D2, V15.D2, V14.D2
+	VORR    V2.B16, V13.B16, V13.B16
+	WORD    $0x4e6df42d // VFMAX V13.D2, V1.D2, V13.D2
+	VAND    V11.B16, V14.B16, V14.B16
+	FMOVQ   48(R8), F15
+	VCMTST  V15.D2, V0.D2, V12.D2
+	// m = max(y, 0) - t·y
+	FMOVQ   48(R3), F15
+	FMOVQ   48(R4), F17
+	WORD    $0x4e6ff490 // VFMAX V15.D2, V4.D2, V16.D2
+	VFMLS   V15.D2, V17.D2, V16.D2
+	VORR    V2.B16, V15.B16, V15.B16
+	WORD    $0x4e6ff42f // VFMAX V15.D2, V1.D2, V15.D2
+	VAND    V12.B16, V16.B16, V16.B16
+	FSTPQ   (F14, F16), 32(R1)
+	// t = x·log2(e) + magic; n = t - magic
+	VMOV    V6.B16, V17.B16
+	VFMLA   V7.D2, V13.D2, V17.D2
+	VMOV    V6.B16, V18.B16
+	VFMLA   V7.D2, V15.D2, V18.D2
+	WORD    $0x4ee6d633 // VFSUB V6.D2, V17.D2, V19.D2
+	WORD    $0x4ee6d654 // VFSUB V6.D2, V18.D2, V20.D2
+	// r = x - n·ln2Hi - n·ln2Lo
+	VFMLA   V8.D2, V19.D2, V13.D2
+	VFMLA   V8.D2, V20.D2, V15.D2
+	VFMLA   V9.D2, V19.D2, V13.D2
+	VFMLA   V9.D2, V20.D2, V15.D2
+	// p = e^r
+	FLDPQ   224(R9), (F19, F20)
+	VFMLA   V13.D2, V10.D2, V19.D2
+	VFMLA   V15.D2, V10.D2, V20.D2
+	FLDPQ   256(R9), (F21, F22)
+	VFMLA   V13.D2, V19.D2, V21.D2
+	VFMLA   V15.D2, V20.D2, V22.D2
+	FLDPQ   288(R9), (F19, F20)
+	VFMLA   V13.D2, V21.D2, V19.D2
+	VFMLA   V15.D2, V22.D2, V20.D2
+	FLDPQ   320(R9), (F21, F22)
+	VFMLA   V13.D2, V19.D2, V21.D2
+	VFMLA   V15.D2, V20.D2, V22.D2
+	FLDPQ   352(R9), (F19, F20)
+	VFMLA   V13.D2, V21.D2, V19.D2
+	VFMLA   V15.D2, V22.D2, V20.D2
+	FLDPQ   384(R9), (F21, F22)
+	VFMLA   V13.D2, V19.D2, V21.D2
+	VFMLA   V15.D2, V20.D2, V22.D2
+	FLDPQ   416(R9), (F19, F20)
+	VFMLA   V13.D2, V21.D2, V19.D2
+	VFMLA   V15.D2, V22.D2, V20.D2
+	FLDPQ   448(R9), (F21, F22)
+	VFMLA   V13.D2, V19.D2, V21.D2
+	VFMLA   V15.D2, V20.D2, V22.D2
+	FLDPQ   480(R9), (F19, F20)
+	VFMLA   V13.D2, V21.D2, V19.D2
+	VFMLA   V15.D2, V22.D2, V20.D2
+	FLDPQ   512(R9), (F21, F22)
+	VFMLA   V13.D2, V19.D2, V21.D2
+	VFMLA   V15.D2, V20.D2, V22.D2
+	FLDPQ   512(R9), (F19, F20)
+	VFMLA   V13.D2, V21.D2, V19.D2
+	VFMLA   V15.D2, V22.D2, V20.D2
+	// s = 2^(n-c)
+	VSHL    $52, V17.D2, V17.D2
+	VSHL    $52, V18.D2, V18.D2
+	WORD    $0x6e71de73 // VFMUL V17.D2, V19.D2, V19.D2
+	VAND    V11.B16, V19.B16, V19.B16
+	WORD    $0x6e72de94 // VFMUL V18.D2, V20.D2, V20.D2
+	VAND    V12.B16, V20.B16, V20.B16
+	FSTPQ   (F19, F20), 32(R0)
+	CBZ     R2, none58
+	FMOVQ   32(R4), F21
+	FMOVQ   32(R3), F22
+	WORD    $0x4e63d66d // VFADD V3.D2, V19.D2, V13.D2
+	WORD    $0x6e6dfe6d // VFDIV V13.D2, V19.D2, V13.D2
+	WORD    $0x6ef6e496 // VFCMGT V22.D2, V4.D2, V22.D2
+	WORD    $0x4e761c4f // VBIC V22.B16, V2.B16, V15.B16
+	VEOR    V15.B16, V13.B16, V13.B16
+	WORD    $0x4e761c6f // VBIC V22.B16, V3.B16, V15.B16
+	WORD    $0x4ef5d5ef // VFSUB V21.D2, V15.D2, V15.D2
+	WORD    $0x4e6fd5ad // VFADD V15.D2, V13.D2, V13.D2
+	WORD    $0x6e65ddad // VFMUL V5.D2, V13.D2, V13.D2
+	VAND    V11.B16, V13.B16, V13.B16
+	FMOVQ   48(R4), F22
+	FMOVQ   48(R3), F23
+	WORD    $0x4e63d68f // VFADD V3.D2, V20.D2, V15.D2
+	WORD    $0x6e6ffe8f // VFDIV V15.D2, V20.D2, V15.D2
+	WORD    $0x6ef7e497 // VFCMGT V23.D2, V4.D2, V23.D2
+	WORD    $0x4e771c55 // VBIC V23.B16, V2.B16, V21.B16
+	VEOR    V21.B16, V15.B16, V15.B16
+	WORD    $0x4e771c75 // VBIC V23.B16, V3.B16, V21.B16
+	WORD    $0x4ef6d6b5 // VFSUB V22.D2, V21.D2, V21.D2
+	WORD    $0x4e75d5ef // VFADD V21.D2, V15.D2, V15.D2
+	WORD    $0x6e65ddef // VFMUL V5.D2, V15.D2, V15.D2
+	VAND    V12.B16, V15.B16, V15.B16
+	FSTPQ   (F13, F15), 32(R2)
+	ADD     $64, R2
+none58:
+	ADD     $64, R3
+	ADD     $64, R4
+	ADD     $64, R0
+	ADD     $64, R1
+	SUB     $8, R5
+	CBNZ    R5, group55
+done56:
+	RET
+
+// func shortLogsNEON(q *float64, w *float64, m *float64, rows int, n int)
+TEXT ·shortLogsNEON(SB), NOSPLIT, $0-40
 	MOVD    q+0(FP), R0
 	MOVD    w+8(FP), R1
-	MOVD    rows+16(FP), R2
-	MOVD    n+24(FP), R3
-	MOVD    $constants64<>(SB), R6
-	CBZ     R2, done39
-	LSL     $3, R3, R4
-	SUB     $1, R3, R7
-	AND     $7, R7
-	ADD     $1, R7
-	MOVD    $tail<>(SB), R5
-	SUB     R7<<3, R5
-	ADD     $128, R5
-	FLDPQ   (R5), (F0, F1)
-	FLDPQ   32(R5), (F2, F3)
-rows37:
-	CMP     $8, R3
-	BGT     more40
+	MOVD    m+16(FP), R2
+	MOVD    rows+24(FP), R3
+	MOVD    n+32(FP), R4
+	MOVD    $constants64<>(SB), R7
+	CBZ     R3, done61
+	LSL     $3, R4, R5
+	SUB     $1, R4, R8
+	AND     $7, R8
+	ADD     $1, R8
+	MOVD    $tail<>(SB), R6
+	SUB     R8<<3, R6
+	ADD     $128, R6
+	FLDPQ   (R6), (F0, F1)
+	FLDPQ   32(R6), (F2, F3)
+rows59:
+	CMP     $8, R4
+	BGT     more63
 	FLDPQ   (R1), (F4, F5)
 	FLDPQ   32(R1), (F6, F7)
 	VAND    V0.B16, V4.B16, V4.B16
 	VAND    V1.B16, V5.B16, V5.B16
 	VAND    V2.B16, V6.B16, V6.B16
 	VAND    V3.B16, V7.B16, V7.B16
-	B       joined38
-more40:
-	CMP     $16, R3
-	BGT     more41
+	B       joined62
+more63:
+	CMP     $16, R4
+	BGT     more64
 	FLDPQ   (R1), (F8, F9)
 	FLDPQ   32(R1), (F10, F11)
 	FLDPQ   64(R1), (F12, F13)
@@ -2080,10 +2670,10 @@ more40:
 	VFMLA   V14.D2, V10.D2, V6.D2
 	WORD    $0x4e6fd567 // VFADD V15.D2, V11.D2, V7.D2
 	VFMLA   V15.D2, V11.D2, V7.D2
-	B       joined38
-more41:
-	CMP     $24, R3
-	BGT     more42
+	B       joined62
+more64:
+	CMP     $24, R4
+	BGT     more65
 	FLDPQ   (R1), (F8, F9)
 	FLDPQ   32(R1), (F10, F11)
 	FLDPQ   64(R1), (F12, F13)
@@ -2110,8 +2700,8 @@ more41:
 	VFMLA   V13.D2, V9.D2, V6.D2
 	WORD    $0x4e6ed547 // VFADD V14.D2, V10.D2, V7.D2
 	VFMLA   V14.D2, V10.D2, V7.D2
-	B       joined38
-more42:
+	B       joined62
+more65:
 	FLDPQ   (R1), (F8, F9)
 	FLDPQ   32(R1), (F10, F11)
 	FLDPQ   64(R1), (F12, F13)
@@ -2148,10 +2738,10 @@ more42:
 	VFMLA   V12.D2, V9.D2, V6.D2
 	WORD    $0x4e6dd547 // VFADD V13.D2, V10.D2, V7.D2
 	VFMLA   V13.D2, V10.D2, V7.D2
-joined38:
+joined62:
 	WORD    $0x4ee4d488 // VFSUB V4.D2, V4.D2, V8.D2
 	WORD    $0x4ee5d4a9 // VFSUB V5.D2, V5.D2, V9.D2
-	FMOVQ   512(R6), F14
+	FMOVQ   512(R7), F14
 	WORD    $0x4e6ef48a // VFMAX V14.D2, V4.D2, V10.D2
 	WORD    $0x4eeef48c // VFMIN V14.D2, V4.D2, V12.D2
 	WORD    $0x4e6ef4ab // VFMAX V14.D2, V5.D2, V11.D2
@@ -2160,22 +2750,22 @@ joined38:
 	WORD    $0x4e6cd552 // VFADD V12.D2, V10.D2, V18.D2
 	WORD    $0x4eead64a // VFSUB V10.D2, V18.D2, V10.D2
 	WORD    $0x4eead58c // VFSUB V10.D2, V12.D2, V12.D2
-	FMOVQ   512(R6), F19
+	FMOVQ   512(R7), F19
 	WORD    $0x6e72fe6a // VFDIV V18.D2, V19.D2, V10.D2
 	WORD    $0x6e6add8c // VFMUL V10.D2, V12.D2, V12.D2
 	// u = 2^k·(1+f)
-	FMOVQ   608(R6), F19
+	FMOVQ   640(R7), F19
 	VADD    V19.D2, V18.D2, V16.D2
 	VUSHR   $52, V16.D2, V14.D2
-	FMOVQ   640(R6), F19
+	FMOVQ   672(R7), F19
 	VORR    V19.B16, V14.B16, V14.B16
-	FMOVQ   672(R6), F19
+	FMOVQ   704(R7), F19
 	WORD    $0x4ef3d5ce // VFSUB V19.D2, V14.D2, V14.D2
-	FMOVQ   544(R6), F19
+	FMOVQ   576(R7), F19
 	VAND    V19.B16, V16.B16, V16.B16
-	FMOVQ   576(R6), F19
+	FMOVQ   608(R7), F19
 	VADD    V19.D2, V16.D2, V16.D2
-	FMOVQ   512(R6), F19
+	FMOVQ   512(R7), F19
 	WORD    $0x4ef3d610 // VFSUB V19.D2, V16.D2, V16.D2
 	// where k is 0, f = y and c = 0
 	VCMTST  V14.D2, V14.D2, V18.D2
@@ -2185,88 +2775,88 @@ joined38:
 	WORD    $0x4e6dd564 // VFADD V13.D2, V11.D2, V4.D2
 	WORD    $0x4eebd48b // VFSUB V11.D2, V4.D2, V11.D2
 	WORD    $0x4eebd5ad // VFSUB V11.D2, V13.D2, V13.D2
-	FMOVQ   512(R6), F18
+	FMOVQ   512(R7), F18
 	WORD    $0x6e64fe4b // VFDIV V4.D2, V18.D2, V11.D2
 	WORD    $0x6e6bddad // VFMUL V11.D2, V13.D2, V13.D2
 	// u = 2^k·(1+f)
-	FMOVQ   608(R6), F18
+	FMOVQ   640(R7), F18
 	VADD    V18.D2, V4.D2, V17.D2
 	VUSHR   $52, V17.D2, V15.D2
-	FMOVQ   640(R6), F18
+	FMOVQ   672(R7), F18
 	VORR    V18.B16, V15.B16, V15.B16
-	FMOVQ   672(R6), F18
+	FMOVQ   704(R7), F18
 	WORD    $0x4ef2d5ef // VFSUB V18.D2, V15.D2, V15.D2
-	FMOVQ   544(R6), F18
+	FMOVQ   576(R7), F18
 	VAND    V18.B16, V17.B16, V17.B16
-	FMOVQ   576(R6), F18
+	FMOVQ   608(R7), F18
 	VADD    V18.D2, V17.D2, V17.D2
-	FMOVQ   512(R6), F18
+	FMOVQ   512(R7), F18
 	WORD    $0x4ef2d631 // VFSUB V18.D2, V17.D2, V17.D2
 	// where k is 0, f = y and c = 0
 	VCMTST  V15.D2, V15.D2, V4.D2
 	VBIF    V4.B16, V5.B16, V17.B16
 	VAND    V4.B16, V13.B16, V13.B16
 	// s = f/(2+f); r = R(s²)
-	FMOVQ   928(R6), F18
+	FMOVQ   960(R7), F18
 	WORD    $0x4e72d604 // VFADD V18.D2, V16.D2, V4.D2
 	WORD    $0x6e64fe04 // VFDIV V4.D2, V16.D2, V4.D2
 	WORD    $0x6e64dc8a // VFMUL V4.D2, V4.D2, V10.D2
-	FMOVQ   928(R6), F18
+	FMOVQ   960(R7), F18
 	WORD    $0x4e72d625 // VFADD V18.D2, V17.D2, V5.D2
 	WORD    $0x6e65fe25 // VFDIV V5.D2, V17.D2, V5.D2
 	WORD    $0x6e65dcab // VFMUL V5.D2, V5.D2, V11.D2
-	FMOVQ   896(R6), F18
-	FLDPQ   704(R6), (F19, F20)
+	FMOVQ   928(R7), F18
+	FLDPQ   736(R7), (F19, F20)
 	VFMLA   V10.D2, V18.D2, V19.D2
 	VFMLA   V11.D2, V18.D2, V20.D2
-	FLDPQ   736(R6), (F21, F22)
+	FLDPQ   768(R7), (F21, F22)
 	VFMLA   V10.D2, V19.D2, V21.D2
 	VFMLA   V11.D2, V20.D2, V22.D2
-	FLDPQ   768(R6), (F19, F20)
+	FLDPQ   800(R7), (F19, F20)
 	VFMLA   V10.D2, V21.D2, V19.D2
 	VFMLA   V11.D2, V22.D2, V20.D2
-	FLDPQ   800(R6), (F21, F22)
+	FLDPQ   832(R7), (F21, F22)
 	VFMLA   V10.D2, V19.D2, V21.D2
 	VFMLA   V11.D2, V20.D2, V22.D2
-	FLDPQ   832(R6), (F19, F20)
+	FLDPQ   864(R7), (F19, F20)
 	VFMLA   V10.D2, V21.D2, V19.D2
 	VFMLA   V11.D2, V22.D2, V20.D2
-	FLDPQ   864(R6), (F21, F22)
+	FLDPQ   896(R7), (F21, F22)
 	VFMLA   V10.D2, V19.D2, V21.D2
 	VFMLA   V11.D2, V20.D2, V22.D2
 	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	FMOVQ   960(R6), F20
+	FMOVQ   992(R7), F20
 	WORD    $0x6e74de12 // VFMUL V20.D2, V16.D2, V18.D2
 	WORD    $0x6e70de52 // VFMUL V16.D2, V18.D2, V18.D2
 	VMOV    V18.B16, V19.B16
 	VFMLA   V10.D2, V21.D2, V19.D2
-	FMOVQ   992(R6), F20
+	FMOVQ   1024(R7), F20
 	VFMLA   V20.D2, V14.D2, V12.D2
 	VFMLA   V19.D2, V4.D2, V12.D2
 	// k·Ln2Head + (f - (h - low))
 	WORD    $0x4eecd652 // VFSUB V12.D2, V18.D2, V18.D2
 	WORD    $0x4ef2d610 // VFSUB V18.D2, V16.D2, V16.D2
-	FMOVQ   1024(R6), F20
+	FMOVQ   1056(R7), F20
 	VFMLA   V20.D2, V14.D2, V16.D2
-	FMOVQ   960(R6), F12
+	FMOVQ   992(R7), F12
 	WORD    $0x6e6cde24 // VFMUL V12.D2, V17.D2, V4.D2
 	WORD    $0x6e71dc84 // VFMUL V17.D2, V4.D2, V4.D2
 	VMOV    V4.B16, V10.B16
 	VFMLA   V11.D2, V22.D2, V10.D2
-	FMOVQ   992(R6), F12
+	FMOVQ   1024(R7), F12
 	VFMLA   V12.D2, V15.D2, V13.D2
 	VFMLA   V10.D2, V5.D2, V13.D2
 	// k·Ln2Head + (f - (h - low))
 	WORD    $0x4eedd484 // VFSUB V13.D2, V4.D2, V4.D2
 	WORD    $0x4ee4d631 // VFSUB V4.D2, V17.D2, V17.D2
-	FMOVQ   1024(R6), F12
+	FMOVQ   1056(R7), F12
 	VFMLA   V12.D2, V15.D2, V17.D2
 	WORD    $0x4e68d610 // VFADD V8.D2, V16.D2, V16.D2
 	WORD    $0x4e69d631 // VFADD V9.D2, V17.D2, V17.D2
 	FSTPQ   (F16, F17), (R0)
 	WORD    $0x4ee6d4c4 // VFSUB V6.D2, V6.D2, V4.D2
 	WORD    $0x4ee7d4e5 // VFSUB V7.D2, V7.D2, V5.D2
-	FMOVQ   512(R6), F12
+	FMOVQ   512(R7), F12
 	WORD    $0x4e6cf4c8 // VFMAX V12.D2, V6.D2, V8.D2
 	WORD    $0x4eecf4ca // VFMIN V12.D2, V6.D2, V10.D2
 	WORD    $0x4e6cf4e9 // VFMAX V12.D2, V7.D2, V9.D2
@@ -2275,22 +2865,22 @@ joined38:
 	WORD    $0x4e6ad510 // VFADD V10.D2, V8.D2, V16.D2
 	WORD    $0x4ee8d608 // VFSUB V8.D2, V16.D2, V8.D2
 	WORD    $0x4ee8d54a // VFSUB V8.D2, V10.D2, V10.D2
-	FMOVQ   512(R6), F17
+	FMOVQ   512(R7), F17
 	WORD    $0x6e70fe28 // VFDIV V16.D2, V17.D2, V8.D2
 	WORD    $0x6e68dd4a // VFMUL V8.D2, V10.D2, V10.D2
 	// u = 2^k·(1+f)
-	FMOVQ   608(R6), F17
+	FMOVQ   640(R7), F17
 	VADD    V17.D2, V16.D2, V14.D2
 	VUSHR   $52, V14.D2, V12.D2
-	FMOVQ   640(R6), F17
+	FMOVQ   672(R7), F17
 	VORR    V17.B16, V12.B16, V12.B16
-	FMOVQ   672(R6), F17
+	FMOVQ   704(R7), F17
 	WORD    $0x4ef1d58c // VFSUB V17.D2, V12.D2, V12.D2
-	FMOVQ   544(R6), F17
+	FMOVQ   576(R7), F17
 	VAND    V17.B16, V14.B16, V14.B16
-	FMOVQ   576(R6), F17
+	FMOVQ   608(R7), F17
 	VADD    V17.D2, V14.D2, V14.D2
-	FMOVQ   512(R6), F17
+	FMOVQ   512(R7), F17
 	WORD    $0x4ef1d5ce // VFSUB V17.D2, V14.D2, V14.D2
 	// where k is 0, f = y and c = 0
 	VCMTST  V12.D2, V12.D2, V16.D2
@@ -2300,88 +2890,172 @@ joined38:
 	WORD    $0x4e6bd526 // VFADD V11.D2, V9.D2, V6.D2
 	WORD    $0x4ee9d4c9 // VFSUB V9.D2, V6.D2, V9.D2
 	WORD    $0x4ee9d56b // VFSUB V9.D2, V11.D2, V11.D2
-	FMOVQ   512(R6), F16
+	FMOVQ   512(R7), F16
 	WORD    $0x6e66fe09 // VFDIV V6.D2, V16.D2, V9.D2
 	WORD    $0x6e69dd6b // VFMUL V9.D2, V11.D2, V11.D2
 	// u = 2^k·(1+f)
-	FMOVQ   608(R6), F16
+	FMOVQ   640(R7), F16
 	VADD    V16.D2, V6.D2, V15.D2
 	VUSHR   $52, V15.D2, V13.D2
-	FMOVQ   640(R6), F16
+	FMOVQ   672(R7), F16
 	VORR    V16.B16, V13.B16, V13.B16
-	FMOVQ   672(R6), F16
+	FMOVQ   704(R7), F16
 	WORD    $0x4ef0d5ad // VFSUB V16.D2, V13.D2, V13.D2
-	FMOVQ   544(R6), F16
+	FMOVQ   576(R7), F16
 	VAND    V16.B16, V15.B16, V15.B16
-	FMOVQ   576(R6), F16
+	FMOVQ   608(R7), F16
 	VADD    V16.D2, V15.D2, V15.D2
-	FMOVQ   512(R6), F16
+	FMOVQ   512(R7), F16
 	WORD    $0x4ef0d5ef // VFSUB V16.D2, V15.D2, V15.D2
 	// where k is 0, f = y and c = 0
 	VCMTST  V13.D2, V13.D2, V6.D2
 	VBIF    V6.B16, V7.B16, V15.B16
 	VAND    V6.B16, V11.B16, V11.B16
 	// s = f/(2+f); r = R(s²)
-	FMOVQ   928(R6), F16
+	FMOVQ   960(R7), F16
 	WORD    $0x4e70d5c6 // VFADD V16.D2, V14.D2, V6.D2
 	WORD    $0x6e66fdc6 // VFDIV V6.D2, V14.D2, V6.D2
 	WORD    $0x6e66dcc8 // VFMUL V6.D2, V6.D2, V8.D2
-	FMOVQ   928(R6), F16
+	FMOVQ   960(R7), F16
 	WORD    $0x4e70d5e7 // VFADD V16.D2, V15.D2, V7.D2
 	WORD    $0x6e67fde7 // VFDIV V7.D2, V15.D2, V7.D2
 	WORD    $0x6e67dce9 // VFMUL V7.D2, V7.D2, V9.D2
-	FMOVQ   896(R6), F16
-	FLDPQ   704(R6), (F17, F18)
+	FMOVQ   928(R7), F16
+	FLDPQ   736(R7), (F17, F18)
 	VFMLA   V8.D2, V16.D2, V17.D2
 	VFMLA   V9.D2, V16.D2, V18.D2
-	FLDPQ   736(R6), (F19, F20)
+	FLDPQ   768(R7), (F19, F20)
 	VFMLA   V8.D2, V17.D2, V19.D2
 	VFMLA   V9.D2, V18.D2, V20.D2
-	FLDPQ   768(R6), (F17, F18)
+	FLDPQ   800(R7), (F17, F18)
 	VFMLA   V8.D2, V19.D2, V17.D2
 	VFMLA   V9.D2, V20.D2, V18.D2
-	FLDPQ   800(R6), (F19, F20)
+	FLDPQ   832(R7), (F19, F20)
 	VFMLA   V8.D2, V17.D2, V19.D2
 	VFMLA   V9.D2, V18.D2, V20.D2
-	FLDPQ   832(R6), (F17, F18)
+	FLDPQ   864(R7), (F17, F18)
 	VFMLA   V8.D2, V19.D2, V17.D2
 	VFMLA   V9.D2, V20.D2, V18.D2
-	FLDPQ   864(R6), (F19, F20)
+	FLDPQ   896(R7), (F19, F20)
 	VFMLA   V8.D2, V17.D2, V19.D2
 	VFMLA   V9.D2, V18.D2, V20.D2
 	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	FMOVQ   960(R6), F18
+	FMOVQ   992(R7), F18
 	WORD    $0x6e72ddd0 // VFMUL V18.D2, V14.D2, V16.D2
 	WORD    $0x6e6ede10 // VFMUL V14.D2, V16.D2, V16.D2
 	VMOV    V16.B16, V17.B16
 	VFMLA   V8.D2, V19.D2, V17.D2
-	FMOVQ   992(R6), F18
+	FMOVQ   1024(R7), F18
 	VFMLA   V18.D2, V12.D2, V10.D2
 	VFMLA   V17.D2, V6.D2, V10.D2
 	// k·Ln2Head + (f - (h - low))
 	WORD    $0x4eead610 // VFSUB V10.D2, V16.D2, V16.D2
 	WORD    $0x4ef0d5ce // VFSUB V16.D2, V14.D2, V14.D2
-	FMOVQ   1024(R6), F18
+	FMOVQ   1056(R7), F18
 	VFMLA   V18.D2, V12.D2, V14.D2
-	FMOVQ   960(R6), F10
+	FMOVQ   992(R7), F10
 	WORD    $0x6e6adde6 // VFMUL V10.D2, V15.D2, V6.D2
 	WORD    $0x6e6fdcc6 // VFMUL V15.D2, V6.D2, V6.D2
 	VMOV    V6.B16, V8.B16
 	VFMLA   V9.D2, V20.D2, V8.D2
-	FMOVQ   992(R6), F10
+	FMOVQ   1024(R7), F10
 	VFMLA   V10.D2, V13.D2, V11.D2
 	VFMLA   V8.D2, V7.D2, V11.D2
 	// k·Ln2Head + (f - (h - low))
 	WORD    $0x4eebd4c6 // VFSUB V11.D2, V6.D2, V6.D2
 	WORD    $0x4ee6d5ef // VFSUB V6.D2, V15.D2, V15.D2
-	FMOVQ   1024(R6), F10
+	FMOVQ   1056(R7), F10
 	VFMLA   V10.D2, V13.D2, V15.D2
 	WORD    $0x4e64d5ce // VFADD V4.D2, V14.D2, V14.D2
 	WORD    $0x4e65d5ef // VFADD V5.D2, V15.D2, V15.D2
 	FSTPQ   (F14, F15), 32(R0)
+	CBZ     R2, without60
+	CMP     $8, R4
+	BGT     more68
+	FLDPQ   (R2), (F4, F5)
+	FLDPQ   32(R2), (F6, F7)
+	VAND    V0.B16, V4.B16, V4.B16
+	VAND    V1.B16, V5.B16, V5.B16
+	VAND    V2.B16, V6.B16, V6.B16
+	VAND    V3.B16, V7.B16, V7.B16
+	B       joined67
+more68:
+	CMP     $16, R4
+	BGT     more69
+	FLDPQ   (R2), (F8, F9)
+	FLDPQ   32(R2), (F10, F11)
+	FLDPQ   64(R2), (F12, F13)
+	FLDPQ   96(R2), (F14, F15)
+	VAND    V0.B16, V12.B16, V12.B16
+	VAND    V1.B16, V13.B16, V13.B16
+	VAND    V2.B16, V14.B16, V14.B16
+	VAND    V3.B16, V15.B16, V15.B16
+	WORD    $0x4e6cd504 // VFADD V12.D2, V8.D2, V4.D2
+	WORD    $0x4e6dd525 // VFADD V13.D2, V9.D2, V5.D2
+	WORD    $0x4e6ed546 // VFADD V14.D2, V10.D2, V6.D2
+	WORD    $0x4e6fd567 // VFADD V15.D2, V11.D2, V7.D2
+	B       joined67
+more69:
+	CMP     $24, R4
+	BGT     more70
+	FLDPQ   (R2), (F8, F9)
+	FLDPQ   32(R2), (F10, F11)
+	FLDPQ   64(R2), (F12, F13)
+	FLDPQ   96(R2), (F14, F15)
+	WORD    $0x4e6cd510 // VFADD V12.D2, V8.D2, V16.D2
+	WORD    $0x4e6dd528 // VFADD V13.D2, V9.D2, V8.D2
+	WORD    $0x4e6ed549 // VFADD V14.D2, V10.D2, V9.D2
+	WORD    $0x4e6fd56a // VFADD V15.D2, V11.D2, V10.D2
+	FLDPQ   128(R2), (F11, F12)
+	FLDPQ   160(R2), (F13, F14)
+	VAND    V0.B16, V11.B16, V11.B16
+	VAND    V1.B16, V12.B16, V12.B16
+	VAND    V2.B16, V13.B16, V13.B16
+	VAND    V3.B16, V14.B16, V14.B16
+	WORD    $0x4e6bd604 // VFADD V11.D2, V16.D2, V4.D2
+	WORD    $0x4e6cd505 // VFADD V12.D2, V8.D2, V5.D2
+	WORD    $0x4e6dd526 // VFADD V13.D2, V9.D2, V6.D2
+	WORD    $0x4e6ed547 // VFADD V14.D2, V10.D2, V7.D2
+	B       joined67
+more70:
+	FLDPQ   (R2), (F8, F9)
+	FLDPQ   32(R2), (F10, F11)
+	FLDPQ   64(R2), (F12, F13)
+	FLDPQ   96(R2), (F14, F15)
+	WORD    $0x4e6cd510 // VFADD V12.D2, V8.D2, V16.D2
+	WORD    $0x4e6dd528 // VFADD V13.D2, V9.D2, V8.D2
+	WORD    $0x4e6ed549 // VFADD V14.D2, V10.D2, V9.D2
+	WORD    $0x4e6fd56a // VFADD V15.D2, V11.D2, V10.D2
+	FLDPQ   128(R2), (F11, F12)
+	FLDPQ   160(R2), (F13, F14)
+	FLDPQ   192(R2), (F15, F17)
+	FLDPQ   224(R2), (F18, F19)
+	VAND    V0.B16, V15.B16, V15.B16
+	VAND    V1.B16, V17.B16, V17.B16
+	VAND    V2.B16, V18.B16, V18.B16
+	VAND    V3.B16, V19.B16, V19.B16
+	WORD    $0x4e6fd574 // VFADD V15.D2, V11.D2, V20.D2
+	WORD    $0x4e71d58b // VFADD V17.D2, V12.D2, V11.D2
+	WORD    $0x4e72d5ac // VFADD V18.D2, V13.D2, V12.D2
+	WORD    $0x4e73d5cd // VFADD V19.D2, V14.D2, V13.D2
+	WORD    $0x4e74d604 // VFADD V20.D2, V16.D2, V4.D2
+	WORD    $0x4e6bd505 // VFADD V11.D2, V8.D2, V5.D2
+	WORD    $0x4e6cd526 // VFADD V12.D2, V9.D2, V6.D2
+	WORD    $0x4e6dd547 // VFADD V13.D2, V10.D2, V7.D2
+joined67:
+	FLDPQ   (R0), (F8, F9)
+	WORD    $0x4e68d488 // VFADD V8.D2, V4.D2, V8.D2
+	WORD    $0x4e69d4a9 // VFADD V9.D2, V5.D2, V9.D2
+	FSTPQ   (F8, F9), (R0)
+	FLDPQ   32(R0), (F8, F9)
+	WORD    $0x4e68d4c8 // VFADD V8.D2, V6.D2, V8.D2
+	WORD    $0x4e69d4e9 // VFADD V9.D2, V7.D2, V9.D2
+	FSTPQ   (F8, F9), 32(R0)
+	ADD     R5, R2
+without60:
 	ADD     $64, R0
-	ADD     R4, R1
-	SUB     $1, R2
-	CBNZ    R2, rows37
-done39:
+	ADD     R5, R1
+	SUB     $1, R3
+	CBNZ    R3, rows59
+done61:
 	RET

@@ -20,9 +20,6 @@ import (
 // logarithms are its (see bce.go). An element that takes no part has a score whose
 // exponential is 0, and the label 0.
 
-// The product and that of its derivative are a linear part, which with weights, thresholds
-// or in short rows is apart: the other is the loss of the hard label then.
-
 // A softElements is some elements of a row: their scores and labels, the linear parts m, and
 // e.
 type softElements[T Float] struct {
@@ -162,43 +159,6 @@ func PlainLabel[T Float]() float64 {
 		return coef.PlainLabel32
 	}
 	return coef.PlainLabel64
-}
-
-// softLinearGeneric writes the linear parts of rows to m and their sums to sum, and
-// adds their derivatives to dst.
-func softLinearGeneric(sum []float64, m []float32, mStride int, dst []float32, dstStride int, x []float32, stride int, t []float32, tStride int, w []float32, rows, n int, part []uint64, words int, p []float32) {
-	for i := range rows {
-		var acc [8]float64
-		for from := 0; from < n; from += 2 * Lanes32 {
-			var g [2 * Lanes32]float32
-			linearParts(&g, x[i*stride:][from:n], t[i*tStride+from:], w[from:], part[i*words+from/64]>>(from%64), p[3*i:], dst[i*dstStride+from:])
-			copy(m[i*mStride:][from:n], g[:])
-			for l := range acc {
-				low, high := g[l]+g[16+l], g[8+l]+g[24+l]
-				acc[l] += float64(low + high)
-			}
-		}
-		sum[i] = eight(&acc)
-	}
-}
-
-// linearParts sets the linear parts of a group, 0 where an element takes no part, and
-// adds their derivatives to dst.
-func linearParts(g *[2 * Lanes32]float32, x, t, w []float32, part uint64, p, dst []float32) {
-	for j, y := range x[:min(len(x), len(g))] {
-		if part>>j&1 == 0 {
-			continue
-		}
-		h := float32(0)
-		if y > p[1] {
-			h = 1
-		}
-		u := (h - t[j]) * w[j]
-		y -= p[1]
-		y -= p[2]
-		g[j] = y * u
-		dst[j] = fma32(u, p[0], dst[j])
-	}
 }
 
 // softTermsGeneric writes the terms of both sides of rows of ZLPR at pivot 0, which are

@@ -755,362 +755,6 @@ DATA f32_1c7fffff<>+24(SB)/4, $0x1c7fffff
 DATA f32_1c7fffff<>+28(SB)/4, $0x1c7fffff
 GLOBL f32_1c7fffff<>(SB), RODATA|NOPTR, $32
 
-// func softLinearAVX2(sum *float64, m *float32, mStride int, dst *float32, dstStride int, x *float32, stride int, t *float32, tStride int, w *float32, rows int, n int, part *uint64, words int, p *float32)
-// Requires: AVX, AVX2, FMA3
-TEXT ·softLinearAVX2(SB), NOSPLIT, $224-120
-	LEAQ         63(SP), BP
-	ANDQ         $-64, BP
-	MOVQ         t+56(FP), AX
-	MOVQ         w+72(FP), CX
-	MOVQ         m+8(FP), DX
-	MOVQ         dst+24(FP), BX
-	MOVQ         x+40(FP), SI
-	MOVQ         part+96(FP), DI
-	MOVQ         stride+48(FP), R8
-	SHLQ         $0x02, R8
-	MOVQ         R8, (BP)
-	MOVQ         tStride+64(FP), R8
-	SHLQ         $0x02, R8
-	MOVQ         R8, 8(BP)
-	MOVQ         mStride+16(FP), R8
-	SHLQ         $0x02, R8
-	MOVQ         R8, 16(BP)
-	MOVQ         dstStride+32(FP), R8
-	SHLQ         $0x02, R8
-	MOVQ         R8, 24(BP)
-	MOVQ         words+104(FP), R8
-	SHLQ         $0x03, R8
-	MOVQ         R8, 32(BP)
-	MOVQ         n+88(FP), R9
-	MOVQ         R9, R10
-	SHRQ         $0x05, R10
-	ANDQ         $0x1f, R9
-	MOVQ         R9, R8
-	LEAQ         tail<>+0(SB), R11
-	SHLQ         $0x02, R8
-	SUBQ         R8, R11
-	MOVQ         rows+80(FP), R12
-	MOVQ         p+112(FP), R8
-	VBROADCASTSS (R8), Y0
-	VMOVUPS      Y0, 64(BP)
-	VBROADCASTSS 4(R8), Y0
-	VMOVUPS      Y0, 96(BP)
-	VBROADCASTSS 8(R8), Y0
-	VMOVUPS      Y0, 128(BP)
-	TESTQ        R12, R12
-	JZ           last29
-
-row28:
-	MOVQ         p+112(FP), R8
-	VBROADCASTSS (R8), Y0
-	VMOVUPS      Y0, 64(BP)
-	VBROADCASTSS 4(R8), Y0
-	VMOVUPS      Y0, 96(BP)
-	VBROADCASTSS 8(R8), Y0
-	VMOVUPS      Y0, 128(BP)
-	ADDQ         $0x0c, p+112(FP)
-	VXORPS       Y0, Y0, Y0
-	VXORPS       Y1, Y1, Y1
-	XORQ         R13, R13
-	MOVQ         R10, R14
-	TESTQ        R14, R14
-	JZ           rest33
-
-group32:
-	MOVQ         R13, R8
-	SHRQ         $0x05, R8
-	VPBROADCASTB (DI)(R8*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      (SI)(R13*1), Y2
-	VMOVUPS      (AX)(R13*1), Y4
-	VCMPPS       $0x1e, 96(BP), Y2, Y3
-	VANDPS       f32_3f800000<>+0(SB), Y3, Y3
-	VSUBPS       Y4, Y3, Y3
-	VMOVUPS      (CX)(R13*1), Y4
-	VMULPS       Y4, Y3, Y3
-	VANDPS       Y5, Y3, Y3
-	VSUBPS       96(BP), Y2, Y2
-	VSUBPS       128(BP), Y2, Y2
-	VMULPS       Y3, Y2, Y2
-	VANDPS       Y5, Y2, Y2
-	VMOVUPS      Y2, (DX)(R13*1)
-	VMOVUPS      (BX)(R13*1), Y4
-	VFMADD231PS  64(BP), Y3, Y4
-	VMOVUPS      Y4, (BX)(R13*1)
-	VPBROADCASTB 2(DI)(R8*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      64(SI)(R13*1), Y3
-	VMOVUPS      64(AX)(R13*1), Y5
-	VCMPPS       $0x1e, 96(BP), Y3, Y4
-	VANDPS       f32_3f800000<>+0(SB), Y4, Y4
-	VSUBPS       Y5, Y4, Y4
-	VMOVUPS      64(CX)(R13*1), Y5
-	VMULPS       Y5, Y4, Y4
-	VANDPS       Y6, Y4, Y4
-	VSUBPS       96(BP), Y3, Y3
-	VSUBPS       128(BP), Y3, Y3
-	VMULPS       Y4, Y3, Y3
-	VANDPS       Y6, Y3, Y3
-	VMOVUPS      Y3, 64(DX)(R13*1)
-	VMOVUPS      64(BX)(R13*1), Y5
-	VFMADD231PS  64(BP), Y4, Y5
-	VMOVUPS      Y5, 64(BX)(R13*1)
-	VADDPS       Y3, Y2, Y2
-	MOVQ         R13, R8
-	SHRQ         $0x05, R8
-	VPBROADCASTB 1(DI)(R8*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      32(SI)(R13*1), Y3
-	VMOVUPS      32(AX)(R13*1), Y5
-	VCMPPS       $0x1e, 96(BP), Y3, Y4
-	VANDPS       f32_3f800000<>+0(SB), Y4, Y4
-	VSUBPS       Y5, Y4, Y4
-	VMOVUPS      32(CX)(R13*1), Y5
-	VMULPS       Y5, Y4, Y4
-	VANDPS       Y6, Y4, Y4
-	VSUBPS       96(BP), Y3, Y3
-	VSUBPS       128(BP), Y3, Y3
-	VMULPS       Y4, Y3, Y3
-	VANDPS       Y6, Y3, Y3
-	VMOVUPS      Y3, 32(DX)(R13*1)
-	VMOVUPS      32(BX)(R13*1), Y5
-	VFMADD231PS  64(BP), Y4, Y5
-	VMOVUPS      Y5, 32(BX)(R13*1)
-	VPBROADCASTB 3(DI)(R8*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      96(SI)(R13*1), Y4
-	VMOVUPS      96(AX)(R13*1), Y6
-	VCMPPS       $0x1e, 96(BP), Y4, Y5
-	VANDPS       f32_3f800000<>+0(SB), Y5, Y5
-	VSUBPS       Y6, Y5, Y5
-	VMOVUPS      96(CX)(R13*1), Y6
-	VMULPS       Y6, Y5, Y5
-	VANDPS       Y7, Y5, Y5
-	VSUBPS       96(BP), Y4, Y4
-	VSUBPS       128(BP), Y4, Y4
-	VMULPS       Y5, Y4, Y4
-	VANDPS       Y7, Y4, Y4
-	VMOVUPS      Y4, 96(DX)(R13*1)
-	VMOVUPS      96(BX)(R13*1), Y6
-	VFMADD231PS  64(BP), Y5, Y6
-	VMOVUPS      Y6, 96(BX)(R13*1)
-	VADDPS       Y4, Y3, Y3
-	VADDPS       Y2, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X2
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X2, Y2
-	VADDPD       Y3, Y0, Y0
-	VADDPD       Y2, Y1, Y1
-	ADDQ         $0x80, R13
-	DECQ         R14
-	JNZ          group32
-
-rest33:
-	TESTQ        R9, R9
-	JZ           done35
-	CMPQ         R9, $0x10
-	JBE          half34
-	MOVQ         R13, R8
-	SHRQ         $0x05, R8
-	VPBROADCASTB (DI)(R8*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      256(R11), Y2
-	VMASKMOVPS   (SI)(R13*1), Y2, Y2
-	VMOVUPS      256(R11), Y3
-	VMASKMOVPS   (AX)(R13*1), Y3, Y4
-	VCMPPS       $0x1e, 96(BP), Y2, Y3
-	VANDPS       f32_3f800000<>+0(SB), Y3, Y3
-	VSUBPS       Y4, Y3, Y3
-	VMOVUPS      256(R11), Y4
-	VMASKMOVPS   (CX)(R13*1), Y4, Y4
-	VMULPS       Y4, Y3, Y3
-	VANDPS       Y5, Y3, Y3
-	VSUBPS       96(BP), Y2, Y2
-	VSUBPS       128(BP), Y2, Y2
-	VMULPS       Y3, Y2, Y2
-	VANDPS       Y5, Y2, Y2
-	VMOVUPS      256(R11), Y4
-	VMASKMOVPS   Y2, Y4, (DX)(R13*1)
-	VMOVUPS      256(R11), Y4
-	VMASKMOVPS   (BX)(R13*1), Y4, Y4
-	VFMADD231PS  64(BP), Y3, Y4
-	VMOVUPS      256(R11), Y3
-	VMASKMOVPS   Y4, Y3, (BX)(R13*1)
-	VPBROADCASTB 2(DI)(R8*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      320(R11), Y3
-	VMASKMOVPS   64(SI)(R13*1), Y3, Y3
-	VMOVUPS      320(R11), Y4
-	VMASKMOVPS   64(AX)(R13*1), Y4, Y5
-	VCMPPS       $0x1e, 96(BP), Y3, Y4
-	VANDPS       f32_3f800000<>+0(SB), Y4, Y4
-	VSUBPS       Y5, Y4, Y4
-	VMOVUPS      320(R11), Y5
-	VMASKMOVPS   64(CX)(R13*1), Y5, Y5
-	VMULPS       Y5, Y4, Y4
-	VANDPS       Y6, Y4, Y4
-	VSUBPS       96(BP), Y3, Y3
-	VSUBPS       128(BP), Y3, Y3
-	VMULPS       Y4, Y3, Y3
-	VANDPS       Y6, Y3, Y3
-	VMOVUPS      320(R11), Y5
-	VMASKMOVPS   Y3, Y5, 64(DX)(R13*1)
-	VMOVUPS      320(R11), Y5
-	VMASKMOVPS   64(BX)(R13*1), Y5, Y5
-	VFMADD231PS  64(BP), Y4, Y5
-	VMOVUPS      320(R11), Y4
-	VMASKMOVPS   Y5, Y4, 64(BX)(R13*1)
-	VADDPS       Y3, Y2, Y2
-	MOVQ         R13, R8
-	SHRQ         $0x05, R8
-	VPBROADCASTB 1(DI)(R8*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      288(R11), Y3
-	VMASKMOVPS   32(SI)(R13*1), Y3, Y3
-	VMOVUPS      288(R11), Y4
-	VMASKMOVPS   32(AX)(R13*1), Y4, Y5
-	VCMPPS       $0x1e, 96(BP), Y3, Y4
-	VANDPS       f32_3f800000<>+0(SB), Y4, Y4
-	VSUBPS       Y5, Y4, Y4
-	VMOVUPS      288(R11), Y5
-	VMASKMOVPS   32(CX)(R13*1), Y5, Y5
-	VMULPS       Y5, Y4, Y4
-	VANDPS       Y6, Y4, Y4
-	VSUBPS       96(BP), Y3, Y3
-	VSUBPS       128(BP), Y3, Y3
-	VMULPS       Y4, Y3, Y3
-	VANDPS       Y6, Y3, Y3
-	VMOVUPS      288(R11), Y5
-	VMASKMOVPS   Y3, Y5, 32(DX)(R13*1)
-	VMOVUPS      288(R11), Y5
-	VMASKMOVPS   32(BX)(R13*1), Y5, Y5
-	VFMADD231PS  64(BP), Y4, Y5
-	VMOVUPS      288(R11), Y4
-	VMASKMOVPS   Y5, Y4, 32(BX)(R13*1)
-	VPBROADCASTB 3(DI)(R8*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      352(R11), Y4
-	VMASKMOVPS   96(SI)(R13*1), Y4, Y4
-	VMOVUPS      352(R11), Y5
-	VMASKMOVPS   96(AX)(R13*1), Y5, Y6
-	VCMPPS       $0x1e, 96(BP), Y4, Y5
-	VANDPS       f32_3f800000<>+0(SB), Y5, Y5
-	VSUBPS       Y6, Y5, Y5
-	VMOVUPS      352(R11), Y6
-	VMASKMOVPS   96(CX)(R13*1), Y6, Y6
-	VMULPS       Y6, Y5, Y5
-	VANDPS       Y7, Y5, Y5
-	VSUBPS       96(BP), Y4, Y4
-	VSUBPS       128(BP), Y4, Y4
-	VMULPS       Y5, Y4, Y4
-	VANDPS       Y7, Y4, Y4
-	VMOVUPS      352(R11), Y6
-	VMASKMOVPS   Y4, Y6, 96(DX)(R13*1)
-	VMOVUPS      352(R11), Y6
-	VMASKMOVPS   96(BX)(R13*1), Y6, Y6
-	VFMADD231PS  64(BP), Y5, Y6
-	VMOVUPS      352(R11), Y5
-	VMASKMOVPS   Y6, Y5, 96(BX)(R13*1)
-	VADDPS       Y4, Y3, Y3
-	VADDPS       Y2, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X2
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X2, Y2
-	VADDPD       Y3, Y0, Y0
-	VADDPD       Y2, Y1, Y1
-	JMP          done35
-
-half34:
-	MOVQ         R13, R8
-	SHRQ         $0x05, R8
-	VPBROADCASTB (DI)(R8*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      256(R11), Y2
-	VMASKMOVPS   (SI)(R13*1), Y2, Y2
-	VMOVUPS      256(R11), Y3
-	VMASKMOVPS   (AX)(R13*1), Y3, Y4
-	VCMPPS       $0x1e, 96(BP), Y2, Y3
-	VANDPS       f32_3f800000<>+0(SB), Y3, Y3
-	VSUBPS       Y4, Y3, Y3
-	VMOVUPS      256(R11), Y4
-	VMASKMOVPS   (CX)(R13*1), Y4, Y4
-	VMULPS       Y4, Y3, Y3
-	VANDPS       Y5, Y3, Y3
-	VSUBPS       96(BP), Y2, Y2
-	VSUBPS       128(BP), Y2, Y2
-	VMULPS       Y3, Y2, Y2
-	VANDPS       Y5, Y2, Y2
-	VMOVUPS      256(R11), Y4
-	VMASKMOVPS   Y2, Y4, (DX)(R13*1)
-	VMOVUPS      256(R11), Y4
-	VMASKMOVPS   (BX)(R13*1), Y4, Y4
-	VFMADD231PS  64(BP), Y3, Y4
-	VMOVUPS      256(R11), Y3
-	VMASKMOVPS   Y4, Y3, (BX)(R13*1)
-	MOVQ         R13, R8
-	SHRQ         $0x05, R8
-	VPBROADCASTB 1(DI)(R8*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      288(R11), Y3
-	VMASKMOVPS   32(SI)(R13*1), Y3, Y3
-	VMOVUPS      288(R11), Y4
-	VMASKMOVPS   32(AX)(R13*1), Y4, Y5
-	VCMPPS       $0x1e, 96(BP), Y3, Y4
-	VANDPS       f32_3f800000<>+0(SB), Y4, Y4
-	VSUBPS       Y5, Y4, Y4
-	VMOVUPS      288(R11), Y5
-	VMASKMOVPS   32(CX)(R13*1), Y5, Y5
-	VMULPS       Y5, Y4, Y4
-	VANDPS       Y6, Y4, Y4
-	VSUBPS       96(BP), Y3, Y3
-	VSUBPS       128(BP), Y3, Y3
-	VMULPS       Y4, Y3, Y3
-	VANDPS       Y6, Y3, Y3
-	VMOVUPS      288(R11), Y5
-	VMASKMOVPS   Y3, Y5, 32(DX)(R13*1)
-	VMOVUPS      288(R11), Y5
-	VMASKMOVPS   32(BX)(R13*1), Y5, Y5
-	VFMADD231PS  64(BP), Y4, Y5
-	VMOVUPS      288(R11), Y4
-	VMASKMOVPS   Y5, Y4, 32(BX)(R13*1)
-	VADDPS       Y2, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X2
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X2, Y2
-	VADDPD       Y3, Y0, Y0
-	VADDPD       Y2, Y1, Y1
-
-done35:
-	ADDQ         (BP), SI
-	ADDQ         8(BP), AX
-	ADDQ         16(BP), DX
-	ADDQ         24(BP), BX
-	ADDQ         32(BP), DI
-	MOVQ         sum+0(FP), R8
-	VADDPD       Y1, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPD       X1, X0, X0
-	VUNPCKHPD    X0, X0, X1
-	VADDPD       X1, X0, X0
-	VMOVSD       X0, (R8)
-	ADDQ         $0x08, sum+0(FP)
-	DECQ         R12
-	JNZ          row28
-
-last29:
-	VZEROUPPER
-	RET
-
 // func softTermsAVX2(sums *[2]float64, u *float32, v *float32, wStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int)
 // Requires: AVX, AVX2, FMA3
 TEXT ·softTermsAVX2(SB), NOSPLIT, $40-96
@@ -1146,9 +790,9 @@ TEXT ·softTermsAVX2(SB), NOSPLIT, $40-96
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
 	VXORPS  Y1, Y1, Y1
 	TESTQ   R11, R11
-	JZ      last37
+	JZ      last29
 
-row36:
+row28:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
@@ -1156,9 +800,9 @@ row36:
 	XORQ   R12, R12
 	MOVQ   R9, R13
 	TESTQ  R13, R13
-	JZ     rest41
+	JZ     rest33
 
-group40:
+group32:
 	MOVQ         R12, DI
 	SHRQ         $0x05, DI
 	VMOVUPS      f32_c2ae88d2<>+0(SB), Y6
@@ -1325,13 +969,13 @@ group40:
 	VADDPD       Y6, Y5, Y5
 	ADDQ         $0x80, R12
 	DECQ         R13
-	JNZ          group40
+	JNZ          group32
 
-rest41:
+rest33:
 	TESTQ        R8, R8
-	JZ           done43
+	JZ           done35
 	CMPQ         R8, $0x10
-	JBE          half42
+	JBE          half34
 	MOVQ         R12, DI
 	SHRQ         $0x05, DI
 	VMOVUPS      f32_c2ae88d2<>+0(SB), Y6
@@ -1516,9 +1160,9 @@ rest41:
 	VCVTPS2PD    X6, Y6
 	VADDPD       Y7, Y4, Y4
 	VADDPD       Y6, Y5, Y5
-	JMP          done43
+	JMP          done35
 
-half42:
+half34:
 	MOVQ         R12, DI
 	SHRQ         $0x05, DI
 	VMOVUPS      f32_c2ae88d2<>+0(SB), Y6
@@ -1620,7 +1264,7 @@ half42:
 	VADDPD       Y7, Y4, Y4
 	VADDPD       Y6, Y5, Y5
 
-done43:
+done35:
 	ADDQ         (SP), AX
 	ADDQ         8(SP), CX
 	ADDQ         16(SP), DX
@@ -1641,9 +1285,9 @@ done43:
 	VMOVSD       X4, 8(DI)
 	ADDQ         $0x10, sums+0(FP)
 	DECQ         R11
-	JNZ          row36
+	JNZ          row28
 
-last37:
+last29:
 	VZEROUPPER
 	RET
 
@@ -1697,17 +1341,17 @@ TEXT ·lessLabels32AVX2(SB), NOSPLIT, $0-56
 	SUBQ  R9, R10
 	MOVQ  rows+32(FP), R9
 	TESTQ R9, R9
-	JZ    last45
+	JZ    last37
 
-row44:
+row36:
 	VBROADCASTSS (SI), Y0
 	ADDQ         $0x04, SI
 	XORQ         R11, R11
 	MOVQ         R8, R12
 	TESTQ        R12, R12
-	JZ           rest49
+	JZ           rest41
 
-group48:
+group40:
 	VMOVUPS      (AX)(R11*1), Y1
 	VMOVUPS      (DX)(R11*1), Y2
 	VFNMADD231PS Y2, Y0, Y1
@@ -1726,13 +1370,13 @@ group48:
 	VMOVUPS      Y1, 96(AX)(R11*1)
 	ADDQ         $0x80, R11
 	DECQ         R12
-	JNZ          group48
+	JNZ          group40
 
-rest49:
+rest41:
 	TESTQ        DI, DI
-	JZ           done51
+	JZ           done43
 	CMPQ         DI, $0x10
-	JBE          half50
+	JBE          half42
 	VMOVUPS      256(R10), Y1
 	VMASKMOVPS   (AX)(R11*1), Y1, Y1
 	VMOVUPS      256(R10), Y2
@@ -1761,9 +1405,9 @@ rest49:
 	VFNMADD231PS Y2, Y0, Y1
 	VMOVUPS      352(R10), Y0
 	VMASKMOVPS   Y1, Y0, 96(AX)(R11*1)
-	JMP          done51
+	JMP          done43
 
-half50:
+half42:
 	VMOVUPS      256(R10), Y1
 	VMASKMOVPS   (AX)(R11*1), Y1, Y1
 	VMOVUPS      256(R10), Y2
@@ -1779,13 +1423,13 @@ half50:
 	VMOVUPS      288(R10), Y0
 	VMASKMOVPS   Y1, Y0, 32(AX)(R11*1)
 
-done51:
+done43:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R9
-	JNZ  row44
+	JNZ  row36
 
-last45:
+last37:
 	VZEROUPPER
 	RET
 
@@ -1812,30 +1456,30 @@ TEXT ·softBCE32AVX512(SB), $544-104
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z13
 	VBROADCASTSS f32_3f800000<>+0(SB), Z14
 	CMPQ         rows+64(FP), $0x00
-	JZ           last52
+	JZ           last44
 
-row53:
+row45:
 	VXORPS       Y15, Y15, Y15
 	VXORPS       Y16, Y16, Y16
 	XORQ         BX, BX
 	MOVQ         n+72(FP), SI
 	TESTQ        DX, DX
-	JZ           without56
+	JZ           without48
 	MOVQ         f+96(FP), R8
 	VBROADCASTSS (R8), Z4
 	ADDQ         $0x04, f+96(FP)
 
-without56:
+without48:
 	TESTQ SI, SI
-	JZ    done55
+	JZ    done47
 
-group54:
+group46:
 	MOVQ BX, R8
 	SHRQ $0x05, R8
 	CMPQ (DI)(R8*1), $-1
-	JNE  some57
+	JNE  some49
 
-ready58:
+ready50:
 	PREFETCHT0   12288(AX)(BX*1)
 	PREFETCHT0   12288(CX)(BX*1)
 	PREFETCHT0   12352(AX)(BX*1)
@@ -1884,7 +1528,7 @@ ready58:
 	VMULPS       Z22, Z19, Z19
 	VMULPS       Z23, Z21, Z21
 	TESTQ        DX, DX
-	JZ           none59
+	JZ           none51
 	VMOVUPS      (AX)(BX*1), Z18
 	VCMPPS       $0x15, Z3, Z18, K1
 	VADDPS       Z2, Z19, Z20
@@ -1906,7 +1550,7 @@ ready58:
 	VMULPS       Z4, Z20, Z20
 	VMOVUPS      Z20, 64(DX)(BX*1)
 
-none59:
+none51:
 	VADDPS       Z21, Z19, Z18
 	VFMADD213PS  Z18, Z21, Z19
 	VMOVUPS      128(AX)(BX*1), Z20
@@ -1950,7 +1594,7 @@ none59:
 	VMULPS       Z23, Z18, Z18
 	VMULPS       Z24, Z21, Z21
 	TESTQ        DX, DX
-	JZ           none60
+	JZ           none52
 	VMOVUPS      128(AX)(BX*1), Z20
 	VCMPPS       $0x15, Z3, Z20, K1
 	VADDPS       Z2, Z18, Z22
@@ -1972,7 +1616,7 @@ none59:
 	VMULPS       Z4, Z22, Z22
 	VMOVUPS      Z22, 192(DX)(BX*1)
 
-none60:
+none52:
 	VADDPS        Z21, Z18, Z20
 	VFMADD213PS   Z20, Z21, Z18
 	VADDPS        Z18, Z19, Z20
@@ -1988,12 +1632,12 @@ none60:
 	VADDPD        Z16, Z17, Z18
 	VFMADD213PD   Z18, Z17, Z16
 	CMPQ          536(SP), $0x00
-	JNE           leave61
+	JNE           leave53
 
-left62:
+left54:
 	ADDQ          $+256, BX
 	TESTQ         $0x000007ff, BX
-	JNZ           more63
+	JNZ           more55
 	MOVQ          product+8(FP), R8
 	VEXTRACTF64X4 $0x01, Z16, Y17
 	VADDPD        Y16, Y17, Y18
@@ -2008,13 +1652,13 @@ left62:
 	VXORPS        Y16, Y16, Y16
 	ADDQ          $0x08, product+8(FP)
 
-more63:
+more55:
 	SUBQ $0x40, SI
-	JG   group54
+	JG   group46
 
-done55:
+done47:
 	TESTQ         $0x000007ff, BX
-	JZ            complete64
+	JZ            complete56
 	MOVQ          product+8(FP), BX
 	VEXTRACTF64X4 $0x01, Z16, Y17
 	VADDPD        Y16, Y17, Y18
@@ -2029,7 +1673,7 @@ done55:
 	VXORPS        Y16, Y16, Y16
 	ADDQ          $0x08, product+8(FP)
 
-complete64:
+complete56:
 	MOVQ          words+88(FP), BX
 	SHLQ          $0x03, BX
 	ADDQ          BX, DI
@@ -2049,20 +1693,20 @@ complete64:
 	SHLQ          $0x02, BX
 	ADDQ          BX, CX
 	TESTQ         DX, DX
-	JZ            none65
+	JZ            none57
 	MOVQ          dstStride+24(FP), BX
 	SHLQ          $0x02, BX
 	ADDQ          BX, DX
 
-none65:
+none57:
 	DECQ rows+64(FP)
-	JNZ  row53
+	JNZ  row45
 
-last52:
+last44:
 	VZEROUPPER
 	RET
 
-some57:
+some49:
 	LEAQ         (SP), R9
 	SUBQ         BX, R9
 	LEAQ         256(SP), R10
@@ -2108,17 +1752,17 @@ some57:
 	MOVQ         R10, CX
 	MOVQ         $0x00000001, 536(SP)
 	TESTQ        DX, DX
-	JZ           ready58
+	JZ           ready50
 	MOVQ         R9, DX
-	JMP          ready58
+	JMP          ready50
 
-leave61:
+leave53:
 	MOVQ    512(SP), AX
 	MOVQ    520(SP), CX
 	MOVQ    528(SP), DX
 	MOVQ    $0x00000000, 536(SP)
 	TESTQ   DX, DX
-	JZ      left62
+	JZ      left54
 	MOVQ    SI, R8
 	MOVQ    $0x00000040, R9
 	CMPQ    R8, R9
@@ -2140,7 +1784,7 @@ leave61:
 	VMOVUPS Z17, K3, 128(DX)(BX*1)
 	VMOVUPS 192(SP), Z17
 	VMOVUPS Z17, K4, 192(DX)(BX*1)
-	JMP     left62
+	JMP     left54
 
 // func plainLabels32AVX512(t *float32, stride int, rows int, n int) (bad uint64)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
@@ -2163,15 +1807,15 @@ TEXT ·plainLabels32AVX512(SB), NOSPLIT, $0-40
 	VMOVUPS    Z2, Z1
 	MOVQ       $0x00000000, bad+32(FP)
 	TESTQ      SI, SI
-	JZ         last67
+	JZ         last59
 
-row66:
+row58:
 	XORQ DI, DI
 	MOVQ BX, R8
 	SUBQ $0x02, R8
-	JB   one69
+	JB   one61
 
-two68:
+two60:
 	PREFETCHT0 12288(AX)(DI*1)
 	VPMAXUD    (AX)(DI*1), Z0, Z0
 	VPADDD     (AX)(DI*1), Z2, Z3
@@ -2190,13 +1834,13 @@ two68:
 	VPMINUD    Z3, Z1, Z1
 	ADDQ       $+256, DI
 	SUBQ       $0x02, R8
-	JAE        two68
+	JAE        two60
 
-one69:
+one61:
 	ADDQ $0x02, R8
-	JZ   rest71
+	JZ   rest63
 
-group70:
+group62:
 	PREFETCHT0 12288(AX)(DI*1)
 	VPMAXUD    (AX)(DI*1), Z0, Z0
 	VPADDD     (AX)(DI*1), Z2, Z3
@@ -2207,13 +1851,13 @@ group70:
 	VPMINUD    Z3, Z1, Z1
 	ADDQ       $0x80, DI
 	DECQ       R8
-	JNZ        group70
+	JNZ        group62
 
-rest71:
+rest63:
 	TESTQ     DX, DX
-	JZ        done73
+	JZ        done65
 	CMPQ      DX, $0x10
-	JBE       half72
+	JBE       half64
 	VMOVUPS.Z (AX)(DI*1), K1, Z3
 	VPMAXUD   Z3, Z0, Z0
 	VPADDD    Z3, Z2, Z3
@@ -2222,15 +1866,15 @@ rest71:
 	VPMAXUD   Z3, Z0, Z0
 	VPADDD    Z3, Z2, Z3
 	VPMINUD   Z3, Z1, Z1
-	JMP       done73
+	JMP       done65
 
-half72:
+half64:
 	VMOVUPS.Z (AX)(DI*1), K1, Z3
 	VPMAXUD   Z3, Z0, Z0
 	VPADDD    Z3, Z2, Z3
 	VPMINUD   Z3, Z1, Z1
 
-done73:
+done65:
 	ADDQ         CX, AX
 	VBROADCASTSS f32_3f800000<>+0(SB), Z3
 	VBROADCASTSS f32_1c7fffff<>+0(SB), Z4
@@ -2241,199 +1885,14 @@ done73:
 	VORPS        Z6, Z5, Z5
 	VPTESTMD     Z5, Z5, K3
 	KORTESTW     K3, K3
-	JZ           none74
+	JZ           none66
 	MOVQ         $0x00000001, bad+32(FP)
 
-none74:
+none66:
 	DECQ SI
-	JNZ  row66
+	JNZ  row58
 
-last67:
-	VZEROUPPER
-	RET
-
-// func softLinearAVX512(sum *float64, m *float32, mStride int, dst *float32, dstStride int, x *float32, stride int, t *float32, tStride int, w *float32, rows int, n int, part *uint64, words int, p *float32)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
-TEXT ·softLinearAVX512(SB), NOSPLIT, $40-120
-	MOVQ         t+56(FP), AX
-	MOVQ         w+72(FP), CX
-	MOVQ         m+8(FP), DX
-	MOVQ         dst+24(FP), BX
-	MOVQ         x+40(FP), SI
-	MOVQ         part+96(FP), DI
-	MOVQ         stride+48(FP), R8
-	SHLQ         $0x02, R8
-	MOVQ         R8, (SP)
-	MOVQ         tStride+64(FP), R8
-	SHLQ         $0x02, R8
-	MOVQ         R8, 8(SP)
-	MOVQ         mStride+16(FP), R8
-	SHLQ         $0x02, R8
-	MOVQ         R8, 16(SP)
-	MOVQ         dstStride+32(FP), R8
-	SHLQ         $0x02, R8
-	MOVQ         R8, 24(SP)
-	MOVQ         words+104(FP), R8
-	SHLQ         $0x03, R8
-	MOVQ         R8, 32(SP)
-	MOVQ         n+88(FP), R9
-	MOVQ         R9, R10
-	SHRQ         $0x05, R10
-	ANDQ         $0x1f, R9
-	MOVQ         $-1, R8
-	BZHIQ        R9, R8, R8
-	KMOVW        R8, K1
-	SHRQ         $0x10, R8
-	KMOVW        R8, K2
-	MOVQ         rows+80(FP), R11
-	VBROADCASTSS f32_3f800000<>+0(SB), Z0
-	MOVQ         p+112(FP), R8
-	VBROADCASTSS (R8), Z1
-	VBROADCASTSS 4(R8), Z2
-	VBROADCASTSS 8(R8), Z3
-	TESTQ        R11, R11
-	JZ           last76
-
-row75:
-	MOVQ         p+112(FP), R8
-	VBROADCASTSS (R8), Z1
-	VBROADCASTSS 4(R8), Z2
-	VBROADCASTSS 8(R8), Z3
-	ADDQ         $0x0c, p+112(FP)
-	VXORPS       Y4, Y4, Y4
-	XORQ         R12, R12
-	MOVQ         R10, R13
-	TESTQ        R13, R13
-	JZ           rest80
-
-group79:
-	MOVQ          R12, R8
-	SHRQ          $0x05, R8
-	KMOVW         (DI)(R8*1), K3
-	VMOVUPS.Z     (SI)(R12*1), K3, Z5
-	VMOVUPS.Z     (AX)(R12*1), K3, Z7
-	VCMPPS        $0x1e, Z2, Z5, K4
-	VMOVAPS.Z     Z0, K4, Z6
-	VSUBPS        Z7, Z6, Z6
-	VMOVUPS       (CX)(R12*1), Z7
-	VMULPS.Z      Z7, Z6, K3, Z6
-	VSUBPS        Z2, Z5, Z5
-	VSUBPS        Z3, Z5, Z5
-	VMULPS.Z      Z6, Z5, K3, Z5
-	VMOVUPS       Z5, (DX)(R12*1)
-	VMOVUPS       (BX)(R12*1), Z7
-	VFMADD231PS   Z1, Z6, Z7
-	VMOVUPS       Z7, (BX)(R12*1)
-	KMOVW         2(DI)(R8*1), K3
-	VMOVUPS.Z     64(SI)(R12*1), K3, Z6
-	VMOVUPS.Z     64(AX)(R12*1), K3, Z8
-	VCMPPS        $0x1e, Z2, Z6, K4
-	VMOVAPS.Z     Z0, K4, Z7
-	VSUBPS        Z8, Z7, Z7
-	VMOVUPS       64(CX)(R12*1), Z8
-	VMULPS.Z      Z8, Z7, K3, Z7
-	VSUBPS        Z2, Z6, Z6
-	VSUBPS        Z3, Z6, Z6
-	VMULPS.Z      Z7, Z6, K3, Z6
-	VMOVUPS       Z6, 64(DX)(R12*1)
-	VMOVUPS       64(BX)(R12*1), Z8
-	VFMADD231PS   Z1, Z7, Z8
-	VMOVUPS       Z8, 64(BX)(R12*1)
-	VADDPS        Z6, Z5, Z5
-	VEXTRACTF64X4 $0x01, Z5, Y6
-	VADDPS        Y6, Y5, Y5
-	VCVTPS2PD     Y5, Z5
-	VADDPD        Z5, Z4, Z4
-	ADDQ          $0x80, R12
-	DECQ          R13
-	JNZ           group79
-
-rest80:
-	TESTQ         R9, R9
-	JZ            done82
-	CMPQ          R9, $0x10
-	JBE           half81
-	MOVQ          R12, R8
-	SHRQ          $0x05, R8
-	KMOVW         (DI)(R8*1), K3
-	VMOVUPS.Z     (SI)(R12*1), K3, Z5
-	VMOVUPS.Z     (AX)(R12*1), K3, Z7
-	VCMPPS        $0x1e, Z2, Z5, K4
-	VMOVAPS.Z     Z0, K4, Z6
-	VSUBPS        Z7, Z6, Z6
-	VMOVUPS.Z     (CX)(R12*1), K1, Z7
-	VMULPS.Z      Z7, Z6, K3, Z6
-	VSUBPS        Z2, Z5, Z5
-	VSUBPS        Z3, Z5, Z5
-	VMULPS.Z      Z6, Z5, K3, Z5
-	VMOVUPS       Z5, K1, (DX)(R12*1)
-	VMOVUPS.Z     (BX)(R12*1), K1, Z7
-	VFMADD231PS   Z1, Z6, Z7
-	VMOVUPS       Z7, K1, (BX)(R12*1)
-	KMOVW         2(DI)(R8*1), K3
-	VMOVUPS.Z     64(SI)(R12*1), K3, Z6
-	VMOVUPS.Z     64(AX)(R12*1), K3, Z8
-	VCMPPS        $0x1e, Z2, Z6, K4
-	VMOVAPS.Z     Z0, K4, Z7
-	VSUBPS        Z8, Z7, Z7
-	VMOVUPS.Z     64(CX)(R12*1), K2, Z8
-	VMULPS.Z      Z8, Z7, K3, Z7
-	VSUBPS        Z2, Z6, Z6
-	VSUBPS        Z3, Z6, Z6
-	VMULPS.Z      Z7, Z6, K3, Z6
-	VMOVUPS       Z6, K2, 64(DX)(R12*1)
-	VMOVUPS.Z     64(BX)(R12*1), K2, Z2
-	VFMADD231PS   Z1, Z7, Z2
-	VMOVUPS       Z2, K2, 64(BX)(R12*1)
-	VADDPS        Z6, Z5, Z5
-	VEXTRACTF64X4 $0x01, Z5, Y1
-	VADDPS        Y1, Y5, Y5
-	VCVTPS2PD     Y5, Z1
-	VADDPD        Z1, Z4, Z4
-	JMP           done82
-
-half81:
-	MOVQ          R12, R8
-	SHRQ          $0x05, R8
-	KMOVW         (DI)(R8*1), K3
-	VMOVUPS.Z     (SI)(R12*1), K3, Z5
-	VMOVUPS.Z     (AX)(R12*1), K3, Z7
-	VCMPPS        $0x1e, Z2, Z5, K4
-	VMOVAPS.Z     Z0, K4, Z6
-	VSUBPS        Z7, Z6, Z6
-	VMOVUPS.Z     (CX)(R12*1), K1, Z7
-	VMULPS.Z      Z7, Z6, K3, Z6
-	VSUBPS        Z2, Z5, Z5
-	VSUBPS        Z3, Z5, Z5
-	VMULPS.Z      Z6, Z5, K3, Z5
-	VMOVUPS       Z5, K1, (DX)(R12*1)
-	VMOVUPS.Z     (BX)(R12*1), K1, Z2
-	VFMADD231PS   Z1, Z6, Z2
-	VMOVUPS       Z2, K1, (BX)(R12*1)
-	VEXTRACTF64X4 $0x01, Z5, Y1
-	VADDPS        Y1, Y5, Y5
-	VCVTPS2PD     Y5, Z1
-	VADDPD        Z1, Z4, Z4
-
-done82:
-	ADDQ          (SP), SI
-	ADDQ          8(SP), AX
-	ADDQ          16(SP), DX
-	ADDQ          24(SP), BX
-	ADDQ          32(SP), DI
-	MOVQ          sum+0(FP), R8
-	VEXTRACTF64X4 $0x01, Z4, Y1
-	VADDPD        Y1, Y4, Y4
-	VEXTRACTF64X2 $0x01, Y4, X1
-	VADDPD        X1, X4, X4
-	VUNPCKHPD     X4, X4, X1
-	VADDPD        X1, X4, X4
-	VMOVSD        X4, (R8)
-	ADDQ          $0x08, sum+0(FP)
-	DECQ          R11
-	JNZ           row75
-
-last76:
+last59:
 	VZEROUPPER
 	RET
 
@@ -2485,17 +1944,17 @@ TEXT ·softTermsAVX512(SB), NOSPLIT, $40-96
 	VXORPS       Y12, Y12, Y12
 	VBROADCASTSS f32_7fc00000<>+0(SB), Z13
 	TESTQ        R10, R10
-	JZ           last84
+	JZ           last68
 
-row83:
+row67:
 	VXORPS Y14, Y14, Y14
 	VXORPS Y15, Y15, Y15
 	XORQ   R11, R11
 	MOVQ   R9, R12
 	TESTQ  R12, R12
-	JZ     rest88
+	JZ     rest72
 
-group87:
+group71:
 	MOVQ          R11, DI
 	SHRQ          $0x05, DI
 	VMOVUPS       (AX)(R11*1), Z16
@@ -2572,13 +2031,13 @@ group87:
 	VADDPD        Z16, Z15, Z15
 	ADDQ          $0x80, R11
 	DECQ          R12
-	JNZ           group87
+	JNZ           group71
 
-rest88:
+rest72:
 	TESTQ         R8, R8
-	JZ            done90
+	JZ            done74
 	CMPQ          R8, $0x10
-	JBE           half89
+	JBE           half73
 	MOVQ          R11, DI
 	SHRQ          $0x05, DI
 	VMOVUPS.Z     (AX)(R11*1), K1, Z16
@@ -2653,9 +2112,9 @@ rest88:
 	VADDPS        Y16, Y20, Y20
 	VCVTPS2PD     Y20, Z16
 	VADDPD        Z16, Z15, Z15
-	JMP           done90
+	JMP           done74
 
-half89:
+half73:
 	MOVQ          R11, DI
 	SHRQ          $0x05, DI
 	VMOVUPS.Z     (AX)(R11*1), K1, Z16
@@ -2698,7 +2157,7 @@ half89:
 	VCVTPS2PD     Y19, Z16
 	VADDPD        Z16, Z15, Z15
 
-done90:
+done74:
 	ADDQ          (SP), AX
 	ADDQ          8(SP), CX
 	ADDQ          16(SP), DX
@@ -2721,9 +2180,9 @@ done90:
 	VMOVSD        X15, 8(DI)
 	ADDQ          $0x10, sums+0(FP)
 	DECQ          R10
-	JNZ           row83
+	JNZ           row67
 
-last84:
+last68:
 	VZEROUPPER
 	RET
 
@@ -2748,17 +2207,17 @@ TEXT ·lessLabels32AVX512(SB), NOSPLIT, $0-56
 	KMOVW R9, K2
 	MOVQ  rows+32(FP), R9
 	TESTQ R9, R9
-	JZ    last92
+	JZ    last76
 
-row91:
+row75:
 	VBROADCASTSS (SI), Z0
 	ADDQ         $0x04, SI
 	XORQ         R10, R10
 	MOVQ         R8, R11
 	SUBQ         $0x02, R11
-	JB           one94
+	JB           one78
 
-two93:
+two77:
 	VMOVUPS      (AX)(R10*1), Z1
 	VMOVUPS      (DX)(R10*1), Z2
 	VFNMADD231PS Z2, Z0, Z1
@@ -2777,13 +2236,13 @@ two93:
 	VMOVUPS      Z1, 192(AX)(R10*1)
 	ADDQ         $+256, R10
 	SUBQ         $0x02, R11
-	JAE          two93
+	JAE          two77
 
-one94:
+one78:
 	ADDQ $0x02, R11
-	JZ   rest96
+	JZ   rest80
 
-group95:
+group79:
 	VMOVUPS      (AX)(R10*1), Z1
 	VMOVUPS      (DX)(R10*1), Z2
 	VFNMADD231PS Z2, Z0, Z1
@@ -2794,13 +2253,13 @@ group95:
 	VMOVUPS      Z1, 64(AX)(R10*1)
 	ADDQ         $0x80, R10
 	DECQ         R11
-	JNZ          group95
+	JNZ          group79
 
-rest96:
+rest80:
 	TESTQ        DI, DI
-	JZ           done98
+	JZ           done82
 	CMPQ         DI, $0x10
-	JBE          half97
+	JBE          half81
 	VMOVUPS.Z    (AX)(R10*1), K1, Z1
 	VMOVUPS.Z    (DX)(R10*1), K1, Z2
 	VFNMADD231PS Z2, Z0, Z1
@@ -2809,21 +2268,21 @@ rest96:
 	VMOVUPS.Z    64(DX)(R10*1), K2, Z2
 	VFNMADD231PS Z2, Z0, Z1
 	VMOVUPS      Z1, K2, 64(AX)(R10*1)
-	JMP          done98
+	JMP          done82
 
-half97:
+half81:
 	VMOVUPS.Z    (AX)(R10*1), K1, Z1
 	VMOVUPS.Z    (DX)(R10*1), K1, Z2
 	VFNMADD231PS Z2, Z0, Z1
 	VMOVUPS      Z1, K1, (AX)(R10*1)
 
-done98:
+done82:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R9
-	JNZ  row91
+	JNZ  row75
 
-last92:
+last76:
 	VZEROUPPER
 	RET
 
@@ -2841,9 +2300,9 @@ TEXT ·softBCE64AVX2(SB), $768-104
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y1
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Y2
 	CMPQ    rows+64(FP), $0x00
-	JZ      last99
+	JZ      last83
 
-row100:
+row84:
 	VXORPS       Y3, Y3, Y3
 	VMOVUPD      Y3, 576(BP)
 	VMOVUPD      Y3, 608(BP)
@@ -2852,23 +2311,23 @@ row100:
 	XORQ         BX, BX
 	MOVQ         n+72(FP), SI
 	TESTQ        DX, DX
-	JZ           without103
+	JZ           without87
 	MOVQ         f+96(FP), R8
 	VBROADCASTSD (R8), Y3
 	VMOVUPD      Y3, 544(BP)
 	ADDQ         $0x08, f+96(FP)
 
-without103:
+without87:
 	TESTQ SI, SI
-	JZ    done102
+	JZ    done86
 
-group101:
+group85:
 	MOVQ BX, R8
 	SHRQ $0x06, R8
 	CMPL (DI)(R8*1), $-1
-	JNE  some104
+	JNE  some88
 
-ready105:
+ready89:
 	PREFETCHT0 12288(AX)(BX*1)
 	PREFETCHT0 12288(CX)(BX*1)
 	PREFETCHT0 12352(AX)(BX*1)
@@ -2878,7 +2337,7 @@ ready105:
 	PREFETCHT0 12480(AX)(BX*1)
 	PREFETCHT0 12480(CX)(BX*1)
 
-half106:
+half90:
 	VMOVUPD      (AX)(BX*1), Y4
 	VMAXPD       f64_0<>+0(SB), Y4, Y3
 	VFNMADD231PD (CX)(BX*1), Y4, Y3
@@ -2904,7 +2363,7 @@ half106:
 	VPSLLQ       $0x34, Y6, Y6
 	VMULPD       Y6, Y5, Y5
 	TESTQ        DX, DX
-	JZ           none107
+	JZ           none91
 	VMOVUPD      (AX)(BX*1), Y4
 	VCMPPD       $0x15, f64_0<>+0(SB), Y4, Y7
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y5, Y6
@@ -2917,7 +2376,7 @@ half106:
 	VMULPD       544(BP), Y6, Y6
 	VMOVUPD      Y6, (DX)(BX*1)
 
-none107:
+none91:
 	VMOVUPD      64(AX)(BX*1), Y6
 	VMAXPD       f64_0<>+0(SB), Y6, Y4
 	VFNMADD231PD 64(CX)(BX*1), Y6, Y4
@@ -2944,7 +2403,7 @@ none107:
 	VPSLLQ       $0x34, Y7, Y7
 	VMULPD       Y7, Y4, Y4
 	TESTQ        DX, DX
-	JZ           none108
+	JZ           none92
 	VMOVUPD      64(AX)(BX*1), Y6
 	VCMPPD       $0x15, f64_0<>+0(SB), Y6, Y8
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y4, Y7
@@ -2957,7 +2416,7 @@ none107:
 	VMULPD       544(BP), Y7, Y7
 	VMOVUPD      Y7, 64(DX)(BX*1)
 
-none108:
+none92:
 	VADDPD       Y4, Y5, Y6
 	VFMADD213PD  Y6, Y4, Y5
 	VMOVUPD      128(AX)(BX*1), Y6
@@ -2985,7 +2444,7 @@ none108:
 	VPSLLQ       $0x34, Y8, Y8
 	VMULPD       Y8, Y7, Y7
 	TESTQ        DX, DX
-	JZ           none109
+	JZ           none93
 	VMOVUPD      128(AX)(BX*1), Y6
 	VCMPPD       $0x15, f64_0<>+0(SB), Y6, Y9
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y7, Y8
@@ -2998,7 +2457,7 @@ none108:
 	VMULPD       544(BP), Y8, Y8
 	VMOVUPD      Y8, 128(DX)(BX*1)
 
-none109:
+none93:
 	VMOVUPD      192(AX)(BX*1), Y8
 	VMAXPD       f64_0<>+0(SB), Y8, Y6
 	VFNMADD231PD 192(CX)(BX*1), Y8, Y6
@@ -3026,7 +2485,7 @@ none109:
 	VPSLLQ       $0x34, Y6, Y6
 	VMULPD       Y6, Y4, Y4
 	TESTQ        DX, DX
-	JZ           none110
+	JZ           none94
 	VMOVUPD      192(AX)(BX*1), Y6
 	VCMPPD       $0x15, f64_0<>+0(SB), Y6, Y9
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y4, Y8
@@ -3039,7 +2498,7 @@ none109:
 	VMULPD       544(BP), Y8, Y8
 	VMOVUPD      Y8, 192(DX)(BX*1)
 
-none110:
+none94:
 	VADDPD      Y4, Y7, Y6
 	VFMADD213PD Y6, Y4, Y7
 	VADDPD      Y7, Y5, Y4
@@ -3106,16 +2565,16 @@ none110:
 	VMOVUPD     Y5, 640(BP)(R8*1)
 	ADDQ        $0x20, BX
 	TESTQ       $0x00000020, BX
-	JNZ         half106
+	JNZ         half90
 	CMPQ        536(BP), $0x00
-	JNE         leave111
+	JNE         leave95
 
-left112:
+left96:
 	ADDQ $+192, BX
 	SUBQ $0x20, SI
-	JG   group101
+	JG   group85
 
-done102:
+done86:
 	MOVQ         words+88(FP), BX
 	SHLQ         $0x03, BX
 	ADDQ         BX, DI
@@ -3162,26 +2621,26 @@ done102:
 	SHLQ         $0x03, BX
 	ADDQ         BX, CX
 	TESTQ        DX, DX
-	JZ           none113
+	JZ           none97
 	MOVQ         dstStride+24(FP), BX
 	SHLQ         $0x03, BX
 	ADDQ         BX, DX
 
-none113:
+none97:
 	DECQ rows+64(FP)
-	JNZ  row100
+	JNZ  row84
 
-last99:
+last83:
 	VZEROUPPER
 	RET
 
-some104:
+some88:
 	LEAQ (BP), R9
 	SUBQ BX, R9
 	LEAQ 256(BP), R10
 	SUBQ BX, R10
 
-half114:
+half98:
 	MOVQ         BX, R8
 	SHRQ         $0x06, R8
 	LEAQ         bits64both<>+0(SB), R11
@@ -3226,7 +2685,7 @@ half114:
 	VMOVUPD      Y4, 192(R10)(BX*1)
 	ADDQ         $0x20, BX
 	TESTQ        $0x00000020, BX
-	JNZ          half114
+	JNZ          half98
 	SUBQ         $0x40, BX
 	MOVQ         AX, 512(BP)
 	MOVQ         CX, 520(BP)
@@ -3235,17 +2694,17 @@ half114:
 	MOVQ         R10, CX
 	MOVQ         $0x00000001, 536(BP)
 	TESTQ        DX, DX
-	JZ           ready105
+	JZ           ready89
 	MOVQ         R9, DX
-	JMP          ready105
+	JMP          ready89
 
-leave111:
+leave95:
 	MOVQ       512(BP), AX
 	MOVQ       520(BP), CX
 	MOVQ       528(BP), DX
 	MOVQ       $0x00000000, 536(BP)
 	TESTQ      DX, DX
-	JZ         left112
+	JZ         left96
 	MOVQ       SI, R8
 	MOVQ       $0x00000020, R9
 	CMPQ       R8, R9
@@ -3277,7 +2736,7 @@ leave111:
 	VMOVUPD    224(BP), Y3
 	VMOVUPD    480(R9), Y4
 	VMASKMOVPD Y3, Y4, 160(DX)(BX*1)
-	JMP        left112
+	JMP        left96
 
 DATA bits64<>+0(SB)/8, $0x0000000000000001
 DATA bits64<>+8(SB)/8, $0x0000000000000002
@@ -3540,15 +2999,15 @@ TEXT ·plainLabels64AVX2(SB), NOSPLIT, $0-40
 	VXORPS  Y3, Y3, Y3
 	MOVQ    $0x00000000, bad+32(FP)
 	TESTQ   SI, SI
-	JZ      last116
+	JZ      last100
 
-row115:
+row99:
 	XORQ  R8, R8
 	MOVQ  BX, R9
 	TESTQ R9, R9
-	JZ    rest120
+	JZ    rest104
 
-group119:
+group103:
 	VMOVUPD (AX)(R8*1), Y4
 	VCMPPD  $0x11, Y0, Y4, Y5
 	VMOVUPD Y4, Y6
@@ -3583,13 +3042,13 @@ group119:
 	VORPS   Y5, Y3, Y3
 	ADDQ    $0x80, R8
 	DECQ    R9
-	JNZ     group119
+	JNZ     group103
 
-rest120:
+rest104:
 	TESTQ      DX, DX
-	JZ         done122
+	JZ         done106
 	CMPQ       DX, $0x08
-	JBE        half121
+	JBE        half105
 	VMOVUPD    256(DI), Y4
 	VMASKMOVPD (AX)(R8*1), Y4, Y4
 	VCMPPD     $0x11, Y0, Y4, Y5
@@ -3626,9 +3085,9 @@ rest120:
 	VORPS      Y5, Y3, Y3
 	VCMPPD     $0x16, Y1, Y4, Y5
 	VORPS      Y5, Y3, Y3
-	JMP        done122
+	JMP        done106
 
-half121:
+half105:
 	VMOVUPD    256(DI), Y4
 	VMASKMOVPD (AX)(R8*1), Y4, Y4
 	VCMPPD     $0x11, Y0, Y4, Y5
@@ -3648,17 +3107,17 @@ half121:
 	VCMPPD     $0x16, Y1, Y4, Y5
 	VORPS      Y5, Y3, Y3
 
-done122:
+done106:
 	ADDQ   CX, AX
 	VPTEST Y3, Y3
-	JZ     none123
+	JZ     none107
 	MOVQ   $0x00000001, bad+32(FP)
 
-none123:
+none107:
 	DECQ SI
-	JNZ  row115
+	JNZ  row99
 
-last116:
+last100:
 	VZEROUPPER
 	RET
 
@@ -3688,17 +3147,17 @@ TEXT ·lessLabels64AVX2(SB), NOSPLIT, $0-56
 	SUBQ  R9, R10
 	MOVQ  rows+32(FP), R9
 	TESTQ R9, R9
-	JZ    last125
+	JZ    last109
 
-row124:
+row108:
 	VBROADCASTSD (SI), Y0
 	ADDQ         $0x08, SI
 	XORQ         R11, R11
 	MOVQ         R8, R12
 	TESTQ        R12, R12
-	JZ           rest129
+	JZ           rest113
 
-group128:
+group112:
 	VMOVUPD      (AX)(R11*1), Y1
 	VMOVUPD      (DX)(R11*1), Y2
 	VFNMADD231PD Y2, Y0, Y1
@@ -3717,13 +3176,13 @@ group128:
 	VMOVUPD      Y1, 96(AX)(R11*1)
 	ADDQ         $0x80, R11
 	DECQ         R12
-	JNZ          group128
+	JNZ          group112
 
-rest129:
+rest113:
 	TESTQ        DI, DI
-	JZ           done131
+	JZ           done115
 	CMPQ         DI, $0x08
-	JBE          half130
+	JBE          half114
 	VMOVUPD      256(R10), Y1
 	VMASKMOVPD   (AX)(R11*1), Y1, Y1
 	VMOVUPD      256(R10), Y2
@@ -3752,9 +3211,9 @@ rest129:
 	VFNMADD231PD Y2, Y0, Y1
 	VMOVUPD      352(R10), Y0
 	VMASKMOVPD   Y1, Y0, 96(AX)(R11*1)
-	JMP          done131
+	JMP          done115
 
-half130:
+half114:
 	VMOVUPD      256(R10), Y1
 	VMASKMOVPD   (AX)(R11*1), Y1, Y1
 	VMOVUPD      256(R10), Y2
@@ -3770,13 +3229,13 @@ half130:
 	VMOVUPD      288(R10), Y0
 	VMASKMOVPD   Y1, Y0, 32(AX)(R11*1)
 
-done131:
+done115:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R9
-	JNZ  row124
+	JNZ  row108
 
-last125:
+last109:
 	VZEROUPPER
 	RET
 
@@ -3796,30 +3255,30 @@ TEXT ·softBCE64AVX512(SB), $544-104
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z9
 	CMPQ         rows+64(FP), $0x00
-	JZ           last132
+	JZ           last116
 
-row133:
+row117:
 	VXORPS       Y7, Y7, Y7
 	VXORPS       Y8, Y8, Y8
 	XORQ         BX, BX
 	MOVQ         n+72(FP), SI
 	TESTQ        DX, DX
-	JZ           without136
+	JZ           without120
 	MOVQ         f+96(FP), R8
 	VBROADCASTSD (R8), Z4
 	ADDQ         $0x08, f+96(FP)
 
-without136:
+without120:
 	TESTQ SI, SI
-	JZ    done135
+	JZ    done119
 
-group134:
+group118:
 	MOVQ BX, R8
 	SHRQ $0x06, R8
 	CMPL (DI)(R8*1), $-1
-	JNE  some137
+	JNE  some121
 
-ready138:
+ready122:
 	PREFETCHT0       12288(AX)(BX*1)
 	PREFETCHT0       12288(CX)(BX*1)
 	PREFETCHT0       12352(AX)(BX*1)
@@ -3878,7 +3337,7 @@ ready138:
 	VMULPD           Z16, Z12, Z12
 	VMULPD           Z17, Z15, Z15
 	TESTQ            DX, DX
-	JZ               none139
+	JZ               none123
 	VMOVUPD          (AX)(BX*1), Z11
 	VCMPPD           $0x15, Z3, Z11, K1
 	VADDPD           Z2, Z12, Z13
@@ -3900,7 +3359,7 @@ ready138:
 	VMULPD           Z4, Z13, Z13
 	VMOVUPD          Z13, 64(DX)(BX*1)
 
-none139:
+none123:
 	VADDPD           Z15, Z12, Z11
 	VFMADD213PD      Z11, Z15, Z12
 	VMOVUPD          128(AX)(BX*1), Z13
@@ -3954,7 +3413,7 @@ none139:
 	VMULPD           Z17, Z11, Z11
 	VMULPD           Z18, Z15, Z15
 	TESTQ            DX, DX
-	JZ               none140
+	JZ               none124
 	VMOVUPD          128(AX)(BX*1), Z13
 	VCMPPD           $0x15, Z3, Z13, K1
 	VADDPD           Z2, Z11, Z16
@@ -3976,7 +3435,7 @@ none139:
 	VMULPD           Z4, Z16, Z16
 	VMOVUPD          Z16, 192(DX)(BX*1)
 
-none140:
+none124:
 	VADDPD           Z15, Z11, Z13
 	VFMADD213PD      Z13, Z15, Z11
 	VADDPD           Z11, Z12, Z13
@@ -4032,14 +3491,14 @@ none140:
 	VADDPD           Z10, Z8, Z8
 	VMOVAPD          Z11, Z7
 	CMPQ             536(SP), $0x00
-	JNE              leave141
+	JNE              leave125
 
-left142:
+left126:
 	ADDQ $+256, BX
 	SUBQ $0x20, SI
-	JG   group134
+	JG   group118
 
-done135:
+done119:
 	MOVQ          words+88(FP), BX
 	SHLQ          $0x03, BX
 	ADDQ          BX, DI
@@ -4084,20 +3543,20 @@ done135:
 	SHLQ          $0x03, BX
 	ADDQ          BX, CX
 	TESTQ         DX, DX
-	JZ            none143
+	JZ            none127
 	MOVQ          dstStride+24(FP), BX
 	SHLQ          $0x03, BX
 	ADDQ          BX, DX
 
-none143:
+none127:
 	DECQ rows+64(FP)
-	JNZ  row133
+	JNZ  row117
 
-last132:
+last116:
 	VZEROUPPER
 	RET
 
-some137:
+some121:
 	LEAQ         (SP), R9
 	SUBQ         BX, R9
 	LEAQ         256(SP), R10
@@ -4143,17 +3602,17 @@ some137:
 	MOVQ         R10, CX
 	MOVQ         $0x00000001, 536(SP)
 	TESTQ        DX, DX
-	JZ           ready138
+	JZ           ready122
 	MOVQ         R9, DX
-	JMP          ready138
+	JMP          ready122
 
-leave141:
+leave125:
 	MOVQ    512(SP), AX
 	MOVQ    520(SP), CX
 	MOVQ    528(SP), DX
 	MOVQ    $0x00000000, 536(SP)
 	TESTQ   DX, DX
-	JZ      left142
+	JZ      left126
 	MOVQ    SI, R8
 	MOVQ    $0x00000020, R9
 	CMPQ    R8, R9
@@ -4175,7 +3634,7 @@ leave141:
 	VMOVUPD Z10, K3, 128(DX)(BX*1)
 	VMOVUPD 192(SP), Z10
 	VMOVUPD Z10, K4, 192(DX)(BX*1)
-	JMP     left142
+	JMP     left126
 
 // func plainLabels64AVX512(t *float64, stride int, rows int, n int) (bad uint64)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
@@ -4199,15 +3658,15 @@ TEXT ·plainLabels64AVX512(SB), NOSPLIT, $0-40
 	KXORW        K3, K3, K3
 	MOVQ         $0x00000000, bad+32(FP)
 	TESTQ        SI, SI
-	JZ           last145
+	JZ           last129
 
-row144:
+row128:
 	XORQ DI, DI
 	MOVQ BX, R8
 	SUBQ $0x02, R8
-	JB   one147
+	JB   one131
 
-two146:
+two130:
 	VMOVUPD (AX)(DI*1), Z3
 	VCMPPD  $0x11, Z0, Z3, K4
 	VCMPPD  $0x04, Z2, Z3, K4, K4
@@ -4234,13 +3693,13 @@ two146:
 	KORW    K4, K3, K3
 	ADDQ    $+256, DI
 	SUBQ    $0x02, R8
-	JAE     two146
+	JAE     two130
 
-one147:
+one131:
 	ADDQ $0x02, R8
-	JZ   rest149
+	JZ   rest133
 
-group148:
+group132:
 	VMOVUPD (AX)(DI*1), Z3
 	VCMPPD  $0x11, Z0, Z3, K4
 	VCMPPD  $0x04, Z2, Z3, K4, K4
@@ -4255,13 +3714,13 @@ group148:
 	KORW    K4, K3, K3
 	ADDQ    $0x80, DI
 	DECQ    R8
-	JNZ     group148
+	JNZ     group132
 
-rest149:
+rest133:
 	TESTQ     DX, DX
-	JZ        done151
+	JZ        done135
 	CMPQ      DX, $0x08
-	JBE       half150
+	JBE       half134
 	VMOVUPD.Z (AX)(DI*1), K1, Z3
 	VCMPPD    $0x11, Z0, Z3, K4
 	VCMPPD    $0x04, Z2, Z3, K4, K4
@@ -4274,9 +3733,9 @@ rest149:
 	KORW      K4, K3, K3
 	VCMPPD    $0x16, Z1, Z3, K4
 	KORW      K4, K3, K3
-	JMP       done151
+	JMP       done135
 
-half150:
+half134:
 	VMOVUPD.Z (AX)(DI*1), K1, Z3
 	VCMPPD    $0x11, Z0, Z3, K4
 	VCMPPD    $0x04, Z2, Z3, K4, K4
@@ -4284,17 +3743,17 @@ half150:
 	VCMPPD    $0x16, Z1, Z3, K4
 	KORW      K4, K3, K3
 
-done151:
+done135:
 	ADDQ     CX, AX
 	KORTESTW K3, K3
-	JZ       none152
+	JZ       none136
 	MOVQ     $0x00000001, bad+32(FP)
 
-none152:
+none136:
 	DECQ SI
-	JNZ  row144
+	JNZ  row128
 
-last145:
+last129:
 	VZEROUPPER
 	RET
 
@@ -4319,17 +3778,17 @@ TEXT ·lessLabels64AVX512(SB), NOSPLIT, $0-56
 	KMOVB R9, K2
 	MOVQ  rows+32(FP), R9
 	TESTQ R9, R9
-	JZ    last154
+	JZ    last138
 
-row153:
+row137:
 	VBROADCASTSD (SI), Z0
 	ADDQ         $0x08, SI
 	XORQ         R10, R10
 	MOVQ         R8, R11
 	SUBQ         $0x02, R11
-	JB           one156
+	JB           one140
 
-two155:
+two139:
 	VMOVUPD      (AX)(R10*1), Z1
 	VMOVUPD      (DX)(R10*1), Z2
 	VFNMADD231PD Z2, Z0, Z1
@@ -4348,13 +3807,13 @@ two155:
 	VMOVUPD      Z1, 192(AX)(R10*1)
 	ADDQ         $+256, R10
 	SUBQ         $0x02, R11
-	JAE          two155
+	JAE          two139
 
-one156:
+one140:
 	ADDQ $0x02, R11
-	JZ   rest158
+	JZ   rest142
 
-group157:
+group141:
 	VMOVUPD      (AX)(R10*1), Z1
 	VMOVUPD      (DX)(R10*1), Z2
 	VFNMADD231PD Z2, Z0, Z1
@@ -4365,13 +3824,13 @@ group157:
 	VMOVUPD      Z1, 64(AX)(R10*1)
 	ADDQ         $0x80, R10
 	DECQ         R11
-	JNZ          group157
+	JNZ          group141
 
-rest158:
+rest142:
 	TESTQ        DI, DI
-	JZ           done160
+	JZ           done144
 	CMPQ         DI, $0x08
-	JBE          half159
+	JBE          half143
 	VMOVUPD.Z    (AX)(R10*1), K1, Z1
 	VMOVUPD.Z    (DX)(R10*1), K1, Z2
 	VFNMADD231PD Z2, Z0, Z1
@@ -4380,20 +3839,20 @@ rest158:
 	VMOVUPD.Z    64(DX)(R10*1), K2, Z2
 	VFNMADD231PD Z2, Z0, Z1
 	VMOVUPD      Z1, K2, 64(AX)(R10*1)
-	JMP          done160
+	JMP          done144
 
-half159:
+half143:
 	VMOVUPD.Z    (AX)(R10*1), K1, Z1
 	VMOVUPD.Z    (DX)(R10*1), K1, Z2
 	VFNMADD231PD Z2, Z0, Z1
 	VMOVUPD      Z1, K1, (AX)(R10*1)
 
-done160:
+done144:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R9
-	JNZ  row153
+	JNZ  row137
 
-last154:
+last138:
 	VZEROUPPER
 	RET

@@ -1025,309 +1025,6 @@ done56:
 last52:
 	RET
 
-// func softLinearNEON(sum *float64, m *float32, mStride int, dst *float32, dstStride int, x *float32, stride int, t *float32, tStride int, w *float32, rows int, n int, part *uint64, words int, p *float32)
-TEXT ·softLinearNEON(SB), NOSPLIT, $768-120
-	MOVD    sum+0(FP), R0
-	MOVD    p+112(FP), R1
-	MOVD    x+40(FP), R2
-	MOVD    t+56(FP), R4
-	MOVD    m+8(FP), R7
-	MOVD    dst+24(FP), R9
-	MOVD    n+88(FP), R14
-	LSR     $5, R14, R11
-	LSL     $2, R14
-	AND     $127, R14
-	MOVD    $frame-768(SP), R13
-	MOVD    rows+80(FP), R15
-	ADD     $512, R13, R19
-	MOVD    part+96(FP), R20
-	MOVD    $laneconstants32<>(SB), R22
-	MOVD    $constants32<>(SB), R23
-	FMOVQ   64(R23), F1
-	CBZ     R15, last64
-row63:
-	MOVD    R1, R24
-	VLD1R.P 4(R24), [V2.S4]
-	VLD1R.P 4(R24), [V3.S4]
-	VLD1R.P 4(R24), [V4.S4]
-	ADD     $12, R1
-	VEOR    V5.B16, V5.B16, V5.B16
-	FSTPQ   (F5, F5), (R19)
-	FSTPQ   (F5, F5), 32(R19)
-	MOVD    R2, R3
-	MOVD    R4, R5
-	MOVD    w+72(FP), R6
-	MOVD    R7, R8
-	MOVD    R9, R10
-	MOVD    R20, R21
-	LSL     $1, R11, R12
-	SUBS    $2, R12
-	BMI     rest66
-group65:
-	VLD1R.P 4(R21), [V0.S4]
-half69:
-	FMOVQ   (R3), F5
-	FMOVQ   (R5), F6
-	FMOVQ   (R22), F8
-	VCMTST  V8.S4, V0.S4, V7.S4
-	WORD    $0x6ea3e4a9 // VFCMGT V3.S4, V5.S4, V9.S4
-	VAND    V1.B16, V9.B16, V9.B16
-	WORD    $0x4ea6d529 // VFSUB V6.S4, V9.S4, V9.S4
-	FMOVQ   (R6), F6
-	WORD    $0x6e26dd29 // VFMUL V6.S4, V9.S4, V9.S4
-	VAND    V7.B16, V9.B16, V9.B16
-	WORD    $0x4ea3d4a5 // VFSUB V3.S4, V5.S4, V5.S4
-	WORD    $0x4ea4d4a5 // VFSUB V4.S4, V5.S4, V5.S4
-	WORD    $0x6e29dca5 // VFMUL V9.S4, V5.S4, V5.S4
-	VAND    V7.B16, V5.B16, V5.B16
-	FMOVQ   (R10), F6
-	VFMLA   V2.S4, V9.S4, V6.S4
-	FMOVQ   F5, (R8)
-	FMOVQ   F6, (R10)
-	FMOVQ   64(R3), F6
-	FMOVQ   64(R5), F7
-	FMOVQ   64(R22), F9
-	VCMTST  V9.S4, V0.S4, V8.S4
-	WORD    $0x6ea3e4ca // VFCMGT V3.S4, V6.S4, V10.S4
-	VAND    V1.B16, V10.B16, V10.B16
-	WORD    $0x4ea7d54a // VFSUB V7.S4, V10.S4, V10.S4
-	FMOVQ   64(R6), F7
-	WORD    $0x6e27dd4a // VFMUL V7.S4, V10.S4, V10.S4
-	VAND    V8.B16, V10.B16, V10.B16
-	WORD    $0x4ea3d4c6 // VFSUB V3.S4, V6.S4, V6.S4
-	WORD    $0x4ea4d4c6 // VFSUB V4.S4, V6.S4, V6.S4
-	WORD    $0x6e2adcc6 // VFMUL V10.S4, V6.S4, V6.S4
-	VAND    V8.B16, V6.B16, V6.B16
-	FMOVQ   64(R10), F7
-	VFMLA   V2.S4, V10.S4, V7.S4
-	FMOVQ   F6, 64(R8)
-	FMOVQ   F7, 64(R10)
-	WORD    $0x4e26d4a5 // VFADD V6.S4, V5.S4, V5.S4
-	FMOVQ   32(R3), F6
-	FMOVQ   32(R5), F7
-	FMOVQ   32(R22), F9
-	VCMTST  V9.S4, V0.S4, V8.S4
-	WORD    $0x6ea3e4ca // VFCMGT V3.S4, V6.S4, V10.S4
-	VAND    V1.B16, V10.B16, V10.B16
-	WORD    $0x4ea7d54a // VFSUB V7.S4, V10.S4, V10.S4
-	FMOVQ   32(R6), F7
-	WORD    $0x6e27dd4a // VFMUL V7.S4, V10.S4, V10.S4
-	VAND    V8.B16, V10.B16, V10.B16
-	WORD    $0x4ea3d4c6 // VFSUB V3.S4, V6.S4, V6.S4
-	WORD    $0x4ea4d4c6 // VFSUB V4.S4, V6.S4, V6.S4
-	WORD    $0x6e2adcc6 // VFMUL V10.S4, V6.S4, V6.S4
-	VAND    V8.B16, V6.B16, V6.B16
-	FMOVQ   32(R10), F7
-	VFMLA   V2.S4, V10.S4, V7.S4
-	FMOVQ   F6, 32(R8)
-	FMOVQ   F7, 32(R10)
-	FMOVQ   96(R3), F7
-	FMOVQ   96(R5), F8
-	FMOVQ   96(R22), F10
-	VCMTST  V10.S4, V0.S4, V9.S4
-	WORD    $0x6ea3e4eb // VFCMGT V3.S4, V7.S4, V11.S4
-	VAND    V1.B16, V11.B16, V11.B16
-	WORD    $0x4ea8d56b // VFSUB V8.S4, V11.S4, V11.S4
-	FMOVQ   96(R6), F8
-	WORD    $0x6e28dd6b // VFMUL V8.S4, V11.S4, V11.S4
-	VAND    V9.B16, V11.B16, V11.B16
-	WORD    $0x4ea3d4e7 // VFSUB V3.S4, V7.S4, V7.S4
-	WORD    $0x4ea4d4e7 // VFSUB V4.S4, V7.S4, V7.S4
-	WORD    $0x6e2bdce7 // VFMUL V11.S4, V7.S4, V7.S4
-	VAND    V9.B16, V7.B16, V7.B16
-	FMOVQ   96(R10), F8
-	VFMLA   V2.S4, V11.S4, V8.S4
-	FMOVQ   F7, 96(R8)
-	FMOVQ   F8, 96(R10)
-	WORD    $0x4e27d4c6 // VFADD V7.S4, V6.S4, V6.S4
-	WORD    $0x4e26d4a5 // VFADD V6.S4, V5.S4, V5.S4
-	WORD    $0x0e6178a6 // VFCVTL V5.S2, V6.D2
-	WORD    $0x4e6178a7 // VFCVTL2 V5.S4, V7.D2
-	FLDPQ   (R19), (F8, F9)
-	WORD    $0x4e66d508 // VFADD V6.D2, V8.D2, V8.D2
-	WORD    $0x4e67d529 // VFADD V7.D2, V9.D2, V9.D2
-	FSTPQ   (F8, F9), (R19)
-	ADD     $16, R3
-	ADD     $16, R5
-	ADD     $16, R6
-	ADD     $16, R8
-	ADD     $16, R10
-	ADD     $16, R22
-	ADD     $32, R19
-	SUB     $1, R12
-	TBNZ    $0, R12, half69
-	SUB     $32, R22
-	SUB     $64, R19
-	ADD     $96, R3
-	ADD     $96, R5
-	ADD     $96, R6
-	ADD     $96, R8
-	ADD     $96, R10
-	TBZ     $63, R12, group65
-	// -2 after the groups, -4 after the rest
-	TBZ     $1, R12, copied67
-rest66:
-	CBZ     R14, done68
-	ADD     $0, R13, R24
-	TBZ     $6, R14, skip70
-	VLD1.P  64(R3), [V5.B16, V6.B16, V7.B16, V8.B16]
-	VST1.P  [V5.B16, V6.B16, V7.B16, V8.B16], 64(R24)
-skip70:
-	TBZ     $5, R14, skip71
-	VLD1.P  32(R3), [V5.B16, V6.B16]
-	VST1.P  [V5.B16, V6.B16], 32(R24)
-skip71:
-	TBZ     $4, R14, skip72
-	VLD1.P  16(R3), [V5.B16]
-	VST1.P  [V5.B16], 16(R24)
-skip72:
-	TBZ     $3, R14, skip73
-	FMOVD.P 8(R3), F5
-	FMOVD.P F5, 8(R24)
-skip73:
-	TBZ     $2, R14, skip74
-	FMOVS.P 4(R3), F5
-	FMOVS.P F5, 4(R24)
-skip74:
-	ADD     $0, R13, R3
-	ADD     $128, R13, R24
-	TBZ     $6, R14, skip75
-	VLD1.P  64(R5), [V5.B16, V6.B16, V7.B16, V8.B16]
-	VST1.P  [V5.B16, V6.B16, V7.B16, V8.B16], 64(R24)
-skip75:
-	TBZ     $5, R14, skip76
-	VLD1.P  32(R5), [V5.B16, V6.B16]
-	VST1.P  [V5.B16, V6.B16], 32(R24)
-skip76:
-	TBZ     $4, R14, skip77
-	VLD1.P  16(R5), [V5.B16]
-	VST1.P  [V5.B16], 16(R24)
-skip77:
-	TBZ     $3, R14, skip78
-	FMOVD.P 8(R5), F5
-	FMOVD.P F5, 8(R24)
-skip78:
-	TBZ     $2, R14, skip79
-	FMOVS.P 4(R5), F5
-	FMOVS.P F5, 4(R24)
-skip79:
-	ADD     $128, R13, R5
-	ADD     $256, R13, R24
-	TBZ     $6, R14, skip80
-	VLD1.P  64(R6), [V5.B16, V6.B16, V7.B16, V8.B16]
-	VST1.P  [V5.B16, V6.B16, V7.B16, V8.B16], 64(R24)
-skip80:
-	TBZ     $5, R14, skip81
-	VLD1.P  32(R6), [V5.B16, V6.B16]
-	VST1.P  [V5.B16, V6.B16], 32(R24)
-skip81:
-	TBZ     $4, R14, skip82
-	VLD1.P  16(R6), [V5.B16]
-	VST1.P  [V5.B16], 16(R24)
-skip82:
-	TBZ     $3, R14, skip83
-	FMOVD.P 8(R6), F5
-	FMOVD.P F5, 8(R24)
-skip83:
-	TBZ     $2, R14, skip84
-	FMOVS.P 4(R6), F5
-	FMOVS.P F5, 4(R24)
-skip84:
-	ADD     $256, R13, R6
-	MOVD    R13, R8
-	ADD     $384, R13, R24
-	TBZ     $6, R14, skip85
-	VLD1.P  64(R10), [V5.B16, V6.B16, V7.B16, V8.B16]
-	VST1.P  [V5.B16, V6.B16, V7.B16, V8.B16], 64(R24)
-skip85:
-	TBZ     $5, R14, skip86
-	VLD1.P  32(R10), [V5.B16, V6.B16]
-	VST1.P  [V5.B16, V6.B16], 32(R24)
-skip86:
-	TBZ     $4, R14, skip87
-	VLD1.P  16(R10), [V5.B16]
-	VST1.P  [V5.B16], 16(R24)
-skip87:
-	TBZ     $3, R14, skip88
-	FMOVD.P 8(R10), F5
-	FMOVD.P F5, 8(R24)
-skip88:
-	TBZ     $2, R14, skip89
-	FMOVS.P 4(R10), F5
-	FMOVS.P F5, 4(R24)
-skip89:
-	ADD     $384, R13, R10
-	MOVD    $-2, R12
-	B       group65
-copied67:
-	MOVD    R13, R24
-	ADD     R11<<7, R7, R25
-	TBZ     $6, R14, skip91
-	VLD1.P  64(R24), [V5.B16, V6.B16, V7.B16, V8.B16]
-	VST1.P  [V5.B16, V6.B16, V7.B16, V8.B16], 64(R25)
-skip91:
-	TBZ     $5, R14, skip92
-	VLD1.P  32(R24), [V5.B16, V6.B16]
-	VST1.P  [V5.B16, V6.B16], 32(R25)
-skip92:
-	TBZ     $4, R14, skip93
-	VLD1.P  16(R24), [V5.B16]
-	VST1.P  [V5.B16], 16(R25)
-skip93:
-	TBZ     $3, R14, skip94
-	FMOVD.P 8(R24), F5
-	FMOVD.P F5, 8(R25)
-skip94:
-	TBZ     $2, R14, skip95
-	FMOVS.P 4(R24), F5
-	FMOVS.P F5, 4(R25)
-skip95:
-	ADD     $384, R13, R24
-	ADD     R11<<7, R9, R25
-	TBZ     $6, R14, skip96
-	VLD1.P  64(R24), [V5.B16, V6.B16, V7.B16, V8.B16]
-	VST1.P  [V5.B16, V6.B16, V7.B16, V8.B16], 64(R25)
-skip96:
-	TBZ     $5, R14, skip97
-	VLD1.P  32(R24), [V5.B16, V6.B16]
-	VST1.P  [V5.B16, V6.B16], 32(R25)
-skip97:
-	TBZ     $4, R14, skip98
-	VLD1.P  16(R24), [V5.B16]
-	VST1.P  [V5.B16], 16(R25)
-skip98:
-	TBZ     $3, R14, skip99
-	FMOVD.P 8(R24), F5
-	FMOVD.P F5, 8(R25)
-skip99:
-	TBZ     $2, R14, skip100
-	FMOVS.P 4(R24), F5
-	FMOVS.P F5, 4(R25)
-skip100:
-done68:
-	FLDPQ   (R19), (F5, F6)
-	FLDPQ   32(R19), (F7, F8)
-	WORD    $0x4e67d4a5 // VFADD V7.D2, V5.D2, V5.D2
-	WORD    $0x4e68d4c6 // VFADD V8.D2, V6.D2, V6.D2
-	WORD    $0x4e66d4a5 // VFADD V6.D2, V5.D2, V5.D2
-	VDUP    V5.D[1], V6.D2
-	WORD    $0x4e66d4a5 // VFADD V6.D2, V5.D2, V5.D2
-	FMOVD.P F5, 8(R0)
-	MOVD    stride+48(FP), R24
-	ADD     R24<<2, R2
-	MOVD    tStride+64(FP), R24
-	ADD     R24<<2, R4
-	MOVD    mStride+16(FP), R24
-	ADD     R24<<2, R7
-	MOVD    dstStride+32(FP), R24
-	ADD     R24<<2, R9
-	MOVD    words+104(FP), R24
-	ADD     R24<<3, R20
-	SUB     $1, R15
-	CBNZ    R15, row63
-last64:
-	RET
-
 // func softTermsNEON(sums *[2]float64, u *float32, v *float32, wStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int)
 TEXT ·softTermsNEON(SB), NOSPLIT, $640-96
 	MOVD    sums+0(FP), R0
@@ -1354,8 +1051,8 @@ TEXT ·softTermsNEON(SB), NOSPLIT, $640-96
 	FMOVQ   224(R21), F7
 	MOVD    stride+40(FP), R22
 	MOVD    tStride+56(FP), R23
-	CBZ     R13, last102
-row101:
+	CBZ     R13, last64
+row63:
 	VEOR    V8.B16, V8.B16, V8.B16
 	FSTPQ   (F8, F8), (R14)
 	FSTPQ   (F8, F8), 32(R14)
@@ -1369,10 +1066,10 @@ row101:
 	MOVD    R15, R19
 	LSL     $1, R9, R10
 	SUBS    $2, R10
-	BMI     rest104
-group103:
+	BMI     rest66
+group65:
 	VLD1R.P 4(R19), [V0.S4]
-half107:
+half69:
 	FMOVQ   (R2), F8
 	WORD    $0x6ea8e449 // VFCMGT V8.S4, V2.S4, V9.S4
 	WORD    $0x6ea3e50a // VFCMGT V3.S4, V8.S4, V10.S4
@@ -1550,133 +1247,133 @@ half107:
 	ADD     $16, R20
 	ADD     $32, R14
 	SUB     $1, R10
-	TBNZ    $0, R10, half107
+	TBNZ    $0, R10, half69
 	SUB     $32, R20
 	SUB     $64, R14
 	ADD     $96, R2
 	ADD     $96, R4
 	ADD     $96, R6
 	ADD     $96, R8
-	TBZ     $63, R10, group103
+	TBZ     $63, R10, group65
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R10, copied105
-rest104:
-	CBZ     R12, done106
+	TBZ     $1, R10, copied67
+rest66:
+	CBZ     R12, done68
 	ADD     $0, R11, R24
-	TBZ     $6, R12, skip108
+	TBZ     $6, R12, skip70
 	VLD1.P  64(R2), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
-skip108:
-	TBZ     $5, R12, skip109
+skip70:
+	TBZ     $5, R12, skip71
 	VLD1.P  32(R2), [V8.B16, V9.B16]
 	VST1.P  [V8.B16, V9.B16], 32(R24)
-skip109:
-	TBZ     $4, R12, skip110
+skip71:
+	TBZ     $4, R12, skip72
 	VLD1.P  16(R2), [V8.B16]
 	VST1.P  [V8.B16], 16(R24)
-skip110:
-	TBZ     $3, R12, skip111
+skip72:
+	TBZ     $3, R12, skip73
 	FMOVD.P 8(R2), F8
 	FMOVD.P F8, 8(R24)
-skip111:
-	TBZ     $2, R12, skip112
+skip73:
+	TBZ     $2, R12, skip74
 	FMOVS.P 4(R2), F8
 	FMOVS.P F8, 4(R24)
-skip112:
+skip74:
 	ADD     $0, R11, R2
 	ADD     $128, R11, R24
-	TBZ     $6, R12, skip113
+	TBZ     $6, R12, skip75
 	VLD1.P  64(R4), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
-skip113:
-	TBZ     $5, R12, skip114
+skip75:
+	TBZ     $5, R12, skip76
 	VLD1.P  32(R4), [V8.B16, V9.B16]
 	VST1.P  [V8.B16, V9.B16], 32(R24)
-skip114:
-	TBZ     $4, R12, skip115
+skip76:
+	TBZ     $4, R12, skip77
 	VLD1.P  16(R4), [V8.B16]
 	VST1.P  [V8.B16], 16(R24)
-skip115:
-	TBZ     $3, R12, skip116
+skip77:
+	TBZ     $3, R12, skip78
 	FMOVD.P 8(R4), F8
 	FMOVD.P F8, 8(R24)
-skip116:
-	TBZ     $2, R12, skip117
+skip78:
+	TBZ     $2, R12, skip79
 	FMOVS.P 4(R4), F8
 	FMOVS.P F8, 4(R24)
-skip117:
+skip79:
 	ADD     $128, R11, R4
 	MOVD    R11, R6
 	ADD     $256, R11, R24
-	TBZ     $6, R12, skip118
+	TBZ     $6, R12, skip80
 	VLD1.P  64(R8), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
-skip118:
-	TBZ     $5, R12, skip119
+skip80:
+	TBZ     $5, R12, skip81
 	VLD1.P  32(R8), [V8.B16, V9.B16]
 	VST1.P  [V8.B16, V9.B16], 32(R24)
-skip119:
-	TBZ     $4, R12, skip120
+skip81:
+	TBZ     $4, R12, skip82
 	VLD1.P  16(R8), [V8.B16]
 	VST1.P  [V8.B16], 16(R24)
-skip120:
-	TBZ     $3, R12, skip121
+skip82:
+	TBZ     $3, R12, skip83
 	FMOVD.P 8(R8), F8
 	FMOVD.P F8, 8(R24)
-skip121:
-	TBZ     $2, R12, skip122
+skip83:
+	TBZ     $2, R12, skip84
 	FMOVS.P 4(R8), F8
 	FMOVS.P F8, 4(R24)
-skip122:
+skip84:
 	ADD     $256, R11, R8
 	MOVD    $-2, R10
-	B       group103
-copied105:
+	B       group65
+copied67:
 	MOVD    R11, R24
 	ADD     R9<<7, R5, R25
-	TBZ     $6, R12, skip124
+	TBZ     $6, R12, skip86
 	VLD1.P  64(R24), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R25)
-skip124:
-	TBZ     $5, R12, skip125
+skip86:
+	TBZ     $5, R12, skip87
 	VLD1.P  32(R24), [V8.B16, V9.B16]
 	VST1.P  [V8.B16, V9.B16], 32(R25)
-skip125:
-	TBZ     $4, R12, skip126
+skip87:
+	TBZ     $4, R12, skip88
 	VLD1.P  16(R24), [V8.B16]
 	VST1.P  [V8.B16], 16(R25)
-skip126:
-	TBZ     $3, R12, skip127
+skip88:
+	TBZ     $3, R12, skip89
 	FMOVD.P 8(R24), F8
 	FMOVD.P F8, 8(R25)
-skip127:
-	TBZ     $2, R12, skip128
+skip89:
+	TBZ     $2, R12, skip90
 	FMOVS.P 4(R24), F8
 	FMOVS.P F8, 4(R25)
-skip128:
+skip90:
 	ADD     $256, R11, R24
 	ADD     R9<<7, R7, R25
-	TBZ     $6, R12, skip129
+	TBZ     $6, R12, skip91
 	VLD1.P  64(R24), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R25)
-skip129:
-	TBZ     $5, R12, skip130
+skip91:
+	TBZ     $5, R12, skip92
 	VLD1.P  32(R24), [V8.B16, V9.B16]
 	VST1.P  [V8.B16, V9.B16], 32(R25)
-skip130:
-	TBZ     $4, R12, skip131
+skip92:
+	TBZ     $4, R12, skip93
 	VLD1.P  16(R24), [V8.B16]
 	VST1.P  [V8.B16], 16(R25)
-skip131:
-	TBZ     $3, R12, skip132
+skip93:
+	TBZ     $3, R12, skip94
 	FMOVD.P 8(R24), F8
 	FMOVD.P F8, 8(R25)
-skip132:
-	TBZ     $2, R12, skip133
+skip94:
+	TBZ     $2, R12, skip95
 	FMOVS.P 4(R24), F8
 	FMOVS.P F8, 4(R25)
-skip133:
-done106:
+skip95:
+done68:
 	FLDPQ   (R14), (F8, F9)
 	FLDPQ   32(R14), (F10, F11)
 	WORD    $0x4e6ad508 // VFADD V10.D2, V8.D2, V8.D2
@@ -1702,8 +1399,8 @@ done106:
 	MOVD    words+88(FP), R24
 	ADD     R24<<3, R15
 	SUB     $1, R13
-	CBNZ    R13, row101
-last102:
+	CBNZ    R13, row63
+last64:
 	RET
 
 // func lessLabels32NEON(dst *float32, dstStride int, t *float32, tStride int, rows int, n int, f *float32)
@@ -1721,8 +1418,8 @@ TEXT ·lessLabels32NEON(SB), NOSPLIT, $512-56
 	MOVD    dstStride+8(FP), R12
 	MOVD    dstStride+8(FP), R13
 	MOVD    tStride+24(FP), R14
-	CBZ     R11, last135
-row134:
+	CBZ     R11, last97
+row96:
 	MOVD    R6, R15
 	VLD1R.P 4(R15), [V0.S4]
 	ADD     $4, R6
@@ -1730,8 +1427,8 @@ row134:
 	MOVD    R2, R3
 	MOVD    R4, R5
 	SUBS    $1, R7, R8
-	BMI     rest137
-group136:
+	BMI     rest99
+group98:
 	FLDPQ   (R3), (F1, F3)
 	FLDPQ   64(R3), (F2, F4)
 	FLDPQ   (R5), (F5, F7)
@@ -1756,103 +1453,103 @@ group136:
 	ADD     $128, R1
 	ADD     $128, R3
 	ADD     $128, R5
-	TBZ     $63, R8, group136
+	TBZ     $63, R8, group98
 	// -1 after the groups, -2 after the rest
-	TBZ     $0, R8, copied138
-rest137:
-	CBZ     R10, done139
+	TBZ     $0, R8, copied100
+rest99:
+	CBZ     R10, done101
 	MOVD    R9, R1
 	ADD     $0, R9, R15
-	TBZ     $6, R10, skip140
+	TBZ     $6, R10, skip102
 	VLD1.P  64(R3), [V1.B16, V2.B16, V3.B16, V4.B16]
 	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R15)
-skip140:
-	TBZ     $5, R10, skip141
+skip102:
+	TBZ     $5, R10, skip103
 	VLD1.P  32(R3), [V1.B16, V2.B16]
 	VST1.P  [V1.B16, V2.B16], 32(R15)
-skip141:
-	TBZ     $4, R10, skip142
+skip103:
+	TBZ     $4, R10, skip104
 	VLD1.P  16(R3), [V1.B16]
 	VST1.P  [V1.B16], 16(R15)
-skip142:
-	TBZ     $3, R10, skip143
+skip104:
+	TBZ     $3, R10, skip105
 	FMOVD.P 8(R3), F1
 	FMOVD.P F1, 8(R15)
-skip143:
-	TBZ     $2, R10, skip144
+skip105:
+	TBZ     $2, R10, skip106
 	FMOVS.P 4(R3), F1
 	FMOVS.P F1, 4(R15)
-skip144:
+skip106:
 	ADD     $0, R9, R3
 	ADD     $128, R9, R15
-	TBZ     $6, R10, skip145
+	TBZ     $6, R10, skip107
 	VLD1.P  64(R5), [V1.B16, V2.B16, V3.B16, V4.B16]
 	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R15)
-skip145:
-	TBZ     $5, R10, skip146
+skip107:
+	TBZ     $5, R10, skip108
 	VLD1.P  32(R5), [V1.B16, V2.B16]
 	VST1.P  [V1.B16, V2.B16], 32(R15)
-skip146:
-	TBZ     $4, R10, skip147
+skip108:
+	TBZ     $4, R10, skip109
 	VLD1.P  16(R5), [V1.B16]
 	VST1.P  [V1.B16], 16(R15)
-skip147:
-	TBZ     $3, R10, skip148
+skip109:
+	TBZ     $3, R10, skip110
 	FMOVD.P 8(R5), F1
 	FMOVD.P F1, 8(R15)
-skip148:
-	TBZ     $2, R10, skip149
+skip110:
+	TBZ     $2, R10, skip111
 	FMOVS.P 4(R5), F1
 	FMOVS.P F1, 4(R15)
-skip149:
+skip111:
 	ADD     $128, R9, R5
 	MOVD    $-1, R8
 	CMP     $64, R10
-	BLS     short150
-	B       group136
-short150:
+	BLS     short112
+	B       group98
+short112:
 	FLDPQ   (R3), (F1, F2)
 	FLDPQ   (R5), (F3, F4)
 	VFMLS   V0.S4, V3.S4, V1.S4
 	VFMLS   V0.S4, V4.S4, V2.S4
 	FSTPQ   (F1, F2), (R1)
 	CMP     $32, R10
-	BLS     copied138
+	BLS     copied100
 	FLDPQ   32(R3), (F1, F2)
 	FLDPQ   32(R5), (F3, F4)
 	VFMLS   V0.S4, V3.S4, V1.S4
 	VFMLS   V0.S4, V4.S4, V2.S4
 	FSTPQ   (F1, F2), 32(R1)
-copied138:
+copied100:
 	MOVD    R9, R15
 	ADD     R7<<7, R0, R19
-	TBZ     $6, R10, skip151
+	TBZ     $6, R10, skip113
 	VLD1.P  64(R15), [V1.B16, V2.B16, V3.B16, V4.B16]
 	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R19)
-skip151:
-	TBZ     $5, R10, skip152
+skip113:
+	TBZ     $5, R10, skip114
 	VLD1.P  32(R15), [V1.B16, V2.B16]
 	VST1.P  [V1.B16, V2.B16], 32(R19)
-skip152:
-	TBZ     $4, R10, skip153
+skip114:
+	TBZ     $4, R10, skip115
 	VLD1.P  16(R15), [V1.B16]
 	VST1.P  [V1.B16], 16(R19)
-skip153:
-	TBZ     $3, R10, skip154
+skip115:
+	TBZ     $3, R10, skip116
 	FMOVD.P 8(R15), F1
 	FMOVD.P F1, 8(R19)
-skip154:
-	TBZ     $2, R10, skip155
+skip116:
+	TBZ     $2, R10, skip117
 	FMOVS.P 4(R15), F1
 	FMOVS.P F1, 4(R19)
-skip155:
-done139:
+skip117:
+done101:
 	ADD     R13<<2, R0
 	ADD     R13<<2, R2
 	ADD     R14<<2, R4
 	SUB     $1, R11
-	CBNZ    R11, row134
-last135:
+	CBNZ    R11, row96
+last97:
 	RET
 
 // func softBCE64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, t *float64, tStride int, rows int, n int, part *uint64, words int, f *float64)
@@ -1883,28 +1580,28 @@ TEXT ·softBCE64NEON(SB), NOSPLIT, $768-104
 	FMOVQ   224(R21), F10
 	MOVD    stride+40(FP), R22
 	MOVD    tStride+56(FP), R23
-	CBZ     R10, last157
-row156:
+	CBZ     R10, last119
+row118:
 	VEOR    V11.B16, V11.B16, V11.B16
 	FSTPQ   (F11, F11), (R11)
 	FSTPQ   (F11, F11), 32(R11)
 	FSTPQ   (F11, F11), 64(R11)
 	FSTPQ   (F11, F11), 96(R11)
-	CBZ     R4, none158
+	CBZ     R4, none120
 	MOVD    R20, R24
 	VLD1R.P 8(R24), [V5.D2]
 	ADD     $8, R20
-none158:
+none120:
 	MOVD    R0, R1
 	MOVD    R2, R3
 	MOVD    R4, R5
 	MOVD    R12, R13
 	LSL     $1, R6, R7
 	SUBS    $2, R7
-	BMI     rest160
-group159:
+	BMI     rest122
+group121:
 	VLD1R.P 4(R13), [V0.S4]
-half163:
+half125:
 	VMOV    V0.S[0], R15
 	ADDW    $1, R15
 	// m = max(y, 0) - t·y
@@ -1972,9 +1669,9 @@ half163:
 	VSHL    $52, V16.D2, V16.D2
 	WORD    $0x6e6fde31 // VFMUL V15.D2, V17.D2, V17.D2
 	WORD    $0x6e70de52 // VFMUL V16.D2, V18.D2, V18.D2
-	CBNZW   R15, part164
-parted165:
-	CBZ     R4, none166
+	CBNZW   R15, part126
+parted127:
+	CBZ     R4, none128
 	FMOVQ   (R3), F15
 	FMOVQ   (R1), F16
 	WORD    $0x4e63d62b // VFADD V3.D2, V17.D2, V11.D2
@@ -1995,13 +1692,13 @@ parted165:
 	WORD    $0x4e731c6f // VBIC V19.B16, V3.B16, V15.B16
 	WORD    $0x4ef0d5ef // VFSUB V16.D2, V15.D2, V15.D2
 	WORD    $0x4e6fd5ad // VFADD V15.D2, V13.D2, V13.D2
-	CBNZW   R15, part167
-parted168:
+	CBNZW   R15, part129
+parted130:
 	WORD    $0x6e65dd6b // VFMUL V5.D2, V11.D2, V11.D2
 	FMOVQ   F11, (R5)
 	WORD    $0x6e65ddad // VFMUL V5.D2, V13.D2, V13.D2
 	FMOVQ   F13, 64(R5)
-none166:
+none128:
 	WORD    $0x4e6ed58c // VFADD V14.D2, V12.D2, V12.D2
 	WORD    $0x4e72d62b // VFADD V18.D2, V17.D2, V11.D2
 	VFMLA   V18.D2, V17.D2, V11.D2
@@ -2070,9 +1767,9 @@ none166:
 	VSHL    $52, V18.D2, V18.D2
 	WORD    $0x6e71de73 // VFMUL V17.D2, V19.D2, V19.D2
 	WORD    $0x6e72de94 // VFMUL V18.D2, V20.D2, V20.D2
-	CBNZW   R15, part169
-parted170:
-	CBZ     R4, none171
+	CBNZW   R15, part131
+parted132:
+	CBZ     R4, none133
 	FMOVQ   128(R3), F17
 	FMOVQ   128(R1), F18
 	WORD    $0x4e63d66d // VFADD V3.D2, V19.D2, V13.D2
@@ -2093,13 +1790,13 @@ parted170:
 	WORD    $0x4e751c71 // VBIC V21.B16, V3.B16, V17.B16
 	WORD    $0x4ef2d631 // VFSUB V18.D2, V17.D2, V17.D2
 	WORD    $0x4e71d5ef // VFADD V17.D2, V15.D2, V15.D2
-	CBNZW   R15, part172
-parted173:
+	CBNZW   R15, part134
+parted135:
 	WORD    $0x6e65ddad // VFMUL V5.D2, V13.D2, V13.D2
 	FMOVQ   F13, 128(R5)
 	WORD    $0x6e65ddef // VFMUL V5.D2, V15.D2, V15.D2
 	FMOVQ   F15, 192(R5)
-none171:
+none133:
 	WORD    $0x4e70d5ce // VFADD V16.D2, V14.D2, V14.D2
 	WORD    $0x4e6ed58c // VFADD V14.D2, V12.D2, V12.D2
 	WORD    $0x4e74d66d // VFADD V20.D2, V19.D2, V13.D2
@@ -2179,9 +1876,9 @@ none171:
 	VSHL    $52, V17.D2, V17.D2
 	WORD    $0x6e70de52 // VFMUL V16.D2, V18.D2, V18.D2
 	WORD    $0x6e71de73 // VFMUL V17.D2, V19.D2, V19.D2
-	CBNZW   R15, part174
-parted175:
-	CBZ     R4, none176
+	CBNZW   R15, part136
+parted137:
+	CBZ     R4, none138
 	FMOVQ   32(R3), F16
 	FMOVQ   32(R1), F17
 	WORD    $0x4e63d64b // VFADD V3.D2, V18.D2, V11.D2
@@ -2202,13 +1899,13 @@ parted175:
 	WORD    $0x4e741c70 // VBIC V20.B16, V3.B16, V16.B16
 	WORD    $0x4ef1d610 // VFSUB V17.D2, V16.D2, V16.D2
 	WORD    $0x4e70d5ad // VFADD V16.D2, V13.D2, V13.D2
-	CBNZW   R15, part177
-parted178:
+	CBNZW   R15, part139
+parted140:
 	WORD    $0x6e65dd6b // VFMUL V5.D2, V11.D2, V11.D2
 	FMOVQ   F11, 32(R5)
 	WORD    $0x6e65ddad // VFMUL V5.D2, V13.D2, V13.D2
 	FMOVQ   F13, 96(R5)
-none176:
+none138:
 	WORD    $0x4e6fd58c // VFADD V15.D2, V12.D2, V12.D2
 	WORD    $0x4e73d64b // VFADD V19.D2, V18.D2, V11.D2
 	VFMLA   V19.D2, V18.D2, V11.D2
@@ -2277,9 +1974,9 @@ none176:
 	VSHL    $52, V19.D2, V19.D2
 	WORD    $0x6e72de94 // VFMUL V18.D2, V20.D2, V20.D2
 	WORD    $0x6e73deb5 // VFMUL V19.D2, V21.D2, V21.D2
-	CBNZW   R15, part179
-parted180:
-	CBZ     R4, none181
+	CBNZW   R15, part141
+parted142:
+	CBZ     R4, none143
 	FMOVQ   160(R3), F18
 	FMOVQ   160(R1), F19
 	WORD    $0x4e63d68d // VFADD V3.D2, V20.D2, V13.D2
@@ -2300,13 +1997,13 @@ parted180:
 	WORD    $0x4e761c72 // VBIC V22.B16, V3.B16, V18.B16
 	WORD    $0x4ef3d652 // VFSUB V19.D2, V18.D2, V18.D2
 	WORD    $0x4e72d610 // VFADD V18.D2, V16.D2, V16.D2
-	CBNZW   R15, part182
-parted183:
+	CBNZW   R15, part144
+parted145:
 	WORD    $0x6e65ddad // VFMUL V5.D2, V13.D2, V13.D2
 	FMOVQ   F13, 160(R5)
 	WORD    $0x6e65de10 // VFMUL V5.D2, V16.D2, V16.D2
 	FMOVQ   F16, 224(R5)
-none181:
+none143:
 	WORD    $0x4e71d5ef // VFADD V17.D2, V15.D2, V15.D2
 	WORD    $0x4e6fd58c // VFADD V15.D2, V12.D2, V12.D2
 	WORD    $0x4e75d68d // VFADD V21.D2, V20.D2, V13.D2
@@ -2453,96 +2150,96 @@ none181:
 	ADD     $16, R14
 	ADD     $32, R11
 	SUB     $1, R7
-	TBNZ    $0, R7, half163
+	TBNZ    $0, R7, half125
 	SUB     $32, R14
 	SUB     $64, R11
 	ADD     $224, R1
 	ADD     $224, R3
 	ADD     $224, R5
-	TBZ     $63, R7, group159
+	TBZ     $63, R7, group121
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R7, copied161
-rest160:
-	CBZ     R9, done162
+	TBZ     $1, R7, copied123
+rest122:
+	CBZ     R9, done124
 	ADD     $0, R8, R24
-	TBZ     $7, R9, skip184
+	TBZ     $7, R9, skip146
 	VLD1.P  64(R1), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R24)
 	VLD1.P  64(R1), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R24)
-skip184:
-	TBZ     $6, R9, skip185
+skip146:
+	TBZ     $6, R9, skip147
 	VLD1.P  64(R1), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R24)
-skip185:
-	TBZ     $5, R9, skip186
+skip147:
+	TBZ     $5, R9, skip148
 	VLD1.P  32(R1), [V11.B16, V12.B16]
 	VST1.P  [V11.B16, V12.B16], 32(R24)
-skip186:
-	TBZ     $4, R9, skip187
+skip148:
+	TBZ     $4, R9, skip149
 	VLD1.P  16(R1), [V11.B16]
 	VST1.P  [V11.B16], 16(R24)
-skip187:
-	TBZ     $3, R9, skip188
+skip149:
+	TBZ     $3, R9, skip150
 	FMOVD.P 8(R1), F11
 	FMOVD.P F11, 8(R24)
-skip188:
+skip150:
 	ADD     $0, R8, R1
 	ADD     $256, R8, R24
-	TBZ     $7, R9, skip189
+	TBZ     $7, R9, skip151
 	VLD1.P  64(R3), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R24)
 	VLD1.P  64(R3), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R24)
-skip189:
-	TBZ     $6, R9, skip190
+skip151:
+	TBZ     $6, R9, skip152
 	VLD1.P  64(R3), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R24)
-skip190:
-	TBZ     $5, R9, skip191
+skip152:
+	TBZ     $5, R9, skip153
 	VLD1.P  32(R3), [V11.B16, V12.B16]
 	VST1.P  [V11.B16, V12.B16], 32(R24)
-skip191:
-	TBZ     $4, R9, skip192
+skip153:
+	TBZ     $4, R9, skip154
 	VLD1.P  16(R3), [V11.B16]
 	VST1.P  [V11.B16], 16(R24)
-skip192:
-	TBZ     $3, R9, skip193
+skip154:
+	TBZ     $3, R9, skip155
 	FMOVD.P 8(R3), F11
 	FMOVD.P F11, 8(R24)
-skip193:
+skip155:
 	ADD     $256, R8, R3
 	MOVD    R8, R5
 	MOVD    $-2, R7
-	B       group159
-copied161:
-	CBZ     R4, none195
+	B       group121
+copied123:
+	CBZ     R4, none157
 	MOVD    R8, R24
 	ADD     R6<<8, R4, R25
-	TBZ     $7, R9, skip196
+	TBZ     $7, R9, skip158
 	VLD1.P  64(R24), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R25)
 	VLD1.P  64(R24), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R25)
-skip196:
-	TBZ     $6, R9, skip197
+skip158:
+	TBZ     $6, R9, skip159
 	VLD1.P  64(R24), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R25)
-skip197:
-	TBZ     $5, R9, skip198
+skip159:
+	TBZ     $5, R9, skip160
 	VLD1.P  32(R24), [V11.B16, V12.B16]
 	VST1.P  [V11.B16, V12.B16], 32(R25)
-skip198:
-	TBZ     $4, R9, skip199
+skip160:
+	TBZ     $4, R9, skip161
 	VLD1.P  16(R24), [V11.B16]
 	VST1.P  [V11.B16], 16(R25)
-skip199:
-	TBZ     $3, R9, skip200
+skip161:
+	TBZ     $3, R9, skip162
 	FMOVD.P 8(R24), F11
 	FMOVD.P F11, 8(R25)
-skip200:
-none195:
-done162:
+skip162:
+none157:
+done124:
 	FLDPQ   (R11), (F11, F12)
 	FLDPQ   32(R11), (F13, F14)
 	FLDPQ   64(R11), (F15, F16)
@@ -2586,10 +2283,10 @@ done162:
 	MOVD    words+88(FP), R24
 	ADD     R24<<3, R12
 	SUB     $1, R10
-	CBNZ    R10, row156
-last157:
+	CBNZ    R10, row118
+last119:
 	RET
-part164:
+part126:
 	FMOVQ   (R14), F11
 	VCMTST  V11.D2, V0.D2, V11.D2
 	VAND    V11.B16, V12.B16, V12.B16
@@ -2598,16 +2295,16 @@ part164:
 	VCMTST  V11.D2, V0.D2, V11.D2
 	VAND    V11.B16, V14.B16, V14.B16
 	VAND    V11.B16, V18.B16, V18.B16
-	B       parted165
-part167:
+	B       parted127
+part129:
 	FMOVQ   (R14), F15
 	VCMTST  V15.D2, V0.D2, V15.D2
 	VAND    V15.B16, V11.B16, V11.B16
 	FMOVQ   64(R14), F15
 	VCMTST  V15.D2, V0.D2, V15.D2
 	VAND    V15.B16, V13.B16, V13.B16
-	B       parted168
-part169:
+	B       parted130
+part131:
 	FMOVQ   128(R14), F13
 	VCMTST  V13.D2, V0.D2, V13.D2
 	VAND    V13.B16, V14.B16, V14.B16
@@ -2616,16 +2313,16 @@ part169:
 	VCMTST  V13.D2, V0.D2, V13.D2
 	VAND    V13.B16, V16.B16, V16.B16
 	VAND    V13.B16, V20.B16, V20.B16
-	B       parted170
-part172:
+	B       parted132
+part134:
 	FMOVQ   128(R14), F17
 	VCMTST  V17.D2, V0.D2, V17.D2
 	VAND    V17.B16, V13.B16, V13.B16
 	FMOVQ   192(R14), F17
 	VCMTST  V17.D2, V0.D2, V17.D2
 	VAND    V17.B16, V15.B16, V15.B16
-	B       parted173
-part174:
+	B       parted135
+part136:
 	FMOVQ   32(R14), F11
 	VCMTST  V11.D2, V0.D2, V11.D2
 	VAND    V11.B16, V12.B16, V12.B16
@@ -2634,16 +2331,16 @@ part174:
 	VCMTST  V11.D2, V0.D2, V11.D2
 	VAND    V11.B16, V15.B16, V15.B16
 	VAND    V11.B16, V19.B16, V19.B16
-	B       parted175
-part177:
+	B       parted137
+part139:
 	FMOVQ   32(R14), F16
 	VCMTST  V16.D2, V0.D2, V16.D2
 	VAND    V16.B16, V11.B16, V11.B16
 	FMOVQ   96(R14), F16
 	VCMTST  V16.D2, V0.D2, V16.D2
 	VAND    V16.B16, V13.B16, V13.B16
-	B       parted178
-part179:
+	B       parted140
+part141:
 	FMOVQ   160(R14), F13
 	VCMTST  V13.D2, V0.D2, V13.D2
 	VAND    V13.B16, V15.B16, V15.B16
@@ -2652,15 +2349,15 @@ part179:
 	VCMTST  V13.D2, V0.D2, V13.D2
 	VAND    V13.B16, V17.B16, V17.B16
 	VAND    V13.B16, V21.B16, V21.B16
-	B       parted180
-part182:
+	B       parted142
+part144:
 	FMOVQ   160(R14), F18
 	VCMTST  V18.D2, V0.D2, V18.D2
 	VAND    V18.B16, V13.B16, V13.B16
 	FMOVQ   224(R14), F18
 	VCMTST  V18.D2, V0.D2, V18.D2
 	VAND    V18.B16, V16.B16, V16.B16
-	B       parted183
+	B       parted145
 
 // func plainLabels64NEON(t *float64, stride int, rows int, n int) (bad uint64)
 TEXT ·plainLabels64NEON(SB), NOSPLIT, $512-40
@@ -2677,12 +2374,12 @@ TEXT ·plainLabels64NEON(SB), NOSPLIT, $512-40
 	VEOR    V2.B16, V2.B16, V2.B16
 	VCMEQ   V3.B16, V3.B16, V3.B16
 	MOVD    stride+8(FP), R8
-	CBZ     R6, last202
-row201:
+	CBZ     R6, last164
+row163:
 	MOVD    R0, R1
 	SUBS    $1, R2, R3
-	BMI     rest204
-group203:
+	BMI     rest166
+group165:
 	FLDPQ   (R1), (F4, F6)
 	FLDPQ   64(R1), (F5, F7)
 	WORD    $0x6e64e428 // VFCMGE V4.D2, V1.D2, V8.D2
@@ -2753,38 +2450,38 @@ group203:
 	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
 	SUB     $1, R3
 	ADD     $128, R1
-	TBZ     $63, R3, group203
+	TBZ     $63, R3, group165
 	// -1 after the groups, -2 after the rest
-	TBZ     $0, R3, copied205
-rest204:
-	CBZ     R5, done206
+	TBZ     $0, R3, copied167
+rest166:
+	CBZ     R5, done168
 	FSTPQ   (F2, F2), (R4)
 	FSTPQ   (F2, F2), 32(R4)
 	FSTPQ   (F2, F2), 64(R4)
 	FSTPQ   (F2, F2), 96(R4)
 	ADD     $0, R4, R9
-	TBZ     $6, R5, skip207
+	TBZ     $6, R5, skip169
 	VLD1.P  64(R1), [V4.B16, V5.B16, V6.B16, V7.B16]
 	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R9)
-skip207:
-	TBZ     $5, R5, skip208
+skip169:
+	TBZ     $5, R5, skip170
 	VLD1.P  32(R1), [V4.B16, V5.B16]
 	VST1.P  [V4.B16, V5.B16], 32(R9)
-skip208:
-	TBZ     $4, R5, skip209
+skip170:
+	TBZ     $4, R5, skip171
 	VLD1.P  16(R1), [V4.B16]
 	VST1.P  [V4.B16], 16(R9)
-skip209:
-	TBZ     $3, R5, skip210
+skip171:
+	TBZ     $3, R5, skip172
 	FMOVD.P 8(R1), F4
 	FMOVD.P F4, 8(R9)
-skip210:
+skip172:
 	ADD     $0, R4, R1
 	MOVD    $-1, R3
 	CMP     $64, R5
-	BLS     short211
-	B       group203
-short211:
+	BLS     short173
+	B       group165
+short173:
 	FLDPQ   (R1), (F4, F5)
 	WORD    $0x6e64e426 // VFCMGE V4.D2, V1.D2, V6.D2
 	VAND    V6.B16, V3.B16, V3.B16
@@ -2803,7 +2500,7 @@ short211:
 	VAND    V5.B16, V4.B16, V4.B16
 	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
 	CMP     $32, R5
-	BLS     copied205
+	BLS     copied167
 	FLDPQ   32(R1), (F4, F5)
 	WORD    $0x6e64e426 // VFCMGE V4.D2, V1.D2, V6.D2
 	VAND    V6.B16, V3.B16, V3.B16
@@ -2821,8 +2518,8 @@ short211:
 	WORD    $0x6ee2e4a5 // VFCMGT V2.D2, V5.D2, V5.D2
 	VAND    V5.B16, V4.B16, V4.B16
 	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
-copied205:
-done206:
+copied167:
+done168:
 	VMOV    V3.D[0], R9
 	VMOV    V3.D[1], R10
 	AND     R9, R10
@@ -2830,8 +2527,8 @@ done206:
 	MOVD    R10, bad+32(FP)
 	ADD     R8<<3, R0
 	SUB     $1, R6
-	CBNZ    R6, row201
-last202:
+	CBNZ    R6, row163
+last164:
 	RET
 
 // func lessLabels64NEON(dst *float64, dstStride int, t *float64, tStride int, rows int, n int, f *float64)
@@ -2849,8 +2546,8 @@ TEXT ·lessLabels64NEON(SB), NOSPLIT, $512-56
 	MOVD    dstStride+8(FP), R12
 	MOVD    dstStride+8(FP), R13
 	MOVD    tStride+24(FP), R14
-	CBZ     R11, last213
-row212:
+	CBZ     R11, last175
+row174:
 	MOVD    R6, R15
 	VLD1R.P 8(R15), [V0.D2]
 	ADD     $8, R6
@@ -2858,8 +2555,8 @@ row212:
 	MOVD    R2, R3
 	MOVD    R4, R5
 	SUBS    $1, R7, R8
-	BMI     rest215
-group214:
+	BMI     rest177
+group176:
 	FLDPQ   (R3), (F1, F3)
 	FLDPQ   64(R3), (F2, F4)
 	FLDPQ   (R5), (F5, F7)
@@ -2884,89 +2581,89 @@ group214:
 	ADD     $128, R1
 	ADD     $128, R3
 	ADD     $128, R5
-	TBZ     $63, R8, group214
+	TBZ     $63, R8, group176
 	// -1 after the groups, -2 after the rest
-	TBZ     $0, R8, copied216
-rest215:
-	CBZ     R10, done217
+	TBZ     $0, R8, copied178
+rest177:
+	CBZ     R10, done179
 	MOVD    R9, R1
 	ADD     $0, R9, R15
-	TBZ     $6, R10, skip218
+	TBZ     $6, R10, skip180
 	VLD1.P  64(R3), [V1.B16, V2.B16, V3.B16, V4.B16]
 	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R15)
-skip218:
-	TBZ     $5, R10, skip219
+skip180:
+	TBZ     $5, R10, skip181
 	VLD1.P  32(R3), [V1.B16, V2.B16]
 	VST1.P  [V1.B16, V2.B16], 32(R15)
-skip219:
-	TBZ     $4, R10, skip220
+skip181:
+	TBZ     $4, R10, skip182
 	VLD1.P  16(R3), [V1.B16]
 	VST1.P  [V1.B16], 16(R15)
-skip220:
-	TBZ     $3, R10, skip221
+skip182:
+	TBZ     $3, R10, skip183
 	FMOVD.P 8(R3), F1
 	FMOVD.P F1, 8(R15)
-skip221:
+skip183:
 	ADD     $0, R9, R3
 	ADD     $128, R9, R15
-	TBZ     $6, R10, skip222
+	TBZ     $6, R10, skip184
 	VLD1.P  64(R5), [V1.B16, V2.B16, V3.B16, V4.B16]
 	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R15)
-skip222:
-	TBZ     $5, R10, skip223
+skip184:
+	TBZ     $5, R10, skip185
 	VLD1.P  32(R5), [V1.B16, V2.B16]
 	VST1.P  [V1.B16, V2.B16], 32(R15)
-skip223:
-	TBZ     $4, R10, skip224
+skip185:
+	TBZ     $4, R10, skip186
 	VLD1.P  16(R5), [V1.B16]
 	VST1.P  [V1.B16], 16(R15)
-skip224:
-	TBZ     $3, R10, skip225
+skip186:
+	TBZ     $3, R10, skip187
 	FMOVD.P 8(R5), F1
 	FMOVD.P F1, 8(R15)
-skip225:
+skip187:
 	ADD     $128, R9, R5
 	MOVD    $-1, R8
 	CMP     $64, R10
-	BLS     short226
-	B       group214
-short226:
+	BLS     short188
+	B       group176
+short188:
 	FLDPQ   (R3), (F1, F2)
 	FLDPQ   (R5), (F3, F4)
 	VFMLS   V0.D2, V3.D2, V1.D2
 	VFMLS   V0.D2, V4.D2, V2.D2
 	FSTPQ   (F1, F2), (R1)
 	CMP     $32, R10
-	BLS     copied216
+	BLS     copied178
 	FLDPQ   32(R3), (F1, F2)
 	FLDPQ   32(R5), (F3, F4)
 	VFMLS   V0.D2, V3.D2, V1.D2
 	VFMLS   V0.D2, V4.D2, V2.D2
 	FSTPQ   (F1, F2), 32(R1)
-copied216:
+copied178:
 	MOVD    R9, R15
 	ADD     R7<<7, R0, R19
-	TBZ     $6, R10, skip227
+	TBZ     $6, R10, skip189
 	VLD1.P  64(R15), [V1.B16, V2.B16, V3.B16, V4.B16]
 	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R19)
-skip227:
-	TBZ     $5, R10, skip228
+skip189:
+	TBZ     $5, R10, skip190
 	VLD1.P  32(R15), [V1.B16, V2.B16]
 	VST1.P  [V1.B16, V2.B16], 32(R19)
-skip228:
-	TBZ     $4, R10, skip229
+skip190:
+	TBZ     $4, R10, skip191
 	VLD1.P  16(R15), [V1.B16]
 	VST1.P  [V1.B16], 16(R19)
-skip229:
-	TBZ     $3, R10, skip230
+skip191:
+	TBZ     $3, R10, skip192
 	FMOVD.P 8(R15), F1
 	FMOVD.P F1, 8(R19)
-skip230:
-done217:
+skip192:
+done179:
 	ADD     R13<<3, R0
 	ADD     R13<<3, R2
 	ADD     R14<<3, R4
 	SUB     $1, R11
-	CBNZ    R11, row212
-last213:
+	CBNZ    R11, row174
+last175:
 	RET

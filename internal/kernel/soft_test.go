@@ -19,12 +19,6 @@ type softCase[T Float] struct {
 	sum, product               []float64
 }
 
-// A linearCase is a softCase with the arguments of SoftLinear.
-type linearCase struct {
-	*softCase[float32]
-	w, m, params []float32
-}
-
 func newSoftCase[T Float](r *kerneltest.Rand, rows, n int, gradient bool) *softCase[T] {
 	c := &softCase[T]{rows: rows, n: n, stride: n + r.IntN(3), tStride: n + r.IntN(3)}
 	c.pos, c.part, c.words = hashedSides(r, rows, n)
@@ -75,34 +69,8 @@ func (c *softCase[T]) bce() (results []float64) {
 	return results
 }
 
-// newLinearCase returns one for rows of n elements.
-func newLinearCase(r *kerneltest.Rand, rows, n int) *linearCase {
-	c := &linearCase{softCase: newSoftCase[float32](r, rows, n, true), w: make([]float32, n), m: make([]float32, rows*n)}
-	for i := range c.w {
-		c.w[i] = float32(r.Positive(5))
-	}
-	for i := range c.dst {
-		c.dst[i] = kerneltest.Score[float32](r, 0)
-	}
-	for range rows {
-		c.params = append(c.params, float32(r.Positive(10)), kerneltest.Score[float32](r, r.IntN(4)-3), float32(math.Ldexp(r.Positive(2), -30)))
-	}
-	return c
-}
-
-// linear returns the results of SoftLinear, which leave dst as it is.
-func (c *linearCase) linear() (results []float64) {
-	dst := slices.Clone(c.dst)
-	SoftLinear(c.sum, c.m, c.n, dst, c.dstStride, c.x, c.stride, c.t, c.tStride, c.w, c.rows, c.n, c.part, c.words, c.params)
-	results = append(results, c.sum...)
-	for _, g := range slices.Concat(c.m, dst) {
-		results = append(results, float64(g))
-	}
-	return results
-}
-
-// terms returns the results of SoftTerms.
-func (c *linearCase) terms() (results []float64) {
+// softTerms returns the results of SoftTerms.
+func softTerms(c *softCase[float32]) (results []float64) {
 	sums, u, v := make([][2]float64, c.rows), make([]float32, c.rows*c.n), make([]float32, c.rows*c.n)
 	SoftTerms(sums, u, v, c.n, c.x, c.stride, c.t, c.tStride, c.rows, c.n, c.part, c.words)
 	for _, s := range sums {
@@ -114,16 +82,16 @@ func (c *linearCase) terms() (results []float64) {
 	return results
 }
 
-// TestSoftLinear is TestSoftKernels of two kernels of float32.
-func TestSoftLinear(t *testing.T) {
+// TestSoftTerms is TestSoftKernels of a kernel of float32.
+func TestSoftTerms(t *testing.T) {
 	r := &kerneltest.Rand{Rand: rand.New(rand.NewPCG(35, 36))}
 	for n := 1; n <= 300; n++ {
-		c := newLinearCase(r, 1+r.IntN(3), n)
+		c := newSoftCase[float32](r, 1+r.IntN(3), n, false)
 		var want []float64
 		for _, tier := range Available() {
 			func() {
 				defer forceTier(tier)()
-				got := slices.Concat(c.linear(), c.terms())
+				got := softTerms(c)
 				canonicalNaNs(got)
 				if tier == Generic {
 					want = got
