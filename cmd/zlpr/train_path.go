@@ -147,6 +147,9 @@ func (f *trainFlags) holdOut(d *dataset) (fitted, held part, err error) {
 	case len(fitted.rows) == 0:
 		return held, held, array.Faultf(name, "all %d train rows are validation rows; leave some to train on", len(which))
 	case countPositives(held.y) == 0:
+		if f.validation == 0 && d.labels != "" {
+			name = d.labels
+		}
 		return held, held, array.Faultf(name, "none of the %d validation rows has a positive label; --l2 auto needs some to choose by", len(held.rows))
 	}
 	return fitted, held, nil

@@ -136,6 +136,8 @@ func TestTrainAuto(t *testing.T) {
 	}
 	save(t, dir, "Y.npy", []int{rows, n}, y)
 	fails(t, dir, 1, `two.npy: none of the 100 validation rows has a positive label`, append(base, "--l2", "auto", "--validation", "2")...)
+	save(t, dir, "none.npy", []int{rows, n}, make([]uint8, rows*n))
+	fails(t, dir, 1, `none.npy: none of the \d+ validation rows has a positive label`, "train", "--x", "X.npy", "--y", "none.npy", "--l2", "auto")
 	fails(t, dir, 2, `--select`, append(base, "--l2", "auto", "--select", "accuracy")...)
 	fails(t, dir, 2, `--select`, append(base, "--select", "micro_f1")...)
 	fails(t, dir, 2, `softmax`, append(base, "--l2", "auto", "--loss", "softmax")...)

@@ -2,7 +2,6 @@ package bce
 
 import (
 	"math"
-	"math/bits"
 
 	"github.com/zlpr/zlpr/internal/chunk"
 	"github.com/zlpr/zlpr/internal/coef"
@@ -23,19 +22,15 @@ type AsymmetricRule struct {
 // cross-entropy, and without a shift the negatives, too.
 type Asymmetric[T kernel.Float] struct {
 	rule     AsymmetricRule
-	whole    int // γ-, where wholeTerm takes it
 	pos, neg *Work[T]
 	twice    twice[T]
 	none     []uint64
-
-	block  *block // of negatives with a shift, float32
-	odds   [2][]float64
-	powers []float64
+	shifted  *shiftedBlock // of negatives with a shift
 }
 
 // NewAsymmetric returns an Asymmetric for the rule.
 func NewAsymmetric[T kernel.Float](rule AsymmetricRule) *Asymmetric[T] {
-	return &Asymmetric[T]{rule: rule, whole: wholeExponent(rule.Negative), pos: New[T](Rule{Focal: rule.Positive}), neg: New[T](Rule{Focal: rule.Negative})}
+	return &Asymmetric[T]{rule: rule, pos: New[T](Rule{Focal: rule.Positive}), neg: New[T](Rule{Focal: rule.Negative})}
 }
 
 // Eval evaluates the rows of a chunk.
@@ -55,7 +50,7 @@ func (a *Asymmetric[T]) Eval(c *chunk.Chunk[T]) {
 		if a.rule.Shift == 0 {
 			a.neg.Eval(c)
 		} else {
-			a.negatives(c)
+			a.shiftedRows(c)
 		}
 	})
 	c.Pos, c.Neg = pos, a.none
@@ -68,171 +63,6 @@ func (a *Asymmetric[T]) Eval(c *chunk.Chunk[T]) {
 			c.SetNaN(i)
 		}
 	}
-}
-
-// negatives evaluates the negatives with a shift.
-func (a *Asymmetric[T]) negatives(c *chunk.Chunk[T]) {
-	for i := range c.Rows {
-		a.row(c, i)
-	}
-}
-
-// row evaluates the negatives of row i.
-func (a *Asymmetric[T]) row(c *chunk.Chunk[T], i int) {
-	_, neg := c.Sides(i)
-	var grad []T
-	if c.Grad != nil {
-		grad = c.GradRow(i)
-		clear(grad)
-	}
-	var sum, err float64
-	x := c.Row(i)
-	if kernel.IsFloat32[T]() {
-		a.blocks(c, i, grad)
-		return
-	}
-	for k, v := range neg {
-		for ; v != 0; v &= v - 1 {
-			j := 64*k + bits.TrailingZeros64(v)
-			s, class := float64(x[j]), power.Number{Hi: 1}
-			if s != s {
-				c.SetNaN(i)
-				return
-			}
-			if c.Class != nil {
-				class.Hi = c.Class[j]
-			}
-			scale := 0.0
-			if grad != nil {
-				scale = c.Scale[i]
-			}
-			value, slope, ok := a.wholeTerm(s, class.Hi, scale)
-			if ok && middling(scale) {
-				sum, err = kernel.TwoSum(sum, err, value)
-				if grad != nil {
-					grad[j] = T(slope)
-				}
-				continue
-			}
-			t, d := a.term(s)
-			if !ok { // else the loss has its bits without the gradient, too
-				value = t.Times(class).Float()
-			}
-			sum, err = kernel.TwoSum(sum, err, value)
-			if grad != nil {
-				grad[j] = T(d.Times(class).Times(power.Number{Hi: c.Scale[i]}).Float())
-			}
-		}
-	}
-	if c.Loss[i] = sum; sum <= math.MaxFloat64 {
-		c.Loss[i] += err
-	}
-}
-
-// blocks evaluates the negatives of row i, float32, many at a time. As r + (1-r) = 1,
-//
-//	l = log1p(r/(1-r)),  log(r) = -log1p((1-r)/r)
-//
-// The roundings of float64 do not count. What is far from the numbers goes by term32.
-func (a *Asymmetric[T]) blocks(c *chunk.Chunk[T], i int, grad []T) {
-	if a.block == nil {
-		a.block = new(block)
-		for k := range a.odds {
-			a.odds[k] = make([]float64, blockLen)
-		}
-		a.powers = make([]float64, blockLen)
-	}
-	_, neg := c.Sides(i)
-	x, b := c.Row(i), a.block
-	scale := 0.0
-	if grad != nil {
-		scale = c.Scale[i]
-	}
-	var sum, err float64
-	m := 0
-	for k := range neg {
-		for v := neg[k]; v != 0; v &= v - 1 {
-			j := 64*k + bits.TrailingZeros64(v)
-			s := float64(x[j])
-			if s != s {
-				c.SetNaN(i)
-				return
-			}
-			b.x[m], b.at[m] = s, j
-			m++
-		}
-		if m > blockLen-64 || k == len(neg)-1 && m > 0 {
-			sum, err = a.evaluateBlock(c, m, grad, scale, sum, err)
-			m = 0
-		}
-	}
-	if c.Loss[i] = sum; sum <= math.MaxFloat64 {
-		c.Loss[i] += err
-	}
-}
-
-// evaluateBlock evaluates m terms, sets their derivatives and adds the terms to sum.
-func (a *Asymmetric[T]) evaluateBlock(c *chunk.Chunk[T], m int, grad []T, scale, sum, err float64) (_, _ float64) {
-	const far = 600
-	b, shift, gamma := a.block, a.rule.Shift, a.rule.Negative
-	up, down, powers := a.odds[0][:m], a.odds[1][:m], a.powers
-	b.exponentials(m)
-	for k, s := range b.x[:m] {
-		e := b.e[k]
-		p := 1 / (1 + e)
-		q := e * p
-		if s < 0 {
-			p, q = q, p
-		}
-		r := p - shift
-		rest := q + shift
-		b.factor[k], b.positive[k] = r, p*q
-		if !(r > 0) {
-			r, rest = 0.5, 0.5 // nothing comes of it
-		}
-		up[k], down[k] = r/rest, rest/r
-	}
-	l := b.log1p[:m]
-	kernel.Log1p64(l, up)
-	room := powers[:(m+31)&^31]
-	if gamma != 0 {
-		kernel.Log1p64(down, down)
-		for k, v := range down {
-			room[k] = -gamma * v
-		}
-		clear(room[m:])
-		kernel.TiltExp(room, room, 1, 0)
-	}
-	for k, s := range b.x[:m] {
-		j, r := b.at[k], b.factor[k]
-		if !(r > 0) {
-			continue
-		}
-		class, w := 1.0, 1.0
-		if c.Class != nil {
-			class = c.Class[j]
-		}
-		if gamma != 0 {
-			w = powers[k]
-		}
-		factor := class * scale
-		if !(math.Abs(s) <= far && w >= 0x1p-800) || !middling(class) || grad != nil && !middling(factor) {
-			t, d := a.term32(s)
-			number := power.Number{Hi: class}
-			sum, err = kernel.TwoSum(sum, err, t.Times(number).Float())
-			if grad != nil {
-				grad[j] = T(d.Times(number).Times(power.Number{Hi: scale}).Float())
-			}
-			continue
-		}
-		sum, err = kernel.TwoSum(sum, err, float64(float64(w*l[k])*class))
-		if grad != nil {
-			// 1/(1-r) = 1 + r/(1-r)
-			slope := float64(gamma*(l[k]/r)) + (1 + up[k])
-			grad[j] = T(b.positive[k] * w * slope * factor)
-		}
-	}
-	return sum, err
 }
 
 // middling reports whether a factor leaves float32 terms numbers of float64.

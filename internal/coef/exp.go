@@ -51,3 +51,15 @@ var Exp64 = [10]float64{
 	0x1.28ad4c1ef8771p-22,
 	0x1.ad9ef35de5e88p-26,
 }
+
+// ExpPair64 are 1/k!, k = 4 … 15, for e^r in twice the precision, |r| ≤ ExpReduced64: the rest of
+// the series is below 2^-68. Sixth and SixthLow are 1/6.
+var ExpPair64 = [12]float64{
+	1. / 24, 1. / 120, 1. / 720, 1. / 5040, 1. / 40320, 1. / 362880, 1. / 3628800, 1. / 39916800,
+	1. / 479001600, 1. / 6227020800, 1. / 87178291200, 1. / 1307674368000,
+}
+
+const (
+	Sixth    = 0x1.5555555555555p-3
+	SixthLow = 0x1.5555555555555p-57
+)

@@ -25,6 +25,9 @@ const (
 	ScaleLow64 = -1023 * math.Ln2
 )
 
+// ShiftedLeast stands for differences p - m and odds below it, which make no term.
+const ShiftedLeast = 0x1p-200
+
 // LeastTop is the highest score of a row from which on its exponential at pivot 0 is a normal
 // number, and those below it by less than the precision are, too.
 const LeastTop = -80
@@ -150,4 +153,23 @@ const (
 	PlainLabel32 = 0x1p-70
 	PlainLabel64 = 0x1p-900
 	LeastScale   = 0x1p-26
+)
+
+// ShiftedPlane is the distance of the numbers that the kernels of the
+// asymmetric loss with a shift keep of an element: y = -s, r and
+// what it lacks, log(r), the odds, log(1+odds) = -log(1-r) and the derivative p·(1-p) of
+// r. The term takes the place of y, its derivative that of what r lacks.
+const (
+	ShiftedPlane = 264
+
+	ShiftedY = ShiftedPlane * (iota - 1)
+	ShiftedR
+	ShiftedLow
+	ShiftedLog
+	ShiftedOddsAt
+	ShiftedLog1p
+	ShiftedSlope
+	ShiftedLen
+
+	ShiftedTerm, ShiftedDerivative = ShiftedY, ShiftedLow
 )

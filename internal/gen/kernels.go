@@ -21,6 +21,7 @@ var packages = []*pkg{
 		{"finish", finishKernels},
 		{"bce", bceKernels},
 		{"focal", focalKernels},
+		{"shifted", shiftedKernels},
 		{"soft", softKernels},
 		{"softmaxtargets", softmaxTargetKernels},
 		{"softcolumns", softColumnKernels},
@@ -614,6 +615,37 @@ var focalKernels = []*kernel{
 			MostFocalExponent. Other elements of a group are open, but no NaN; where x is NaN they may be.`,
 		forms: both(sigmoidPowers, neonSigmoidPowers),
 	},
+}
+
+// shiftedKernels are the kernels of the asymmetric loss with a shift.
+var shiftedKernels = []*kernel{
+	{
+		name: "ShiftedOdds64", types: double,
+		params: "w []float64, n int, p []float64, plain bool",
+		doc: `writes r, what it lacks, the odds and the slope of n elements, a multiple of 8, with
+			p = {m, 1-m, what that lacks}; plain, not what r lacks. y is between -200 and 200.`,
+		forms: shiftedForms(emitShiftedOdds, emitNeonShiftedOdds),
+	},
+	{
+		name: "ShiftedTerms64", types: double,
+		params: "w []float64, n int, gamma float64, plain bool",
+		doc:    `writes the terms and their derivatives of n elements, a multiple of 8.`,
+		forms:  shiftedForms(emitShiftedTerms, emitNeonShiftedTerms),
+	},
+}
+
+func shiftedForms(x86 func(*vec, bool), neon func(*neonVec, bool)) []form {
+	return []form{
+		{
+			name: "Plain", when: "plain",
+			x86:  func(v *vec) { x86(v, true) },
+			neon: func(v *neonVec) { neon(v, true) },
+		},
+		{
+			x86:  func(v *vec) { x86(v, false) },
+			neon: func(v *neonVec) { neon(v, false) },
+		},
+	}
 }
 
 func focalForm(name, when string, kind focalKind) form {

@@ -3,7 +3,14 @@ package gen
 import "math"
 
 // neonArithmetic is the arithmetic of neonVec.
-type neonArithmetic struct{ *neonVec }
+type neonArithmetic struct {
+	*neonVec
+	held map[float64]*vecReg // constants that are in registers
+}
+
+func newNeonArithmetic(v *neonVec) neonArithmetic {
+	return neonArithmetic{v, map[float64]*vecReg{}}
+}
 
 func (a neonArithmetic) temp() *vecReg                { return a.reg() }
 func (a neonArithmetic) drop(r ...*vecReg)            { a.free(r...) }
@@ -18,10 +25,22 @@ func (a neonArithmetic) addProduct(x, y, d *vecReg)   { a.fmaAcc(x, y, d) }
 func (a neonArithmetic) subProduct(x, y, d *vecReg)   { a.fmaSub(x, y, d) }
 func (a neonArithmetic) exponentOf(t *vecReg)         { a.shiftToExponent(t, t) }
 
-func (a neonArithmetic) sharing(_ float64, body func()) { body() }
+func (a neonArithmetic) sharing(c float64, body func()) {
+	a.constantly(c, func(r *vecReg) {
+		a.held[c] = r
+		body()
+		delete(a.held, c)
+	})
+}
 
 // constantly emits f with a constant in a register.
-func (a neonArithmetic) constantly(c float64, f func(r *vecReg)) { a.with(a.place(c, false), f) }
+func (a neonArithmetic) constantly(c float64, f func(r *vecReg)) {
+	if r, ok := a.held[c]; ok {
+		f(r)
+		return
+	}
+	a.with(a.place(c, false), f)
+}
 
 func (a neonArithmetic) plusConstant(x *vecReg, c float64, d *vecReg) {
 	a.constantly(c, func(r *vecReg) { a.add(x, r, d) })
@@ -172,7 +191,7 @@ func emitNeonFocal(v *neonVec, kind focalKind) {
 	v.loadConstants()
 	f.exponent = v.broadcastOf("exponent", 1)[0]
 	f.focal = focal[*vecReg]{
-		arithmetic: neonArithmetic{v}, elem: v.elem,
+		arithmetic: newNeonArithmetic(v), elem: v.elem,
 		exponent: func() *vecReg { return v.copied(f.exponent) },
 	}
 	row := v.regs(3)
@@ -345,7 +364,7 @@ func neonSigmoidPowers(v *neonVec) {
 	v.loadConstants()
 	exponent := v.broadcastOf("f", 2)
 	f := focal[*vecReg]{
-		arithmetic: neonArithmetic{v}, elem: v.elem,
+		arithmetic: newNeonArithmetic(v), elem: v.elem,
 		exponent: func() *vecReg { return v.copied(exponent[0]) }, exponentLow: func() *vecReg { return v.copied(exponent[1]) },
 	}
 	row := v.regs(2)

@@ -101,9 +101,12 @@ func (v *neonVec) keepOut(k, d *vecReg) { v.VBIC(k.b16(), d.b16(), d.b16()) }
 func (v *neonVec) load(a address, d *vecReg)  { v.op("FMOVQ", a, d) }
 func (v *neonVec) store(a *vecReg, m address) { v.op("FMOVQ", a, m) }
 
+// farthestPair is how far loadPair reaches.
+const farthestPair = 1008
+
 // loadPair loads two registers from consecutive places.
 func (v *neonVec) loadPair(a address, d, e *vecReg) {
-	if a.disp > 1008 {
+	if a.disp > farthestPair {
 		v.fail("%v is beyond what a pair of loads reaches", a)
 	}
 	v.check("FLDPQ", d)

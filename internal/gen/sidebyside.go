@@ -146,3 +146,31 @@ func (s sideBySide[R]) repeat(argument string, body func()) { s.one.repeat(argum
 func (s sideBySide[R]) ifAtLeast(argument string, least int, body func()) {
 	s.one.ifAtLeast(argument, least, body)
 }
+
+// A neonPair is the arithmetic of two registers of NEON, into which one load brings a
+// constant that is to be added to.
+type neonPair struct {
+	sideBySide[*vecReg]
+	v *neonVec
+}
+
+func newNeonPair(v *neonVec) arithmetic[[]*vecReg] {
+	return neonPair{sideBySide[*vecReg]{newNeonArithmetic(v), 2}, v}
+}
+
+func (p neonPair) constantIn(c float64) []*vecReg {
+	place := p.v.constant(c)
+	if place.disp > farthestPair {
+		return []*vecReg{p.v.inRegister(place), p.v.inRegister(place)}
+	}
+	r := p.v.regs(2)
+	p.v.loadPair(place, r[0], r[1])
+	return r
+}
+
+func (p neonPair) fmaConstant(q, a []*vecReg, c float64) []*vecReg {
+	r := p.constantIn(c)
+	p.addProduct(q, a, r)
+	p.drop(q)
+	return r
+}

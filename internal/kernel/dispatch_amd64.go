@@ -812,6 +812,51 @@ func sigmoidPowers64(h, x []float64, stride, rows, n int, pos, neg []uint64, wor
 	}
 }
 
+// ShiftedOdds64 writes r, what it lacks, the odds and the slope of n elements, a multiple of 8, with
+// p = {m, 1-m, what that lacks}; plain, not what r lacks. y is between -200 and 200.
+func ShiftedOdds64(w []float64, n int, p []float64, plain bool) {
+	switch Active {
+	case AVX512:
+		switch {
+		case plain:
+			shiftedOdds64PlainAVX512(&w[0], n, &p[0])
+		default:
+			shiftedOdds64AVX512(&w[0], n, &p[0])
+		}
+	case AVX2:
+		switch {
+		case plain:
+			shiftedOdds64PlainAVX2(&w[0], n, &p[0])
+		default:
+			shiftedOdds64AVX2(&w[0], n, &p[0])
+		}
+	default:
+		shiftedOdds64Generic(w, n, p, plain)
+	}
+}
+
+// ShiftedTerms64 writes the terms and their derivatives of n elements, a multiple of 8.
+func ShiftedTerms64(w []float64, n int, gamma float64, plain bool) {
+	switch Active {
+	case AVX512:
+		switch {
+		case plain:
+			shiftedTerms64PlainAVX512(&w[0], n, gamma)
+		default:
+			shiftedTerms64AVX512(&w[0], n, gamma)
+		}
+	case AVX2:
+		switch {
+		case plain:
+			shiftedTerms64PlainAVX2(&w[0], n, gamma)
+		default:
+			shiftedTerms64AVX2(&w[0], n, gamma)
+		}
+	default:
+		shiftedTerms64Generic(w, n, gamma, plain)
+	}
+}
+
 func softBCE32(sum, product []float64, dst []float32, dstStride int, x []float32, stride int, t []float32, tStride, rows, n int, part []uint64, words int, f []float32) {
 	switch Active {
 	case AVX512:
@@ -1806,6 +1851,30 @@ func sigmoidPowers64AVX512(h *float64, x *float64, stride int, rows int, n int, 
 
 //go:noescape
 func sigmoidPowers64AVX2(h *float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, f *float64)
+
+//go:noescape
+func shiftedOdds64PlainAVX512(w *float64, n int, p *float64)
+
+//go:noescape
+func shiftedOdds64PlainAVX2(w *float64, n int, p *float64)
+
+//go:noescape
+func shiftedOdds64AVX512(w *float64, n int, p *float64)
+
+//go:noescape
+func shiftedOdds64AVX2(w *float64, n int, p *float64)
+
+//go:noescape
+func shiftedTerms64PlainAVX512(w *float64, n int, gamma float64)
+
+//go:noescape
+func shiftedTerms64PlainAVX2(w *float64, n int, gamma float64)
+
+//go:noescape
+func shiftedTerms64AVX512(w *float64, n int, gamma float64)
+
+//go:noescape
+func shiftedTerms64AVX2(w *float64, n int, gamma float64)
 
 //go:noescape
 func softBCE32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int, f *float32)

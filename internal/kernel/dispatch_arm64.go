@@ -594,6 +594,37 @@ func sigmoidPowers64(h, x []float64, stride, rows, n int, pos, neg []uint64, wor
 	}
 }
 
+// ShiftedOdds64 writes r, what it lacks, the odds and the slope of n elements, a multiple of 8, with
+// p = {m, 1-m, what that lacks}; plain, not what r lacks. y is between -200 and 200.
+func ShiftedOdds64(w []float64, n int, p []float64, plain bool) {
+	switch Active {
+	case NEON:
+		switch {
+		case plain:
+			shiftedOdds64PlainNEON(&w[0], n, &p[0])
+		default:
+			shiftedOdds64NEON(&w[0], n, &p[0])
+		}
+	default:
+		shiftedOdds64Generic(w, n, p, plain)
+	}
+}
+
+// ShiftedTerms64 writes the terms and their derivatives of n elements, a multiple of 8.
+func ShiftedTerms64(w []float64, n int, gamma float64, plain bool) {
+	switch Active {
+	case NEON:
+		switch {
+		case plain:
+			shiftedTerms64PlainNEON(&w[0], n, gamma)
+		default:
+			shiftedTerms64NEON(&w[0], n, gamma)
+		}
+	default:
+		shiftedTerms64Generic(w, n, gamma, plain)
+	}
+}
+
 func softBCE32(sum, product []float64, dst []float32, dstStride int, x []float32, stride int, t []float32, tStride, rows, n int, part []uint64, words int, f []float32) {
 	switch Active {
 	case NEON:
@@ -1214,6 +1245,18 @@ func sigmoidPowers32NEON(h *float32, x *float32, stride int, rows int, n int, po
 
 //go:noescape
 func sigmoidPowers64NEON(h *float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, f *float64)
+
+//go:noescape
+func shiftedOdds64PlainNEON(w *float64, n int, p *float64)
+
+//go:noescape
+func shiftedOdds64NEON(w *float64, n int, p *float64)
+
+//go:noescape
+func shiftedTerms64PlainNEON(w *float64, n int, gamma float64)
+
+//go:noescape
+func shiftedTerms64NEON(w *float64, n int, gamma float64)
 
 //go:noescape
 func softBCE32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int, f *float32)

@@ -285,6 +285,17 @@ func sigmoidPowers64(h, x []float64, stride, rows, n int, pos, neg []uint64, wor
 	sigmoidPowers64Generic(h, x, stride, rows, n, pos, neg, words, p, f)
 }
 
+// ShiftedOdds64 writes r, what it lacks, the odds and the slope of n elements, a multiple of 8, with
+// p = {m, 1-m, what that lacks}; plain, not what r lacks. y is between -200 and 200.
+func ShiftedOdds64(w []float64, n int, p []float64, plain bool) {
+	shiftedOdds64Generic(w, n, p, plain)
+}
+
+// ShiftedTerms64 writes the terms and their derivatives of n elements, a multiple of 8.
+func ShiftedTerms64(w []float64, n int, gamma float64, plain bool) {
+	shiftedTerms64Generic(w, n, gamma, plain)
+}
+
 //go:noinline
 func softBCE32(sum, product []float64, dst []float32, dstStride int, x []float32, stride int, t []float32, tStride, rows, n int, part []uint64, words int, f []float32) {
 	softBCE32Generic(sum, product, dst, dstStride, x, stride, t, tStride, rows, n, part, words, f)

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/zlpr/zlpr/internal/coef"
 	"github.com/zlpr/zlpr/internal/kernel/kerneltest"
 )
 
@@ -56,6 +57,8 @@ func TestHashes(t *testing.T) {
 		kerneltest.Case("focalBlock/float64", 0x860465beba036c40, 0x99747772ca714d6a, hashFocal[float64]),
 		kerneltest.Case("sigmoidPowers/float32", 0xa0ba8649e1c124cf, 0x077b101980f99e87, hashSigmoidPowers[float32]),
 		kerneltest.Case("sigmoidPowers/float64", 0xa390970fc9c5a7a0, 0xcd4904cc54af899f, hashSigmoidPowers[float64]),
+		kerneltest.Case("shiftedOdds64", 0xb7b9b1303e90ab67, 0x6cf19d5b0c50b196, hashShiftedOdds),
+		kerneltest.Case("shiftedTerms64", 0x5758d0c7e14043fa, 0x1aab3e3087232dfc, hashShiftedTerms),
 		kerneltest.Case("softBCE/float32", 0xeb54c8eab65d63d3, 0x83899d27259ece29, hashSoftBCE[float32]),
 		kerneltest.Case("softBCE/float64", 0x248196dff3e68a1d, 0xaeb312b3be4253ce, hashSoftBCE[float64]),
 		kerneltest.Case("plainLabels/float32", 0xf1acd932736c49e0, 0x64029514bb4b1394, hashPlainLabels[float32]),
@@ -687,6 +690,33 @@ func hashTiltExp[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
 func hashTiltSums(h *kerneltest.Hash, r *kerneltest.Rand) {
 	sum, squares := TiltSums(r.ManyOdds(r.Eights(), 50), r.Positive(10))
 	kerneltest.AddHash(h, sum, squares)
+}
+
+// hashedShifted makes the numbers of elements of which none is far from p = m.
+func hashedShifted(r *kerneltest.Rand) (w []float64, n int, p []float64, plain bool) {
+	w, n, plain = make([]float64, coef.ShiftedLen), r.Eights(), r.IntN(2) == 0
+	for i := range n {
+		if y := kerneltest.Score[float64](r, 5); y == y { // no NaN comes to the kernels
+			w[coef.ShiftedY+i] = max(y, -40)
+		}
+	}
+	m := min(r.Positive(8), 0.9)
+	return w, n, []float64{m, 1 - m, (1 - (1 - m)) - m}, plain
+}
+
+func hashShiftedOdds(h *kerneltest.Hash, r *kerneltest.Rand) {
+	w, n, p, plain := hashedShifted(r)
+	ShiftedOdds64(w, n, p, plain)
+	kerneltest.AddHash(h, w...)
+}
+
+func hashShiftedTerms(h *kerneltest.Hash, r *kerneltest.Rand) {
+	w, n, p, plain := hashedShifted(r)
+	ShiftedOdds64(w, n, p, plain)
+	LogPair64(w[coef.ShiftedLog:][:n], w[coef.ShiftedR:][:n], nil)
+	Log1p64(w[coef.ShiftedLog1p:][:n], w[coef.ShiftedOddsAt:][:n])
+	ShiftedTerms64(w, n, r.Positive(3), plain)
+	kerneltest.AddHash(h, w...)
 }
 
 func hashTiltSplit(h *kerneltest.Hash, r *kerneltest.Rand) {
