@@ -79,6 +79,17 @@ func (a *accumulator) clear() {
 	}
 }
 
+// copy copies the lanes of another one of a product.
+func (a *accumulator) copy(from *accumulator) {
+	for i, r := range from.lanes()[0] {
+		if a.sum != nil {
+			a.move(r, a.sum[i])
+		} else {
+			a.move(r, a.place(i))
+		}
+	}
+}
+
 // quantities is how many times 8 lanes there are.
 func (a *accumulator) quantities() int {
 	if a.double() || a.sixteen {

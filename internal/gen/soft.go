@@ -27,7 +27,7 @@ type softBCE struct {
 	e            *exponential
 	log          *logarithms // float64
 	sum          *accumulator
-	product      *accumulator // float32
+	product      *products // float32
 }
 
 func emitSoftBCE(v *vec) {
@@ -45,7 +45,7 @@ func emitSoftBCE(v *vec) {
 	if v.double() {
 		b.log = newLogarithms(v)
 	} else {
-		b.product = newProduct(v)
+		b.product = newProducts(v)
 	}
 
 	rows, last := v.argument("rows"), v.newLabel("last")
@@ -68,6 +68,9 @@ func emitSoftBCE(v *vec) {
 	b.endRow()
 	v.DECQ(rows)
 	v.JNZ(operand.LabelRef(row))
+	if b.product != nil {
+		b.product.last()
+	}
 	v.Label(last)
 	v.VZEROUPPER()
 	v.RET()
@@ -98,7 +101,7 @@ func (b *softBCE) endRow() {
 		complete := b.newLabel("complete")
 		b.TESTQ(operand.U32(bceBlockBytes-1), b.off)
 		b.JZ(operand.LabelRef(complete))
-		b.storeProduct()
+		b.product.end()
 		b.Label(complete)
 	}
 	b.sides.nextRow()
@@ -224,18 +227,50 @@ func (b *softBCE) endBlock() {
 	more := b.newLabel("more")
 	b.TESTQ(operand.U32(bceBlockBytes-1), b.off)
 	b.JNZ(operand.LabelRef(more))
-	b.storeProduct()
+	b.product.end()
 	b.Label(more)
 }
 
-func (b *softBCE) storeProduct() {
-	out := b.param("product")
-	b.product.store(at(out, 0))
-	b.product.clear()
-	b.ADDQ(operand.U8(8), b.file.argument("product"))
+// products are those of blocks, one after the other. The lanes of one are combined when
+// that of the next is at its end: the processor does not look far enough ahead to go on while
+// it waits for them.
+type products struct {
+	*accumulator
+	before *accumulator // the last one's lanes
+	to     operand.Mem  // its place
 }
 
-// half adds a register of each of the four virtual vectors.
+func newProducts(v *vec) *products {
+	p := &products{newProduct(v), newProduct(v), v.AllocLocal(16)}
+	nowhere := p.to // for the product before the first
+	nowhere.Disp += 8
+	at := v.GP64()
+	v.LEAQ(nowhere, at)
+	v.MOVQ(at, p.to)
+	p.before.clear()
+	return p
+}
+
+// end ends a product, and begins another.
+func (p *products) end() {
+	p.last()
+	p.before.copy(p.accumulator)
+	p.clear()
+	out := p.param("product")
+	p.MOVQ(out, p.to)
+	p.ADDQ(operand.U8(8), p.file.argument("product"))
+}
+
+// last writes the last product that is at its end.
+func (p *products) last() {
+	to := p.GP64()
+	p.MOVQ(p.to, to)
+	p.before.store(at(to, 0))
+}
+
+// half adds a register of each of the four virtual vectors. Arguments are reduced before the
+// polynomial of those before them, and the gradient is later than it: in what the processor
+// sees at a time are then several short chains in place of a long one.
 func (b *softBCE) half(h *half) {
 	maxima := &laneTree[vreg]{join: func(x, y vreg) { b.add(x, y, x) }}
 	joins := &laneTree[vreg]{join: b.joinProducts}
@@ -243,27 +278,43 @@ func (b *softBCE) half(h *half) {
 	if b.wide() {
 		step = 2
 	}
-	for first := 0; first < 4; first += step {
+	var r, t, free, e [4][]vreg // of step registers each
+	place := func(base gpreg, k, i int) operand.Mem { return b.element(base, b.off, (k*step+i)*b.regs()) }
+	reduce := func(k int) {
 		var a []vreg
-		at := func(base gpreg, i int) operand.Mem { return b.element(base, b.off, (first+i)*b.regs()) }
 		for i := range step {
-			m, y := b.linear.argument(at(b.x, i), at(b.t, i))
+			m, y := b.linear.argument(place(b.x, k, i), place(b.t, k, i))
 			a = append(a, y)
 			maxima.push(m)
 		}
-		p, s := b.e.evaluate(a)
+		r[k], t[k], free[k] = b.e.reduce(a, false)
+	}
+	powers := func(k int) {
+		p, s := b.e.powers(r[k], t[k], free[k])
 		for i := range p {
 			b.mul(p[i], s[i], p[i])
 		}
+		e[k] = p
+	}
+	gradient := func(k int) {
 		none := b.newLabel("none")
 		b.TESTQ(b.dst, b.dst)
 		b.JZ(operand.LabelRef(none))
-		for i := range p {
-			b.move(b.linear.gradient(p[i], at(b.x, i), at(b.t, i), b.factor), at(b.dst, i))
+		for i, x := range e[k] {
+			b.move(b.linear.gradient(x, place(b.x, k, i), place(b.t, k, i), b.factor), place(b.dst, k, i))
 		}
 		b.Label(none)
-		for _, e := range p {
-			joins.push(e)
+		for _, x := range e[k] {
+			joins.push(x)
+		}
+	}
+	stages := []func(k int){reduce, powers, gradient}
+	count := 4 / step
+	for turn := range count + len(stages) - 1 {
+		for i, stage := range stages {
+			if k := turn - i; 0 <= k && k < count {
+				stage(k)
+			}
 		}
 	}
 	h.setOffset(b.vec, b.off)
