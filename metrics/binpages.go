@@ -4,6 +4,8 @@ import (
 	"math/bits"
 	"slices"
 	"unsafe"
+
+	"github.com/zlpr/zlpr/internal/kernel"
 )
 
 // pages count keys, each in its own place. Keys that agree in their leading bits are a
@@ -51,6 +53,10 @@ func pageBytes(digits int) int { return 2 << (digits - pageLead) }
 // leads tell which leading bits keys have.
 type leads [1 << pageLead]bool
 
+// leadKeys is the number of keys that tell, where columns come, what pages there will be:
+// settle looks at those that are there, whatever these keys said.
+const leadKeys = 1 << 12
+
 // labelled takes in those of labelled keys.
 func (l *leads) labelled(keys []uint32) {
 	for _, k := range keys {
@@ -58,15 +64,16 @@ func (l *leads) labelled(keys []uint32) {
 	}
 }
 
-// column takes in those of a column.
-func (l *leads) column(c *keyColumn) {
+// column takes in those of the first rows of a column.
+func (l *leads) column(c *keyColumn, rows int) {
+	rows = min(rows, len(c.key))
 	if c.part == nil {
-		for _, k := range c.key {
+		for _, k := range c.key[:rows] {
 			l[k>>(32-pageLead)] = true
 		}
 		return
 	}
-	for i, row := range c.part {
+	for i, row := range c.part[:(rows+63)/64] {
 		for block := c.key[64*i:]; row != 0; row &= row - 1 {
 			l[block[bits.TrailingZeros64(row)]>>(32-pageLead)] = true
 		}
@@ -116,10 +123,10 @@ func (p *pages) highOf(lead, i uint32) *highCount {
 	return &p.high[lead][i]
 }
 
-// add counts a column.
-func (p *pages) add(c *keyColumn) {
+// add counts a column, after which those of next come.
+func (p *pages) add(c *keyColumn, next []uint32) {
 	if c.part == nil {
-		p.addAll(c.key, c.positive)
+		p.addAll(c.key, next, c.positive)
 		p.fresh += uint64(len(c.key))
 	} else {
 		p.addSome(c.key, c.positive, c.part)
@@ -128,44 +135,43 @@ func (p *pages) add(c *keyColumn) {
 	p.positives += uint64(ones(c.positive))
 }
 
-// addAll counts keys, the bits of positive being those that are positives'.
-func (p *pages) addAll(keys []uint32, positive []uint64) {
-	for _, labels := range positive {
-		block := keys[:min(64, len(keys))]
-		keys = keys[len(block):]
-		for {
-			n := p.addSimple(block, labels)
-			if n == len(block) {
-				break
-			}
-			p.count(block[n], uint16(labels>>n&1))
-			block, labels = block[n+1:], labels>>(n+1)
+// addAll counts keys, the bits of positive being those that are positives', and reads ahead of
+// the keys that come next.
+func (p *pages) addAll(keys, next []uint32, positive []uint64) {
+	shift := pageLead + int(p.drop)
+	for len(keys) >= 64 {
+		whole := len(keys) / 64
+		n := kernel.CountKeys(&p.low, keys, ahead(next, keys), positive[:whole], shift)
+		next = next[min(len(next), n):]
+		keys, positive = keys[n&^63:], positive[n/64:]
+		if n < 64*whole {
+			p.addBlock(keys[n&63:64], positive[0]>>(n&63), shift)
+			keys, positive = keys[64:], positive[1:]
 		}
+	}
+	if len(keys) > 0 {
+		p.addBlock(keys, positive[0], shift)
 	}
 }
 
-// addSimple counts at most 64 keys, up to the first one that needs a page or carries, and
-// returns how many these are. It calls nothing, so that all it needs stays in registers.
-//
-//go:noinline
-func (p *pages) addSimple(keys []uint32, labels uint64) int {
-	low, places := &p.low, uint64(p.within+1)
-	labels = bits.RotateLeft64(labels, 8) // to the low bit of the high byte
-	for i, k := range keys {
-		page := low[k>>(32-pageLead)]
-		if page == nil {
-			return i
-		}
-		place := uint64(k<<pageLead) * places >> 32 // a shift by a number that varies takes more
-		at := (*uint16)(unsafe.Add(unsafe.Pointer(page), 2*uintptr(place)))
-		count := *at + uint16(labels)&0x100 + 1
-		labels = bits.RotateLeft64(labels, -1)
-		if uint8(count) == 0 {
-			return i
-		}
-		*at = count
+// ahead is next or, where there is nothing, keys, which are read in any case.
+func ahead(next, keys []uint32) []uint32 {
+	if len(next) == 0 {
+		return keys
 	}
-	return len(keys)
+	return next
+}
+
+// addBlock counts at most 64 keys, those that need a page or carry one by one.
+func (p *pages) addBlock(keys []uint32, labels uint64, shift int) {
+	for {
+		n := kernel.CountSome(&p.low, keys, labels, shift)
+		if n == len(keys) {
+			return
+		}
+		p.count(keys[n], uint16(labels>>n&1))
+		keys, labels = keys[n+1:], labels>>(n+1)
+	}
 }
 
 // addBoth counts a column of which all takes part in pages of one number of bits and in
@@ -175,8 +181,8 @@ func addBoth(p, q *pages, c *keyColumn) {
 	for r := 0; r < len(c.key); r += block {
 		end := min(len(c.key), r+block)
 		positive := c.positive[r/64 : (end+63)/64]
-		p.addAll(c.key[r:end], positive)
-		q.addAll(c.key[r:end], positive)
+		p.addAll(c.key[r:end], c.key[end:], positive)
+		q.addAll(c.key[r:end], nil, positive)
 	}
 	n, positives := uint64(len(c.key)), uint64(ones(c.positive))
 	p.fresh, p.positives = p.fresh+n, p.positives+positives

@@ -247,7 +247,7 @@ func (b *bins) add(place, rep uint64, positive uint32) {
 func (b *bins) count(columns []keyColumn, s *binScratch) {
 	inPages := b.begin(columns, s)
 	for i := range columns {
-		b.addColumn(&columns[i], inPages)
+		b.addColumn(&columns[i], following(columns, i), inPages)
 	}
 	b.settle(s)
 }
@@ -261,8 +261,8 @@ func countBoth(class, micro *bins, columns []keyColumn, s *binScratch) {
 			addBoth(class.pages, micro.pages, c)
 			continue
 		}
-		class.addColumn(c, inClass)
-		micro.addColumn(c, inMicro)
+		class.addColumn(c, nil, inClass)
+		micro.addColumn(c, nil, inMicro)
 	}
 	class.settle(s)
 	micro.settle(s)
@@ -277,8 +277,10 @@ func (b *bins) begin(columns []keyColumn, s *binScratch) bool {
 	if b.pages == nil && n >= 1<<(b.Bits-leastBinBits) && s.room > 0 {
 		var used leads
 		used.labelled(b.pending)
+		rows := leadKeys
 		for i := range columns {
-			used.column(&columns[i])
+			used.column(&columns[i], rows)
+			rows -= min(rows, len(columns[i].key))
 		}
 		if used.size(b.Bits) <= s.room {
 			b.pages = newPages(b.Bits)
@@ -292,13 +294,21 @@ func (b *bins) begin(columns []keyColumn, s *binScratch) bool {
 	return true
 }
 
-// addColumn counts a column in pages, or has it pending.
-func (b *bins) addColumn(c *keyColumn, inPages bool) {
+// following are the keys of the column after the i-th, which lie elsewhere.
+func following(columns []keyColumn, i int) []uint32 {
+	if i+1 == len(columns) {
+		return nil
+	}
+	return columns[i+1].key
+}
+
+// addColumn counts a column, which those of next follow, in pages, or has it pending.
+func (b *bins) addColumn(c *keyColumn, next []uint32, inPages bool) {
 	switch {
 	case len(c.weight) > 0:
 		b.countWeights(c)
 	case inPages:
-		b.pages.add(c)
+		b.pages.add(c, next)
 	default:
 		b.wait(c)
 	}

@@ -84,6 +84,7 @@ type context interface {
 	Param(name string) gotypes.Component
 	Pragma(directive string, args ...string)
 	RET()
+	RORXQ(i operand.Op, mr operand.Op, r operand.Op)
 	Result() (*ir.File, error)
 	ReturnIndex(i int) gotypes.Component
 	SETCC(mr operand.Op)
@@ -98,6 +99,7 @@ type context interface {
 	SignatureExpr(expr string)
 	StaticGlobal(name string) operand.Mem
 	Store(src reg.Register, dst gotypes.Component)
+	TESTB(ir operand.Op, mr operand.Op)
 	TESTQ(ir operand.Op, mr operand.Op)
 	VADDPD(ops ...operand.Op)
 	VADDPD_Z(mxyz operand.Op, xyz operand.Op, k operand.Op, xyz1 operand.Op)

@@ -186,6 +186,7 @@ func TestNEONExceptions(t *testing.T) {
 		"kernel.softColumnSums: " + noColumns,
 		"kernel.softColumnScale: " + noColumns,
 		"kernel.keyColumns: " + noKeys,
+		"kernel.countKeys: " + noCounts,
 		"ceiling.read: " + noCeiling,
 		"ceiling.copyStream: " + noCeiling,
 		"ceiling.copy: " + noCeiling,

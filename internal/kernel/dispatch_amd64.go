@@ -1330,6 +1330,20 @@ func KeyColumns(dst []uint32, height int, x []float32, stride, rows int) {
 	}
 }
 
+// CountKeys counts keys, 64 for every word of positive, in pages: low[k>>24][k<<8>>shift], the product being
+// cut to 32 bits, gains 1, and 256 where the bit of the key in positive is 1. It ends before
+// the first key without a page, or of a place whose low byte would be 0, and returns how many
+// were counted. So many keys from next on may be read ahead.
+func CountKeys(low *[256]*uint16, keys, next []uint32, positive []uint64, shift int) (counted int) {
+	switch Active {
+	case AVX512:
+		return countKeysAVX512(low, &keys[0], &next[0], &positive[0], 8*len(positive), shift)
+	case AVX2:
+		return countKeysAVX2(low, &keys[0], &next[0], &positive[0], 8*len(positive), shift)
+	}
+	return countKeysGeneric(low, keys, next, positive, shift)
+}
+
 func maximum32(max, x []float32, stride, rows, n int) {
 	switch Active {
 	case AVX512:
@@ -2121,6 +2135,12 @@ func keyColumnsAVX512(dst *uint32, height int, x *float32, stride int, rows int)
 
 //go:noescape
 func keyColumnsAVX2(dst *uint32, height int, x *float32, stride int, rows int)
+
+//go:noescape
+func countKeysAVX512(low *[256]*uint16, keys *uint32, next *uint32, positive *uint64, bytes int, shift int) (counted int)
+
+//go:noescape
+func countKeysAVX2(low *[256]*uint16, keys *uint32, next *uint32, positive *uint64, bytes int, shift int) (counted int)
 
 //go:noescape
 func maximum32AVX512(max *float32, x *float32, stride int, rows int, n int)

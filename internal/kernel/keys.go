@@ -1,6 +1,10 @@
 package kernel
 
-import "math"
+import (
+	"math"
+	"math/bits"
+	"unsafe"
+)
 
 // keyColumnsGeneric writes the bits of 8 columns of x, those of -0 for +0, to dst, height
 // apart.
@@ -29,4 +33,46 @@ func keyBits(s float32) uint32 {
 		b = 1 << 31
 	}
 	return b
+}
+
+// countKeysGeneric counts keys in pages, 64 for every word of positive, up to one that needs a
+// page or whose place is full; next it leaves alone.
+func countKeysGeneric(low *[256]*uint16, keys, _ []uint32, positive []uint64, shift int) (counted int) {
+	places := uint64(1) << (32 - shift)
+	for _, labels := range positive {
+		n := count64(low, keys[:64], labels, places)
+		if counted += n; n < 64 {
+			break
+		}
+		keys = keys[64:]
+	}
+	return counted
+}
+
+// CountSome counts keys as CountKeys does, at most 64 of them, whose labels are the lowest bits
+// of a word.
+func CountSome(low *[256]*uint16, keys []uint32, labels uint64, shift int) (counted int) {
+	return count64(low, keys, labels, 1<<(32-shift))
+}
+
+// count64 calls nothing, so that all it needs stays in registers.
+//
+//go:noinline
+func count64(low *[256]*uint16, keys []uint32, labels, places uint64) int {
+	labels = bits.RotateLeft64(labels, 8) // to the low bit of the high byte
+	for i, k := range keys {
+		page := low[k>>24]
+		if page == nil {
+			return i
+		}
+		place := uint64(k<<8) * places >> 32 // a shift by a number that varies takes more
+		at := (*uint16)(unsafe.Add(unsafe.Pointer(page), 2*uintptr(place)))
+		count := *at + uint16(labels)&0x100 + 1
+		labels = bits.RotateLeft64(labels, -1)
+		if uint8(count) == 0 {
+			return i
+		}
+		*at = count
+	}
+	return len(keys)
 }

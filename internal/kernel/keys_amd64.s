@@ -93,6 +93,173 @@ rows1:
 	VZEROUPPER
 	RET
 
+// func countKeysAVX2(low *[256]*uint16, keys *uint32, next *uint32, positive *uint64, bytes int, shift int) (counted int)
+// Requires: BMI2, MMX+
+TEXT ·countKeysAVX2(SB), NOSPLIT, $0-56
+	MOVQ low+0(FP), AX
+	MOVQ keys+8(FP), CX
+	MOVQ next+16(FP), DX
+	MOVQ positive+24(FP), BX
+	MOVQ bytes+32(FP), SI
+	MOVQ shift+40(FP), DI
+	MOVQ $0x00000000, R8
+
+eight2:
+	MOVBLZX    (BX), R9
+	PREFETCHT0 (DX)
+	MOVL       (CX), R10
+	MOVQ       R10, R11
+	SHRQ       $0x18, R11
+	MOVQ       (AX)(R11*8), R11
+	TESTQ      R11, R11
+	JZ         out3
+	SHLL       $0x08, R10
+	SHRXQ      DI, R10, R10
+	MOVWLZX    (R11)(R10*2), R12
+	RORXQ      $0x38, R9, R13
+	ANDQ       $0x00000100, R13
+	LEAQ       1(R12)(R13*1), R12
+	TESTB      R12, R12
+	JZ         out3
+	MOVW       R12, (R11)(R10*2)
+	MOVL       4(CX), R10
+	MOVQ       R10, R11
+	SHRQ       $0x18, R11
+	MOVQ       (AX)(R11*8), R11
+	TESTQ      R11, R11
+	JZ         out4
+	SHLL       $0x08, R10
+	SHRXQ      DI, R10, R10
+	MOVWLZX    (R11)(R10*2), R12
+	RORXQ      $0x39, R9, R13
+	ANDQ       $0x00000100, R13
+	LEAQ       1(R12)(R13*1), R12
+	TESTB      R12, R12
+	JZ         out4
+	MOVW       R12, (R11)(R10*2)
+	MOVL       8(CX), R10
+	MOVQ       R10, R11
+	SHRQ       $0x18, R11
+	MOVQ       (AX)(R11*8), R11
+	TESTQ      R11, R11
+	JZ         out5
+	SHLL       $0x08, R10
+	SHRXQ      DI, R10, R10
+	MOVWLZX    (R11)(R10*2), R12
+	RORXQ      $0x3a, R9, R13
+	ANDQ       $0x00000100, R13
+	LEAQ       1(R12)(R13*1), R12
+	TESTB      R12, R12
+	JZ         out5
+	MOVW       R12, (R11)(R10*2)
+	MOVL       12(CX), R10
+	MOVQ       R10, R11
+	SHRQ       $0x18, R11
+	MOVQ       (AX)(R11*8), R11
+	TESTQ      R11, R11
+	JZ         out6
+	SHLL       $0x08, R10
+	SHRXQ      DI, R10, R10
+	MOVWLZX    (R11)(R10*2), R12
+	RORXQ      $0x3b, R9, R13
+	ANDQ       $0x00000100, R13
+	LEAQ       1(R12)(R13*1), R12
+	TESTB      R12, R12
+	JZ         out6
+	MOVW       R12, (R11)(R10*2)
+	MOVL       16(CX), R10
+	MOVQ       R10, R11
+	SHRQ       $0x18, R11
+	MOVQ       (AX)(R11*8), R11
+	TESTQ      R11, R11
+	JZ         out7
+	SHLL       $0x08, R10
+	SHRXQ      DI, R10, R10
+	MOVWLZX    (R11)(R10*2), R12
+	RORXQ      $0x3c, R9, R13
+	ANDQ       $0x00000100, R13
+	LEAQ       1(R12)(R13*1), R12
+	TESTB      R12, R12
+	JZ         out7
+	MOVW       R12, (R11)(R10*2)
+	MOVL       20(CX), R10
+	MOVQ       R10, R11
+	SHRQ       $0x18, R11
+	MOVQ       (AX)(R11*8), R11
+	TESTQ      R11, R11
+	JZ         out8
+	SHLL       $0x08, R10
+	SHRXQ      DI, R10, R10
+	MOVWLZX    (R11)(R10*2), R12
+	RORXQ      $0x3d, R9, R13
+	ANDQ       $0x00000100, R13
+	LEAQ       1(R12)(R13*1), R12
+	TESTB      R12, R12
+	JZ         out8
+	MOVW       R12, (R11)(R10*2)
+	MOVL       24(CX), R10
+	MOVQ       R10, R11
+	SHRQ       $0x18, R11
+	MOVQ       (AX)(R11*8), R11
+	TESTQ      R11, R11
+	JZ         out9
+	SHLL       $0x08, R10
+	SHRXQ      DI, R10, R10
+	MOVWLZX    (R11)(R10*2), R12
+	RORXQ      $0x3e, R9, R13
+	ANDQ       $0x00000100, R13
+	LEAQ       1(R12)(R13*1), R12
+	TESTB      R12, R12
+	JZ         out9
+	MOVW       R12, (R11)(R10*2)
+	MOVL       28(CX), R10
+	MOVQ       R10, R11
+	SHRQ       $0x18, R11
+	MOVQ       (AX)(R11*8), R11
+	TESTQ      R11, R11
+	JZ         out10
+	SHLL       $0x08, R10
+	SHRXQ      DI, R10, R10
+	MOVWLZX    (R11)(R10*2), R12
+	RORXQ      $0x3f, R9, R9
+	ANDQ       $0x00000100, R9
+	LEAQ       1(R12)(R9*1), R12
+	TESTB      R12, R12
+	JZ         out10
+	MOVW       R12, (R11)(R10*2)
+	INCQ       BX
+	ADDQ       $0x20, CX
+	ADDQ       $0x20, DX
+	ADDQ       $0x08, R8
+	DECQ       SI
+	JNZ        eight2
+	JMP        out3
+
+out10:
+	INCQ R8
+
+out9:
+	INCQ R8
+
+out8:
+	INCQ R8
+
+out7:
+	INCQ R8
+
+out6:
+	INCQ R8
+
+out5:
+	INCQ R8
+
+out4:
+	INCQ R8
+
+out3:
+	MOVQ R8, counted+48(FP)
+	RET
+
 // func keyColumnsAVX512(dst *uint32, height int, x *float32, stride int, rows int)
 // Requires: AVX, AVX2
 TEXT ·keyColumnsAVX512(SB), NOSPLIT, $0-40
@@ -108,7 +275,7 @@ TEXT ·keyColumnsAVX512(SB), NOSPLIT, $0-40
 	VXORPS Y0, Y0, Y0
 	LEAQ   (CX)(SI*4), DI
 
-rows2:
+rows11:
 	LEAQ        (AX)(DX*4), R9
 	VMOVUPS     (AX), X1
 	VINSERTF128 $0x01, (R9), Y1, Y1
@@ -178,6 +345,173 @@ rows2:
 	ADDQ        $0x20, DI
 	LEAQ        (AX)(DX*8), AX
 	SUBQ        $0x08, BX
-	JNZ         rows2
+	JNZ         rows11
 	VZEROUPPER
+	RET
+
+// func countKeysAVX512(low *[256]*uint16, keys *uint32, next *uint32, positive *uint64, bytes int, shift int) (counted int)
+// Requires: BMI2, MMX+
+TEXT ·countKeysAVX512(SB), NOSPLIT, $0-56
+	MOVQ low+0(FP), AX
+	MOVQ keys+8(FP), CX
+	MOVQ next+16(FP), DX
+	MOVQ positive+24(FP), BX
+	MOVQ bytes+32(FP), SI
+	MOVQ shift+40(FP), DI
+	MOVQ $0x00000000, R8
+
+eight12:
+	MOVBLZX    (BX), R9
+	PREFETCHT0 (DX)
+	MOVL       (CX), R10
+	MOVQ       R10, R11
+	SHRQ       $0x18, R11
+	MOVQ       (AX)(R11*8), R11
+	TESTQ      R11, R11
+	JZ         out13
+	SHLL       $0x08, R10
+	SHRXQ      DI, R10, R10
+	MOVWLZX    (R11)(R10*2), R12
+	RORXQ      $0x38, R9, R13
+	ANDQ       $0x00000100, R13
+	LEAQ       1(R12)(R13*1), R12
+	TESTB      R12, R12
+	JZ         out13
+	MOVW       R12, (R11)(R10*2)
+	MOVL       4(CX), R10
+	MOVQ       R10, R11
+	SHRQ       $0x18, R11
+	MOVQ       (AX)(R11*8), R11
+	TESTQ      R11, R11
+	JZ         out14
+	SHLL       $0x08, R10
+	SHRXQ      DI, R10, R10
+	MOVWLZX    (R11)(R10*2), R12
+	RORXQ      $0x39, R9, R13
+	ANDQ       $0x00000100, R13
+	LEAQ       1(R12)(R13*1), R12
+	TESTB      R12, R12
+	JZ         out14
+	MOVW       R12, (R11)(R10*2)
+	MOVL       8(CX), R10
+	MOVQ       R10, R11
+	SHRQ       $0x18, R11
+	MOVQ       (AX)(R11*8), R11
+	TESTQ      R11, R11
+	JZ         out15
+	SHLL       $0x08, R10
+	SHRXQ      DI, R10, R10
+	MOVWLZX    (R11)(R10*2), R12
+	RORXQ      $0x3a, R9, R13
+	ANDQ       $0x00000100, R13
+	LEAQ       1(R12)(R13*1), R12
+	TESTB      R12, R12
+	JZ         out15
+	MOVW       R12, (R11)(R10*2)
+	MOVL       12(CX), R10
+	MOVQ       R10, R11
+	SHRQ       $0x18, R11
+	MOVQ       (AX)(R11*8), R11
+	TESTQ      R11, R11
+	JZ         out16
+	SHLL       $0x08, R10
+	SHRXQ      DI, R10, R10
+	MOVWLZX    (R11)(R10*2), R12
+	RORXQ      $0x3b, R9, R13
+	ANDQ       $0x00000100, R13
+	LEAQ       1(R12)(R13*1), R12
+	TESTB      R12, R12
+	JZ         out16
+	MOVW       R12, (R11)(R10*2)
+	MOVL       16(CX), R10
+	MOVQ       R10, R11
+	SHRQ       $0x18, R11
+	MOVQ       (AX)(R11*8), R11
+	TESTQ      R11, R11
+	JZ         out17
+	SHLL       $0x08, R10
+	SHRXQ      DI, R10, R10
+	MOVWLZX    (R11)(R10*2), R12
+	RORXQ      $0x3c, R9, R13
+	ANDQ       $0x00000100, R13
+	LEAQ       1(R12)(R13*1), R12
+	TESTB      R12, R12
+	JZ         out17
+	MOVW       R12, (R11)(R10*2)
+	MOVL       20(CX), R10
+	MOVQ       R10, R11
+	SHRQ       $0x18, R11
+	MOVQ       (AX)(R11*8), R11
+	TESTQ      R11, R11
+	JZ         out18
+	SHLL       $0x08, R10
+	SHRXQ      DI, R10, R10
+	MOVWLZX    (R11)(R10*2), R12
+	RORXQ      $0x3d, R9, R13
+	ANDQ       $0x00000100, R13
+	LEAQ       1(R12)(R13*1), R12
+	TESTB      R12, R12
+	JZ         out18
+	MOVW       R12, (R11)(R10*2)
+	MOVL       24(CX), R10
+	MOVQ       R10, R11
+	SHRQ       $0x18, R11
+	MOVQ       (AX)(R11*8), R11
+	TESTQ      R11, R11
+	JZ         out19
+	SHLL       $0x08, R10
+	SHRXQ      DI, R10, R10
+	MOVWLZX    (R11)(R10*2), R12
+	RORXQ      $0x3e, R9, R13
+	ANDQ       $0x00000100, R13
+	LEAQ       1(R12)(R13*1), R12
+	TESTB      R12, R12
+	JZ         out19
+	MOVW       R12, (R11)(R10*2)
+	MOVL       28(CX), R10
+	MOVQ       R10, R11
+	SHRQ       $0x18, R11
+	MOVQ       (AX)(R11*8), R11
+	TESTQ      R11, R11
+	JZ         out20
+	SHLL       $0x08, R10
+	SHRXQ      DI, R10, R10
+	MOVWLZX    (R11)(R10*2), R12
+	RORXQ      $0x3f, R9, R9
+	ANDQ       $0x00000100, R9
+	LEAQ       1(R12)(R9*1), R12
+	TESTB      R12, R12
+	JZ         out20
+	MOVW       R12, (R11)(R10*2)
+	INCQ       BX
+	ADDQ       $0x20, CX
+	ADDQ       $0x20, DX
+	ADDQ       $0x08, R8
+	DECQ       SI
+	JNZ        eight12
+	JMP        out13
+
+out20:
+	INCQ R8
+
+out19:
+	INCQ R8
+
+out18:
+	INCQ R8
+
+out17:
+	INCQ R8
+
+out16:
+	INCQ R8
+
+out15:
+	INCQ R8
+
+out14:
+	INCQ R8
+
+out13:
+	MOVQ R8, counted+48(FP)
 	RET
