@@ -289,13 +289,25 @@ func TestDistillationErrors(t *testing.T) {
 	}
 }
 
+// TestDistillationFarTeacher: a derivative of BCE that is next to nothing where the teacher is
+// far away counts where a weight makes a number of it.
+func TestDistillationFarTeacher(t *testing.T) {
+	x, teacher := [][]float64{{1490.75, 3}}, [][]float64{{0x1p20, 3}}
+	want := -2 * math.Exp(-1490.75/2+343*math.Ln2) // T·(q-p), times the weight
+	for _, b := range []Batch[float64]{{ClassWeights: []float64{0x1p343, 1}}, {RowWeights: []float64{0x1p343}}} {
+		b.Scores, b.Teacher = MatrixOf(x), MatrixOf(teacher)
+		_, _, grad := evalBatch(t, Distillation{Loss: BCE{}, Temperature: 2}, Options{}, &b, Output[float64]{})
+		require.InEpsilon(t, want, grad[0], 1e-12)
+	}
+}
+
 // TestDistillationBits: the same bits for any number of workers, whatever the scale of the
 // gradient, with it in place of the scores, of 16-bit scores as of float32 ones, and
 // everywhere.
 func TestDistillationBits(t *testing.T) {
 	forEachTier(t, func(t *testing.T) {
-		require.Equal(t, uint64(0x1eb875b859376a43), distillationHash[float32](t))
-		require.Equal(t, uint64(0x56c89ea8172b7b33), distillationHash[float64](t))
+		require.Equal(t, uint64(0x027202d776fe834a), distillationHash[float32](t))
+		require.Equal(t, uint64(0x74353cf7c0c19cc6), distillationHash[float64](t))
 	})
 }
 

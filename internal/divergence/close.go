@@ -184,9 +184,7 @@ func (w *Work[T]) closeBernoulli(f float64, want bool) float64 {
 		}
 		high := 1 / (1 + u)
 		low := float64(u * high)
-		if s < 0 {
-			high, low = low, high
-		}
+		high, low = exchanged(high, low, s)
 		p[k], q[k] = high, low
 		x[k], y[k] = float64(low*d[k]), float64(high*d[k])
 	}
@@ -219,6 +217,14 @@ func (w *Work[T]) closeBernoulli(f float64, want bool) float64 {
 		return dot[T](w.class[:n], e[:n])
 	}
 	return sum[T](e[:n])
+}
+
+// exchanged returns x and y, exchanged where s has the sign bit: without a jump, for which
+// signs of scores are too irregular.
+func exchanged(x, y, s float64) (float64, float64) {
+	a, b := math.Float64bits(x), math.Float64bits(y)
+	other := (a ^ b) & uint64(int64(math.Float64bits(s))>>63)
+	return math.Float64frombits(a ^ other), math.Float64frombits(b ^ other)
 }
 
 // sum returns Σ x.

@@ -125,7 +125,7 @@ func (w *Work[T]) row(c *chunk.Chunk[T], i int) {
 	switch {
 	case !ok:
 		loss = w.slowRow(scale)
-	case want && !fits:
+	case want && (!fits || w.dropped && w.heavy(f)):
 		w.slowRow(scale) // the loss has the same bits whatever the gradient takes
 	}
 	c.Loss[i] = loss
@@ -178,6 +178,16 @@ const (
 	lowest   = 0x1p-450
 )
 
+// heavy reports whether the gradient's factors make a number of what a class that has been
+// dropped would add to it.
+func (w *Work[T]) heavy(f float64) bool {
+	most := 1.0
+	for _, c := range w.class {
+		most = max(most, c)
+	}
+	return !(math.Abs(f)*most <= 0x1p8)
+}
+
 // quotients sets b and d, of softmax less those of the class of the teacher's highest score:
 // its share is at least 1/n, and the variance of d at least 1/n of the square of its mean.
 // float64 scores have their short parts. It reports whether b and d are numbers.
@@ -185,7 +195,8 @@ func (w *Work[T]) quotients() bool {
 	n, room := w.n, len(w.z)
 	w.low = kernel.Resize(w.low, 2*room)
 	w.b, w.d, w.w, w.e = kernel.Resize(w.b, room), kernel.Resize(w.d, room), kernel.Resize(w.w, room), kernel.Resize(w.e, room)
-	z, s, b, d := w.z[:n], w.s[:n], w.b[:n], w.d[:n]
+	z := w.z[:n]
+	s, b, d := w.s[:len(z)], w.b[:len(z)], w.d[:len(z)]
 	zTop, top, topShort := 0.0, 0.0, 0.0
 	if w.rule.Kind == Softmax {
 		m := 0
@@ -197,11 +208,13 @@ func (w *Work[T]) quotients() bool {
 		zTop = z[m]
 		top, topShort = difference(s[m], zTop)
 	}
-	inverse, t, single := w.inverse, w.rule.Temperature, kernel.IsFloat32[T]()
+	inverse, single := w.inverse, kernel.IsFloat32[T]()
 	if !single {
 		w.bShort, w.dShort = kernel.Resize(w.bShort, room), kernel.Resize(w.dShort, room)
 	}
-	least, most, size := math.Inf(1), math.Inf(-1), 0.0
+	// Of whole numbers of the same order as those of d and |b|, without jumps or the latency of
+	// floating-point numbers; NaN is beyond the infinite ones.
+	least, most, size := int64(math.MaxInt64), int64(math.MinInt64), int64(0)
 	w.dropped = false
 	for k, v := range z {
 		x, short := difference(s[k], v)
@@ -211,12 +224,8 @@ func (w *Work[T]) quotients() bool {
 		if single {
 			p, q = float64((v-zTop)*inverse), float64((y+rest)*inverse)
 		} else {
-			y, rest = normalized(y, rest)
-			q = y / t
-			w.dShort[k] = (math.FMA(-q, t, y) + rest) / t
-			from, rest := difference(v, zTop)
-			p = from / t
-			w.bShort[k] = (math.FMA(-p, t, from) + rest) / t
+			q, w.dShort[k] = w.quotient(normalized(y, rest))
+			p, w.bShort[k] = w.quotient(difference(v, zTop))
 		}
 		if a := math.Abs(p); a > furthest {
 			if !(math.Abs(q)-a < -furthest) {
@@ -230,14 +239,24 @@ func (w *Work[T]) quotients() bool {
 			}
 		}
 		b[k], d[k] = p, q
-		size = max(size, math.Abs(p)) // NaN stays
-		least, most = min(least, q), max(most, q)
+		size = max(size, int64(math.Float64bits(math.Abs(p))))
+		i := ordered(int64(math.Float64bits(q)))
+		least, most = min(least, i), max(most, i)
 	}
-	w.least, w.most = least, most
+	w.least, w.most = math.Float64frombits(uint64(ordered(least))), math.Float64frombits(uint64(ordered(most)))
 	for k := n; k < room; k++ {
 		w.b[k], w.d[k] = 0, 0
 	}
-	return size <= math.MaxFloat64 && math.Abs(least) <= math.MaxFloat64 && math.Abs(most) <= math.MaxFloat64
+	return math.Float64frombits(uint64(size)) <= math.MaxFloat64 && math.Abs(w.least) <= math.MaxFloat64 && math.Abs(w.most) <= math.MaxFloat64
+}
+
+// ordered returns the bits of a number as a whole number of its order, and these as those.
+func ordered(bits int64) int64 { return bits ^ bits>>63&math.MaxInt64 }
+
+// quotient returns (x + rest)/T and what it lacks, up to two ULP.
+func (w *Work[T]) quotient(x, rest float64) (q, short float64) {
+	q = float64(x * w.inverse)
+	return q, float64((math.FMA(-q, w.rule.Temperature, x) + rest) * w.inverse)
 }
 
 // difference returns a - b and what it lacks.

@@ -60,20 +60,22 @@ func weighted[T kernel.Float](p, x []float64) (weight, mean float64) {
 	for len(p) > 0 {
 		n := min(len(p), block)
 		q, y := p[:n], x[:n]
-		var a0, a1, m0, m1 float64
-		for len(q) >= 2 && len(y) >= 2 {
-			a0 += q[0]
-			a1 += q[1]
+		var a0, a1, m0, m1, m2, m3 float64
+		for len(q) >= 4 && len(y) >= 4 {
+			a0 += q[0] + q[1]
+			a1 += q[2] + q[3]
 			m0 = math.FMA(q[0], y[0], m0)
 			m1 = math.FMA(q[1], y[1], m1)
-			q, y = q[2:], y[2:]
+			m2 = math.FMA(q[2], y[2], m2)
+			m3 = math.FMA(q[3], y[3], m3)
+			q, y = q[4:], y[4:]
 		}
-		if len(q) > 0 {
-			a0 += q[0]
-			m0 = math.FMA(q[0], y[0], m0)
+		for k, v := range q {
+			a0 += v
+			m0 = math.FMA(v, y[k], m0)
 		}
 		a.add(a0 + a1)
-		m.add(m0 + m1)
+		m.add((m0 + m1) + (m2 + m3))
 		p, x = p[n:], x[n:]
 	}
 	return a.value(), m.value()
