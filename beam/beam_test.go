@@ -386,7 +386,7 @@ func evaluate1(manifest, out, grad string, o Options) error {
 }
 
 // parse reads a report.
-func parse(t *testing.T, text []byte) (keys map[string]json.RawMessage) {
+func parse(t testing.TB, text []byte) (keys map[string]json.RawMessage) {
 	t.Helper()
 	if err := json.Unmarshal(text, &keys); err != nil {
 		t.Fatalf("%v: %s", err, text)
@@ -543,7 +543,8 @@ func testGradients(t *testing.T, loss string, d dataset) {
 
 // BenchmarkPrism compares zlpr-beam, on Prism, with zlpr eval of the same 7 unequal shards,
 // 200,000×256 scores, which both read from the page cache: the shortest of as many runs as
-// -benchtime says, in turn. More than twice the command's time is an error.
+// -benchtime says, in turn. Other losses or metrics, or more than twice the command's time, are
+// errors.
 //
 //	go test -run '^$' -bench Prism -benchtime 5x
 func BenchmarkPrism(b *testing.B) {
@@ -585,12 +586,14 @@ func BenchmarkPrism(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	seconds := func(name string, args ...string) float64 {
+	report := filepath.Join(dir, "report.json")
+	seconds := func(name string, args ...string) (float64, []byte) {
 		start := time.Now()
-		if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
-			b.Fatalf("%s %v: %v: %s", name, args, err, out)
+		out, err := exec.Command(name, args...).Output()
+		if err != nil {
+			b.Fatalf("%s %v: %v: %s", name, args, err, err.(*exec.ExitError).Stderr)
 		}
-		return time.Since(start).Seconds()
+		return time.Since(start).Seconds(), out
 	}
 	counted := slices.DeleteFunc(metrics.All(1, 3, 5), metrics.NeedsScores)
 	for _, c := range []struct {
@@ -605,8 +608,20 @@ func BenchmarkPrism(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			alone, prism := math.Inf(1), math.Inf(1)
 			for b.Loop() {
-				alone = min(alone, seconds(command, append([]string{"eval", manifest}, c.flags...)...))
-				prism = min(prism, seconds(pipeline, append([]string{"--manifest", manifest, "--out", filepath.Join(dir, "report.json")}, c.flags...)...))
+				t, want := seconds(command, append([]string{"eval", manifest, "--json"}, c.flags...)...)
+				alone = min(alone, t)
+				t, _ = seconds(pipeline, append([]string{"--manifest", manifest, "--out", report}, c.flags...)...)
+				prism = min(prism, t)
+				got, err := os.ReadFile(report)
+				if err != nil {
+					b.Fatal(err)
+				}
+				keys, wanted := parse(b, got), parse(b, want)
+				for _, key := range []string{"rows", "losses", "skipped", "metrics"} {
+					if !bytes.Equal(keys[key], wanted[key]) {
+						b.Fatalf("%s: %s, not the command's %s", key, keys[key], wanted[key])
+					}
+				}
 			}
 			b.ReportMetric(0, "ns/op")
 			b.ReportMetric(alone, "command-s")

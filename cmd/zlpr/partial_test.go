@@ -267,6 +267,45 @@ func TestPartialData(t *testing.T) {
 	}
 }
 
+// TestPartialLarge: the same of 200,000 rows of 256 classes, in 7 shards of which one has no
+// row and none is of another's size.
+func TestPartialLarge(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: takes long; leave -short out")
+	}
+	dir := t.TempDir()
+	const rows, n = 200_000, 256
+	rng := rand.New(rand.NewPCG(200, 256))
+	s, y := make([]float32, rows*n), make([]uint8, rows*n)
+	for i := range s {
+		u := rng.Uint64() // sums of uniform numbers: normal ones take as long as all the rest
+		s[i] = float32(int(u&0xffff)+int(u>>16&0xffff)+int(u>>32&0xffff)-0x17fff) / 0x8000
+		y[i] = uint8(u>>48%10) / 9
+	}
+	save(t, dir, "S.npy", []int{rows, n}, s)
+	save(t, dir, "Y.npy", []int{rows, n}, y)
+	cuts := []int{0, 1, 1, 3000, 20_011, 60_000, 120_007, rows}
+	var scans []string
+	for k := range cuts[1:] {
+		from, to := cuts[k], cuts[k+1]
+		save(t, dir, fmt.Sprintf("S-%d.npy", k), []int{to - from, n}, s[from*n:to*n])
+		save(t, dir, fmt.Sprintf("Y-%d.npy", k), []int{to - from, n}, y[from*n:to*n])
+		scans = append(scans, fmt.Sprintf("%d.scan", k))
+		must(t, dir, "scan", fmt.Sprintf("S-%d.npy", k), fmt.Sprintf("Y-%d.npy", k), "--out", scans[k])
+	}
+	must(t, dir, append([]string{"merge", "--out", "Y.scan"}, scans...)...)
+	flags := []string{"--loss", "all", "--metrics", "all", "--area-bits", "16"}
+	want := result(t, must(t, dir, append([]string{"eval", "S.npy", "Y.npy", "--json"}, flags...)...))
+	args := []string{"merge", "--json"}
+	for _, k := range rng.Perm(len(scans)) {
+		part := fmt.Sprintf("%d.zlpr", k)
+		must(t, dir, append([]string{"eval", fmt.Sprintf("S-%d.npy", k), fmt.Sprintf("Y-%d.npy", k), "--scan", "Y.scan", "--partial", part,
+			"--first-row", fmt.Sprint(cuts[k])}, flags...)...)
+		args = append(args, part)
+	}
+	require.Equal(t, want, result(t, must(t, dir, args...)))
+}
+
 // TestMergeSwitches: beyond as many scores as are kept, areas are of scores in bins,
 // whether one run has so many, a shard, or all shards together.
 func TestMergeSwitches(t *testing.T) {
