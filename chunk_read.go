@@ -90,7 +90,13 @@ func (w *lossWorker[T]) read() error {
 			return err
 		}
 	}
-	if t.soft {
+	c.CheckSoft, c.SoftError = nil, nil
+	if t.soft && w.leavesCheck() {
+		if w.softCheck == nil {
+			w.softCheck = w.checkSoft
+		}
+		c.CheckSoft = w.softCheck
+	} else if t.soft {
 		if err := w.checkSoft(); err != nil {
 			return err
 		}
@@ -233,6 +239,14 @@ func (w *lossWorker[T]) masked() error {
 		c.Live[i] = left != 0
 	}
 	return nil
+}
+
+// leavesCheck reports whether the check of the soft labels is left to the loss: that of one
+// target reads all of them once. (Rows of weight 0 have no bits then.)
+func (w *lossWorker[T]) leavesCheck() bool {
+	j, c, o := &w.e.job, &w.chunk, &w.e.opts
+	b := j.b
+	return w.e.traits.target && c.Full && c.N > 0 && b.RowWeights == nil && b.ClassWeights == nil && !j.counting && !o.Strict && o.TopNegatives == 0 && o.TopScores == 0
 }
 
 // checkSoft checks the soft labels: in [0, 1] where the class takes part, 0

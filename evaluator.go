@@ -280,6 +280,7 @@ type lossWorker[T Float] struct {
 	work    work[T]
 	pending kernel.Copy[T] // of the last chunk's gradient to its place
 
+	softCheck     func() error
 	scores, soft  []T       // places for widened scores, and soft labels or a teacher's scores
 	grad          [2][]T    // places for gradients that are not written in place
 	halfGrad      [2][]T    // places for gradients of 16 bits on their way past the caches
@@ -382,6 +383,9 @@ func (w *lossWorker[T]) do(k int) error {
 	w.prepareLoss()
 	if c.N > 0 {
 		w.work.Eval(c)
+		if c.SoftError != nil {
+			return c.SoftError
+		}
 	} else {
 		clear(c.Loss)
 	}

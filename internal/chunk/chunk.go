@@ -56,6 +56,10 @@ type Weights[T kernel.Float] struct {
 	SoftStride int
 	// SmallLabels tells that there are labels between 0 and kernel.PlainLabel.
 	SmallLabels bool
+	// CheckSoft checks the soft labels where that is left to the loss, which sees in passing
+	// whether they may be wrong; else nil. SoftError is what it returned.
+	CheckSoft func() error
+	SoftError error
 
 	Teacher       []T // scores of a teacher, for losses of them: then Neg has the classes that take part
 	TeacherStride int

@@ -173,3 +173,11 @@ const (
 
 	ShiftedTerm, ShiftedDerivative = ShiftedY, ShiftedLow
 )
+
+// LeastProducts is a sum of products of distances and labels beside which what is lost of every
+// product below the smallest normal number, at most 2^-149 or 2^-1074, does not count, of up to
+// 2^32 of them.
+const (
+	LeastProducts32 = 0x1p-80
+	LeastProducts64 = 0x1p-960
+)

@@ -522,21 +522,23 @@ var softKernels = []*kernel{
 var softmaxTargetKernels = []*kernel{
 	{
 		name: "SoftTargets", types: elems,
-		params: "a []float64, sums [][2]float64, peaks []Peak[T], w []T, wStride int, x []T, stride int, t []T, tStride, rows, n int, top []T",
+		params: "a []float64, sums [][2]float64, peaks []Peak[T], w []T, wStride int, x []T, stride int, t []T, tStride, rows, n int, top []T", results: "bits uint64",
 		doc: `takes the sums of softmax cross-entropy with soft labels t = t[i·tStride+j] over the
 			elements of row i with a score x = x[i·stride+j] other than the highest, top[i]: Σ e^x to
 			a[i], Σ t·(top[i]-x) to sums[i][0] and Σ t to sums[i][1]. Of the others the label is
 			peaks[i][0], of several the bits of all, and their number peaks[i][1]. Unless w is nil it
 			writes e^x of all elements to w[i·wStride+j]. Exponentials below the smallest normal number
-			are 0 or subnormal; where top[i] is above the range of pivot 0 all are NaN.`,
+			are 0 or subnormal; where top[i] is above the range of pivot 0 all are NaN. It returns
+			the highest bits of all labels (see labelBits).`,
 		optional: "w",
 		forms:    both(softTargets, neonSoftTargets),
 	},
 	{
 		name: "SoftTargetScale", types: elems,
-		params: "dst []T, dstStride int, w []T, wStride int, t []T, tStride, rows, n int, f, scale, most, peak []T",
+		params: "dst []T, dstStride int, w []T, wStride int, t []T, tStride, rows, n int, f, scale, most, peak []T", results: "bits uint64",
 		doc: `writes w·f[i] - t[i·tStride+j]·scale[i], w = w[i·wStride+j], that of the label not rounded,
-			or where w ≥ most[i] peak[i] to dst[i·dstStride+j].`,
+			or where w ≥ most[i] peak[i] to dst[i·dstStride+j]. It returns the lowest bits less one of
+			all labels (see labelBits).`,
 		forms: both(softTargetScale, neonSoftTargetScale),
 	},
 }
@@ -559,20 +561,20 @@ var softColumnKernels = []*kernel{
 	},
 	{
 		name: "SoftColumnSums", types: elems,
-		params: "out []float64, room int, label, x, t, w []T, rows, n int", results: "good bool",
+		params: "out []float64, room int, label, x, t, w []T, rows, n int", results: "bits uint64",
 		doc: `takes what SoftTargets takes of rows of at most MostColumns elements, whose columns are those
 			of scores x, labels t and exponentials w: Σ e^x to out[i], Σ t·(top-x) to out[room+i], Σ t to
 			out[2·room+i], top itself to out[3·room+i], its label to label[i], and Σ t and that to
-			out[4·room+i]. It reports whether all top are from coef.LeastTop to the end of the range of
-			pivot 0 and of one element each, all Σ e^x above 0 and all sums numbers; where not, results
-			are open.`,
+			out[4·room+i]. It returns the highest bits of all labels, or all ones, unless all top are from coef.LeastTop to the end of the range of
+			pivot 0 and of one element each, all Σ e^x above 0 and all sums numbers, none of them of
+			labels that are smallest numbers; other results are open then.`,
 		forms: []form{{x86: softColumnSums, noNEON: noColumns}},
 	},
 	{
 		name: "SoftColumnScale", types: elems,
-		params: "w, t []T, rows, n int, f, scale, most, peak []T",
-		doc:    `makes of columns of exponentials w those of what SoftTargetScale writes.`,
-		forms:  []form{{x86: softColumnScale, noNEON: noColumns}},
+		params: "w, t []T, rows, n int, f, scale, most, peak []T", results: "bits uint64",
+		doc:   `makes of columns of exponentials w those of what SoftTargetScale writes, and returns what it returns.`,
+		forms: []form{{x86: softColumnScale, noNEON: noColumns}},
 	},
 }
 

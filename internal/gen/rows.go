@@ -50,6 +50,7 @@ type rowLoop struct {
 	some bool      // there are rows, and elements of them
 	copy *sideCopy // made meanwhile; nil for none
 	next []func()  // at the end of a row
+	last func()    // after the last row; nil for nothing
 
 	// Of run:
 	groups gpreg            // whole groups of a row
@@ -125,6 +126,9 @@ func (l *rowLoop) through(begin, row, end func()) {
 		end()
 	})
 	l.copy.rest()
+	if l.last != nil {
+		l.last()
+	}
 	l.VZEROUPPER()
 	l.RET()
 }

@@ -388,11 +388,7 @@ func plainBits(v *vec) {
 	l := newRowLoop(v)
 	most, least, minusOne := v.reg(), v.reg(), v.reg()
 	v.zero(most)
-	if v.wide() {
-		v.VPTERNLOGQ(operand.U8(0xff), minusOne, minusOne, minusOne)
-	} else {
-		v.VPCMPEQD(minusOne, minusOne, minusOne)
-	}
+	v.allOnes(minusOne)
 	v.move(minusOne, least)
 	result := v.result(0)
 	v.MOVQ(operand.U32(0), result)

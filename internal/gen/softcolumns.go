@@ -76,6 +76,7 @@ type softColumns struct {
 	*columnLoop
 	top, label, count vreg
 	unit              op // 1
+	most              *labelBits
 	levels            [3]laneSums
 }
 
@@ -98,6 +99,7 @@ func softColumnSums(v *vec) {
 	v.SHLQ(operand.U8(3), room)
 	v.XORQ(bad, bad)
 	s.unit = v.constant(1)
+	s.most = newMostBits(v)
 	for i := range s.levels {
 		for q := range s.levels[i] {
 			for k := range s.levels[i][q] {
@@ -166,6 +168,19 @@ func softColumnSums(v *vec) {
 			}
 			put(sum)
 		}
+		// Products are large enough, or no label has one.
+		least, zero := d.constant(v.pick(coef.LeastProducts32, coef.LeastProducts64)), d.constant(0)
+		for i, r := range sums[1] {
+			enough, none := d.newMask(), d.newMask()
+			d.compare(greaterOrEqual, r, least, enough)
+			d.compare(equal, sums[2][i], zero, none)
+			if d.wide() {
+				d.KORW(none, enough, enough)
+			} else {
+				d.or(none, enough, enough)
+			}
+			check(enough, d)
+		}
 		put(s.asDoubles(s.top))
 		for i, r := range s.asDoubles(s.label) {
 			d.add(sums[2][i], r, sums[2][i])
@@ -173,7 +188,12 @@ func softColumnSums(v *vec) {
 		put(sums[2])
 		v.ADDQ(operand.U8(8*v.perReg()), out)
 	})
-	v.Store(bad, v.ReturnIndex(0))
+	s.most.report()
+	none := v.newLabel("none")
+	v.TESTQ(bad, bad)
+	v.JZ(operand.LabelRef(none))
+	v.MOVQ(operand.I32(-1), v.result(0))
+	v.Label(none)
 	v.VZEROUPPER()
 	v.RET()
 }
@@ -294,6 +314,7 @@ func (s *softColumns) take(disp, i int, e, q, l vreg) {
 	x, d, t := s.reg(), s.reg(), s.reg()
 	s.move(s.at(scores, disp), x)
 	s.move(s.at(labels, disp), t)
+	s.most.take(t)
 	s.sub(s.top, x, d)
 	if i == 0 {
 		s.mul(d, t, q)
@@ -334,7 +355,7 @@ func (s *softColumns) take(disp, i int, e, q, l vreg) {
 
 // softColumnScale emits the gradients of the rows.
 func softColumnScale(v *vec) {
-	l := newColumnLoop(v, "w", "t")
+	l, least := newColumnLoop(v, "w", "t"), newLeastBits(v)
 	var places []gpreg
 	for _, name := range []string{"f", "scale", "most", "peak"} {
 		places = append(places, v.param(name))
@@ -347,16 +368,18 @@ func softColumnScale(v *vec) {
 		}
 		v.XORQ(l.off, l.off)
 		l.each(l.end, func() {
-			e, g, k := v.reg(), v.reg(), v.newMask()
+			e, g, t, k := v.reg(), v.reg(), v.inRegister(l.at(1, 0)), v.newMask()
 			v.move(l.at(0, 0), e)
+			least.take(t)
 			v.mul(e, factors[0], g)
-			v.either(v.VFNMADD231PS, v.VFNMADD231PD, l.at(1, 0), factors[1], g)
+			v.either(v.VFNMADD231PS, v.VFNMADD231PD, t, factors[1], g)
 			v.compare(greaterOrEqual, e, factors[2], k)
 			r := v.reg()
 			v.choose(k, factors[3], g, r)
 			v.move(r, l.at(0, 0))
 		})
 	})
+	least.report()
 	v.VZEROUPPER()
 	v.RET()
 }

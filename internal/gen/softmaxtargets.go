@@ -23,6 +23,7 @@ type softTargetSums struct {
 	line     *narrowPipeline // AVX2
 	acc      [3]*accumulator // of exponentials, products and labels
 	peak     *peak
+	most     *labelBits
 	aside    []func() // what lies behind the loop
 }
 
@@ -37,6 +38,8 @@ func softTargets(v *vec) {
 	s.e = newExponential(v, magic, !v.double())
 	s.top = v.place()
 	s.peak = newPeak(v)
+	s.most = newMostBits(v)
+	s.last = s.most.report
 	for i := range s.acc {
 		s.acc[i] = newAccumulator(v)
 	}
@@ -128,7 +131,9 @@ func (s *softTargetSums) half(h *half, p []vreg, scale []op) {
 	for i, r := range p {
 		s.mul(r, scale[i], r)
 	}
-	product, least := s.products(s.asRegister(s.top), x, t)
+	label := []vreg{s.inRegister(t(0)), s.inRegister(t(1)), s.inRegister(t(2)), s.inRegister(t(3))}
+	product, least := s.products(s.asRegister(s.top), x, label)
+	s.most.take(label...)
 	s.keepPowers(func() {
 		for i, r := range p {
 			s.move(r, w(i))
@@ -137,12 +142,10 @@ func (s *softTargetSums) half(h *half, p []vreg, scale []op) {
 
 	there, joined := s.newLabel("peak"), s.newLabel("joined")
 	s.jumpIfZero(least, there)
-	labels, other := s.reg(), s.reg()
-	s.move(t(0), labels)
-	s.move(t(2), other)
-	s.add(labels, t(1), labels)
-	s.add(other, t(3), other)
-	s.add(labels, other, labels)
+	labels := label[0]
+	s.add(labels, label[1], labels)
+	s.add(label[2], label[3], label[2])
+	s.add(labels, label[2], labels)
 	s.Label(joined)
 	s.aside = append(s.aside, func() {
 		s.Label(there)
@@ -170,15 +173,15 @@ func (s *softTargetSums) atLeast(low, x, d op) {
 
 // products returns the sum of the products of four registers, and the least distance from the
 // highest score of every lane.
-func (s *softTargetSums) products(top vreg, x, t func(i int) operand.Mem) (product, least vreg) {
+func (s *softTargetSums) products(top vreg, x func(i int) operand.Mem, t []vreg) (product, least vreg) {
 	for i := range 4 {
 		d := s.reg()
 		s.sub(top, x(i), d)
 		if i == 0 {
 			product = s.reg()
-			s.mul(d, t(i), product)
+			s.mul(d, t[i], product)
 		} else {
-			s.fmaAcc(d, t(i), product)
+			s.fmaAcc(d, t[i], product)
 		}
 		switch {
 		case i == 0:
@@ -313,7 +316,8 @@ func softTargetScale(v *vec) {
 	for range names {
 		factors = append(factors, v.reg())
 	}
-	l := newRowLoop(v)
+	l, least := newRowLoop(v), newLeastBits(v)
+	l.last = least.report
 	l.run(func() {
 		for i, name := range names {
 			v.broadcast(operand.Mem{Base: v.param(name), Index: off, Scale: 1}, factors[i])
@@ -324,6 +328,7 @@ func softTargetScale(v *vec) {
 			e, g, label := v.reg(), v.reg(), v.reg()
 			v.load(r.mask, l.inRow(w, r.reg), e)
 			v.load(r.mask, l.inRow(t, r.reg), label)
+			least.take(label)
 			v.mul(e, factors[0], g)
 			v.either(v.VFNMADD231PS, v.VFNMADD231PD, label, factors[1], g)
 			k, d := v.newMask(), v.reg()
@@ -356,6 +361,7 @@ func neonSoftTargets(v *neonVec) {
 	x.fill, t.fill = low, v.cleared(1)[0]
 	e := newNeonExponential(v, magic)
 	top, label, count := v.reg(), v.reg(), v.reg()
+	most := newNeonMostBits(v)
 	var acc [3]*neonAccumulator
 	for i := range acc {
 		acc[i] = newNeonStackAccumulator(v, l.acc.offset(128*i))
@@ -409,6 +415,7 @@ func neonSoftTargets(v *neonVec) {
 			v.label(none)
 			for i, number := range all[:2] {
 				k, d, r := peaks[i], distances[i], v.inRegister(t.place(number))
+				most.take(r)
 				if products == nil {
 					v.mul(d, r, d)
 					products = d
@@ -456,6 +463,7 @@ func neonSoftTargets(v *neonVec) {
 			fold(label, v.or)
 			fold(number, v.add)
 		})
+		most.report()
 	})
 }
 
@@ -463,8 +471,9 @@ func neonSoftTargets(v *neonVec) {
 func neonSoftTargetScale(v *neonVec) {
 	dst, w, t := v.output("dst", "dstStride"), v.input("w", "wStride"), v.input("t", "tStride")
 	places := []genReg{v.param("f"), v.param("scale"), v.param("most"), v.param("peak")}
-	factors := v.regs(len(places))
+	factors, least := v.regs(len(places)), newNeonLeastBits(v)
 	l := newNeonLoop(v, 2, dst, w, t)
+	t.fill = v.cleared(1)[0]
 	l.run(func() {
 		for i, p := range places {
 			v.broadcasts(p, factors[i])
@@ -473,6 +482,7 @@ func neonSoftTargetScale(v *neonVec) {
 	}, func(turn neonTurn) {
 		a, b := l.loadTurn(w, turn), l.loadTurn(t, turn)
 		for i := range a {
+			least.take(b[i])
 			d := v.reg()
 			v.mul(a[i], factors[0], d)
 			v.fmaSub(b[i], factors[1], d)
@@ -482,5 +492,5 @@ func neonSoftTargetScale(v *neonVec) {
 		}
 		l.storeTurn(dst, turn, b)
 		v.free(a...)
-	}, func() {})
+	}, least.report)
 }

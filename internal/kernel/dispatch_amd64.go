@@ -935,48 +935,44 @@ func lessLabels64(dst []float64, dstStride int, t []float64, tStride, rows, n in
 	}
 }
 
-func softTargets32(a []float64, sums [][2]float64, peaks []Peak[float32], w []float32, wStride int, x []float32, stride int, t []float32, tStride, rows, n int, top []float32) {
+func softTargets32(a []float64, sums [][2]float64, peaks []Peak[float32], w []float32, wStride int, x []float32, stride int, t []float32, tStride, rows, n int, top []float32) (bits uint64) {
 	switch Active {
 	case AVX512:
-		softTargets32AVX512(&a[0], &sums[0], (*[2]float32)(unsafe.Pointer(&peaks[0])), unsafe.SliceData(w), wStride, &x[0], stride, &t[0], tStride, rows, n, &top[0])
+		return softTargets32AVX512(&a[0], &sums[0], (*[2]float32)(unsafe.Pointer(&peaks[0])), unsafe.SliceData(w), wStride, &x[0], stride, &t[0], tStride, rows, n, &top[0])
 	case AVX2:
-		softTargets32AVX2(&a[0], &sums[0], (*[2]float32)(unsafe.Pointer(&peaks[0])), unsafe.SliceData(w), wStride, &x[0], stride, &t[0], tStride, rows, n, &top[0])
-	default:
-		softTargets32Generic(a, sums, peaks, w, wStride, x, stride, t, tStride, rows, n, top)
+		return softTargets32AVX2(&a[0], &sums[0], (*[2]float32)(unsafe.Pointer(&peaks[0])), unsafe.SliceData(w), wStride, &x[0], stride, &t[0], tStride, rows, n, &top[0])
 	}
+	return softTargets32Generic(a, sums, peaks, w, wStride, x, stride, t, tStride, rows, n, top)
 }
 
-func softTargets64(a []float64, sums [][2]float64, peaks []Peak[float64], w []float64, wStride int, x []float64, stride int, t []float64, tStride, rows, n int, top []float64) {
+func softTargets64(a []float64, sums [][2]float64, peaks []Peak[float64], w []float64, wStride int, x []float64, stride int, t []float64, tStride, rows, n int, top []float64) (bits uint64) {
 	switch Active {
 	case AVX512:
-		softTargets64AVX512(&a[0], &sums[0], (*[2]float64)(unsafe.Pointer(&peaks[0])), unsafe.SliceData(w), wStride, &x[0], stride, &t[0], tStride, rows, n, &top[0])
+		return softTargets64AVX512(&a[0], &sums[0], (*[2]float64)(unsafe.Pointer(&peaks[0])), unsafe.SliceData(w), wStride, &x[0], stride, &t[0], tStride, rows, n, &top[0])
 	case AVX2:
-		softTargets64AVX2(&a[0], &sums[0], (*[2]float64)(unsafe.Pointer(&peaks[0])), unsafe.SliceData(w), wStride, &x[0], stride, &t[0], tStride, rows, n, &top[0])
-	default:
-		softTargets64Generic(a, sums, peaks, w, wStride, x, stride, t, tStride, rows, n, top)
+		return softTargets64AVX2(&a[0], &sums[0], (*[2]float64)(unsafe.Pointer(&peaks[0])), unsafe.SliceData(w), wStride, &x[0], stride, &t[0], tStride, rows, n, &top[0])
 	}
+	return softTargets64Generic(a, sums, peaks, w, wStride, x, stride, t, tStride, rows, n, top)
 }
 
-func softTargetScale32(dst []float32, dstStride int, w []float32, wStride int, t []float32, tStride, rows, n int, f, scale, most, peak []float32) {
+func softTargetScale32(dst []float32, dstStride int, w []float32, wStride int, t []float32, tStride, rows, n int, f, scale, most, peak []float32) (bits uint64) {
 	switch Active {
 	case AVX512:
-		softTargetScale32AVX512(&dst[0], dstStride, &w[0], wStride, &t[0], tStride, rows, n, &f[0], &scale[0], &most[0], &peak[0])
+		return softTargetScale32AVX512(&dst[0], dstStride, &w[0], wStride, &t[0], tStride, rows, n, &f[0], &scale[0], &most[0], &peak[0])
 	case AVX2:
-		softTargetScale32AVX2(&dst[0], dstStride, &w[0], wStride, &t[0], tStride, rows, n, &f[0], &scale[0], &most[0], &peak[0])
-	default:
-		softTargetScale32Generic(dst, dstStride, w, wStride, t, tStride, rows, n, f, scale, most, peak)
+		return softTargetScale32AVX2(&dst[0], dstStride, &w[0], wStride, &t[0], tStride, rows, n, &f[0], &scale[0], &most[0], &peak[0])
 	}
+	return softTargetScale32Generic(dst, dstStride, w, wStride, t, tStride, rows, n, f, scale, most, peak)
 }
 
-func softTargetScale64(dst []float64, dstStride int, w []float64, wStride int, t []float64, tStride, rows, n int, f, scale, most, peak []float64) {
+func softTargetScale64(dst []float64, dstStride int, w []float64, wStride int, t []float64, tStride, rows, n int, f, scale, most, peak []float64) (bits uint64) {
 	switch Active {
 	case AVX512:
-		softTargetScale64AVX512(&dst[0], dstStride, &w[0], wStride, &t[0], tStride, rows, n, &f[0], &scale[0], &most[0], &peak[0])
+		return softTargetScale64AVX512(&dst[0], dstStride, &w[0], wStride, &t[0], tStride, rows, n, &f[0], &scale[0], &most[0], &peak[0])
 	case AVX2:
-		softTargetScale64AVX2(&dst[0], dstStride, &w[0], wStride, &t[0], tStride, rows, n, &f[0], &scale[0], &most[0], &peak[0])
-	default:
-		softTargetScale64Generic(dst, dstStride, w, wStride, t, tStride, rows, n, f, scale, most, peak)
+		return softTargetScale64AVX2(&dst[0], dstStride, &w[0], wStride, &t[0], tStride, rows, n, &f[0], &scale[0], &most[0], &peak[0])
 	}
+	return softTargetScale64Generic(dst, dstStride, w, wStride, t, tStride, rows, n, f, scale, most, peak)
 }
 
 func toColumns32(dst, x []float32, stride, rows, n int) {
@@ -1023,46 +1019,44 @@ func toRows64(dst []float64, stride int, x []float64, rows, n int) {
 	}
 }
 
-func softColumnSums32(out []float64, room int, label, x, t, w []float32, rows, n int) (good bool) {
+func softColumnSums32(out []float64, room int, label, x, t, w []float32, rows, n int) (bits uint64) {
 	switch Active {
 	case AVX512:
-		return softColumnSums32AVX512(&out[0], room, &label[0], &x[0], &t[0], &w[0], rows, n) == 0
+		return softColumnSums32AVX512(&out[0], room, &label[0], &x[0], &t[0], &w[0], rows, n)
 	case AVX2:
-		return softColumnSums32AVX2(&out[0], room, &label[0], &x[0], &t[0], &w[0], rows, n) == 0
+		return softColumnSums32AVX2(&out[0], room, &label[0], &x[0], &t[0], &w[0], rows, n)
 	}
 	return softColumnSums32Generic(out, room, label, x, t, w, rows, n)
 }
 
-func softColumnSums64(out []float64, room int, label, x, t, w []float64, rows, n int) (good bool) {
+func softColumnSums64(out []float64, room int, label, x, t, w []float64, rows, n int) (bits uint64) {
 	switch Active {
 	case AVX512:
-		return softColumnSums64AVX512(&out[0], room, &label[0], &x[0], &t[0], &w[0], rows, n) == 0
+		return softColumnSums64AVX512(&out[0], room, &label[0], &x[0], &t[0], &w[0], rows, n)
 	case AVX2:
-		return softColumnSums64AVX2(&out[0], room, &label[0], &x[0], &t[0], &w[0], rows, n) == 0
+		return softColumnSums64AVX2(&out[0], room, &label[0], &x[0], &t[0], &w[0], rows, n)
 	}
 	return softColumnSums64Generic(out, room, label, x, t, w, rows, n)
 }
 
-func softColumnScale32(w, t []float32, rows, n int, f, scale, most, peak []float32) {
+func softColumnScale32(w, t []float32, rows, n int, f, scale, most, peak []float32) (bits uint64) {
 	switch Active {
 	case AVX512:
-		softColumnScale32AVX512(&w[0], &t[0], rows, n, &f[0], &scale[0], &most[0], &peak[0])
+		return softColumnScale32AVX512(&w[0], &t[0], rows, n, &f[0], &scale[0], &most[0], &peak[0])
 	case AVX2:
-		softColumnScale32AVX2(&w[0], &t[0], rows, n, &f[0], &scale[0], &most[0], &peak[0])
-	default:
-		softColumnScale32Generic(w, t, rows, n, f, scale, most, peak)
+		return softColumnScale32AVX2(&w[0], &t[0], rows, n, &f[0], &scale[0], &most[0], &peak[0])
 	}
+	return softColumnScale32Generic(w, t, rows, n, f, scale, most, peak)
 }
 
-func softColumnScale64(w, t []float64, rows, n int, f, scale, most, peak []float64) {
+func softColumnScale64(w, t []float64, rows, n int, f, scale, most, peak []float64) (bits uint64) {
 	switch Active {
 	case AVX512:
-		softColumnScale64AVX512(&w[0], &t[0], rows, n, &f[0], &scale[0], &most[0], &peak[0])
+		return softColumnScale64AVX512(&w[0], &t[0], rows, n, &f[0], &scale[0], &most[0], &peak[0])
 	case AVX2:
-		softColumnScale64AVX2(&w[0], &t[0], rows, n, &f[0], &scale[0], &most[0], &peak[0])
-	default:
-		softColumnScale64Generic(w, t, rows, n, f, scale, most, peak)
+		return softColumnScale64AVX2(&w[0], &t[0], rows, n, &f[0], &scale[0], &most[0], &peak[0])
 	}
+	return softColumnScale64Generic(w, t, rows, n, f, scale, most, peak)
 }
 
 func sideMax32(top []SideTop[float32], r *SideRows[float32]) {
@@ -1933,28 +1927,28 @@ func lessLabels64AVX512(dst *float64, dstStride int, t *float64, tStride int, ro
 func lessLabels64AVX2(dst *float64, dstStride int, t *float64, tStride int, rows int, n int, f *float64)
 
 //go:noescape
-func softTargets32AVX512(a *float64, sums *[2]float64, peaks *[2]float32, w *float32, wStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, top *float32)
+func softTargets32AVX512(a *float64, sums *[2]float64, peaks *[2]float32, w *float32, wStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, top *float32) (bits uint64)
 
 //go:noescape
-func softTargets32AVX2(a *float64, sums *[2]float64, peaks *[2]float32, w *float32, wStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, top *float32)
+func softTargets32AVX2(a *float64, sums *[2]float64, peaks *[2]float32, w *float32, wStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, top *float32) (bits uint64)
 
 //go:noescape
-func softTargets64AVX512(a *float64, sums *[2]float64, peaks *[2]float64, w *float64, wStride int, x *float64, stride int, t *float64, tStride int, rows int, n int, top *float64)
+func softTargets64AVX512(a *float64, sums *[2]float64, peaks *[2]float64, w *float64, wStride int, x *float64, stride int, t *float64, tStride int, rows int, n int, top *float64) (bits uint64)
 
 //go:noescape
-func softTargets64AVX2(a *float64, sums *[2]float64, peaks *[2]float64, w *float64, wStride int, x *float64, stride int, t *float64, tStride int, rows int, n int, top *float64)
+func softTargets64AVX2(a *float64, sums *[2]float64, peaks *[2]float64, w *float64, wStride int, x *float64, stride int, t *float64, tStride int, rows int, n int, top *float64) (bits uint64)
 
 //go:noescape
-func softTargetScale32AVX512(dst *float32, dstStride int, w *float32, wStride int, t *float32, tStride int, rows int, n int, f *float32, scale *float32, most *float32, peak *float32)
+func softTargetScale32AVX512(dst *float32, dstStride int, w *float32, wStride int, t *float32, tStride int, rows int, n int, f *float32, scale *float32, most *float32, peak *float32) (bits uint64)
 
 //go:noescape
-func softTargetScale32AVX2(dst *float32, dstStride int, w *float32, wStride int, t *float32, tStride int, rows int, n int, f *float32, scale *float32, most *float32, peak *float32)
+func softTargetScale32AVX2(dst *float32, dstStride int, w *float32, wStride int, t *float32, tStride int, rows int, n int, f *float32, scale *float32, most *float32, peak *float32) (bits uint64)
 
 //go:noescape
-func softTargetScale64AVX512(dst *float64, dstStride int, w *float64, wStride int, t *float64, tStride int, rows int, n int, f *float64, scale *float64, most *float64, peak *float64)
+func softTargetScale64AVX512(dst *float64, dstStride int, w *float64, wStride int, t *float64, tStride int, rows int, n int, f *float64, scale *float64, most *float64, peak *float64) (bits uint64)
 
 //go:noescape
-func softTargetScale64AVX2(dst *float64, dstStride int, w *float64, wStride int, t *float64, tStride int, rows int, n int, f *float64, scale *float64, most *float64, peak *float64)
+func softTargetScale64AVX2(dst *float64, dstStride int, w *float64, wStride int, t *float64, tStride int, rows int, n int, f *float64, scale *float64, most *float64, peak *float64) (bits uint64)
 
 //go:noescape
 func toColumns32AVX512(dst *float32, x *float32, stride int, rows int, n int)
@@ -1981,28 +1975,28 @@ func toRows64AVX512(dst *float64, stride int, x *float64, rows int, n int)
 func toRows64AVX2(dst *float64, stride int, x *float64, rows int, n int)
 
 //go:noescape
-func softColumnSums32AVX512(out *float64, room int, label *float32, x *float32, t *float32, w *float32, rows int, n int) (bad uint64)
+func softColumnSums32AVX512(out *float64, room int, label *float32, x *float32, t *float32, w *float32, rows int, n int) (bits uint64)
 
 //go:noescape
-func softColumnSums32AVX2(out *float64, room int, label *float32, x *float32, t *float32, w *float32, rows int, n int) (bad uint64)
+func softColumnSums32AVX2(out *float64, room int, label *float32, x *float32, t *float32, w *float32, rows int, n int) (bits uint64)
 
 //go:noescape
-func softColumnSums64AVX512(out *float64, room int, label *float64, x *float64, t *float64, w *float64, rows int, n int) (bad uint64)
+func softColumnSums64AVX512(out *float64, room int, label *float64, x *float64, t *float64, w *float64, rows int, n int) (bits uint64)
 
 //go:noescape
-func softColumnSums64AVX2(out *float64, room int, label *float64, x *float64, t *float64, w *float64, rows int, n int) (bad uint64)
+func softColumnSums64AVX2(out *float64, room int, label *float64, x *float64, t *float64, w *float64, rows int, n int) (bits uint64)
 
 //go:noescape
-func softColumnScale32AVX512(w *float32, t *float32, rows int, n int, f *float32, scale *float32, most *float32, peak *float32)
+func softColumnScale32AVX512(w *float32, t *float32, rows int, n int, f *float32, scale *float32, most *float32, peak *float32) (bits uint64)
 
 //go:noescape
-func softColumnScale32AVX2(w *float32, t *float32, rows int, n int, f *float32, scale *float32, most *float32, peak *float32)
+func softColumnScale32AVX2(w *float32, t *float32, rows int, n int, f *float32, scale *float32, most *float32, peak *float32) (bits uint64)
 
 //go:noescape
-func softColumnScale64AVX512(w *float64, t *float64, rows int, n int, f *float64, scale *float64, most *float64, peak *float64)
+func softColumnScale64AVX512(w *float64, t *float64, rows int, n int, f *float64, scale *float64, most *float64, peak *float64) (bits uint64)
 
 //go:noescape
-func softColumnScale64AVX2(w *float64, t *float64, rows int, n int, f *float64, scale *float64, most *float64, peak *float64)
+func softColumnScale64AVX2(w *float64, t *float64, rows int, n int, f *float64, scale *float64, most *float64, peak *float64) (bits uint64)
 
 //go:noescape
 func sideMax32AVX512(top *[4]float32, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32)

@@ -689,40 +689,36 @@ func lessLabels64(dst []float64, dstStride int, t []float64, tStride, rows, n in
 	}
 }
 
-func softTargets32(a []float64, sums [][2]float64, peaks []Peak[float32], w []float32, wStride int, x []float32, stride int, t []float32, tStride, rows, n int, top []float32) {
+func softTargets32(a []float64, sums [][2]float64, peaks []Peak[float32], w []float32, wStride int, x []float32, stride int, t []float32, tStride, rows, n int, top []float32) (bits uint64) {
 	switch Active {
 	case NEON:
-		softTargets32NEON(&a[0], &sums[0], (*[2]float32)(unsafe.Pointer(&peaks[0])), unsafe.SliceData(w), wStride, &x[0], stride, &t[0], tStride, rows, n, &top[0])
-	default:
-		softTargets32Generic(a, sums, peaks, w, wStride, x, stride, t, tStride, rows, n, top)
+		return softTargets32NEON(&a[0], &sums[0], (*[2]float32)(unsafe.Pointer(&peaks[0])), unsafe.SliceData(w), wStride, &x[0], stride, &t[0], tStride, rows, n, &top[0])
 	}
+	return softTargets32Generic(a, sums, peaks, w, wStride, x, stride, t, tStride, rows, n, top)
 }
 
-func softTargets64(a []float64, sums [][2]float64, peaks []Peak[float64], w []float64, wStride int, x []float64, stride int, t []float64, tStride, rows, n int, top []float64) {
+func softTargets64(a []float64, sums [][2]float64, peaks []Peak[float64], w []float64, wStride int, x []float64, stride int, t []float64, tStride, rows, n int, top []float64) (bits uint64) {
 	switch Active {
 	case NEON:
-		softTargets64NEON(&a[0], &sums[0], (*[2]float64)(unsafe.Pointer(&peaks[0])), unsafe.SliceData(w), wStride, &x[0], stride, &t[0], tStride, rows, n, &top[0])
-	default:
-		softTargets64Generic(a, sums, peaks, w, wStride, x, stride, t, tStride, rows, n, top)
+		return softTargets64NEON(&a[0], &sums[0], (*[2]float64)(unsafe.Pointer(&peaks[0])), unsafe.SliceData(w), wStride, &x[0], stride, &t[0], tStride, rows, n, &top[0])
 	}
+	return softTargets64Generic(a, sums, peaks, w, wStride, x, stride, t, tStride, rows, n, top)
 }
 
-func softTargetScale32(dst []float32, dstStride int, w []float32, wStride int, t []float32, tStride, rows, n int, f, scale, most, peak []float32) {
+func softTargetScale32(dst []float32, dstStride int, w []float32, wStride int, t []float32, tStride, rows, n int, f, scale, most, peak []float32) (bits uint64) {
 	switch Active {
 	case NEON:
-		softTargetScale32NEON(&dst[0], dstStride, &w[0], wStride, &t[0], tStride, rows, n, &f[0], &scale[0], &most[0], &peak[0])
-	default:
-		softTargetScale32Generic(dst, dstStride, w, wStride, t, tStride, rows, n, f, scale, most, peak)
+		return softTargetScale32NEON(&dst[0], dstStride, &w[0], wStride, &t[0], tStride, rows, n, &f[0], &scale[0], &most[0], &peak[0])
 	}
+	return softTargetScale32Generic(dst, dstStride, w, wStride, t, tStride, rows, n, f, scale, most, peak)
 }
 
-func softTargetScale64(dst []float64, dstStride int, w []float64, wStride int, t []float64, tStride, rows, n int, f, scale, most, peak []float64) {
+func softTargetScale64(dst []float64, dstStride int, w []float64, wStride int, t []float64, tStride, rows, n int, f, scale, most, peak []float64) (bits uint64) {
 	switch Active {
 	case NEON:
-		softTargetScale64NEON(&dst[0], dstStride, &w[0], wStride, &t[0], tStride, rows, n, &f[0], &scale[0], &most[0], &peak[0])
-	default:
-		softTargetScale64Generic(dst, dstStride, w, wStride, t, tStride, rows, n, f, scale, most, peak)
+		return softTargetScale64NEON(&dst[0], dstStride, &w[0], wStride, &t[0], tStride, rows, n, &f[0], &scale[0], &most[0], &peak[0])
 	}
+	return softTargetScale64Generic(dst, dstStride, w, wStride, t, tStride, rows, n, f, scale, most, peak)
 }
 
 func toColumns32(dst, x []float32, stride, rows, n int) {
@@ -741,20 +737,20 @@ func toRows64(dst []float64, stride int, x []float64, rows, n int) {
 	toRowsGeneric(dst, stride, x, rows, n)
 }
 
-func softColumnSums32(out []float64, room int, label, x, t, w []float32, rows, n int) (good bool) {
+func softColumnSums32(out []float64, room int, label, x, t, w []float32, rows, n int) (bits uint64) {
 	return softColumnSums32Generic(out, room, label, x, t, w, rows, n)
 }
 
-func softColumnSums64(out []float64, room int, label, x, t, w []float64, rows, n int) (good bool) {
+func softColumnSums64(out []float64, room int, label, x, t, w []float64, rows, n int) (bits uint64) {
 	return softColumnSums64Generic(out, room, label, x, t, w, rows, n)
 }
 
-func softColumnScale32(w, t []float32, rows, n int, f, scale, most, peak []float32) {
-	softColumnScale32Generic(w, t, rows, n, f, scale, most, peak)
+func softColumnScale32(w, t []float32, rows, n int, f, scale, most, peak []float32) (bits uint64) {
+	return softColumnScale32Generic(w, t, rows, n, f, scale, most, peak)
 }
 
-func softColumnScale64(w, t []float64, rows, n int, f, scale, most, peak []float64) {
-	softColumnScale64Generic(w, t, rows, n, f, scale, most, peak)
+func softColumnScale64(w, t []float64, rows, n int, f, scale, most, peak []float64) (bits uint64) {
+	return softColumnScale64Generic(w, t, rows, n, f, scale, most, peak)
 }
 
 func sideMax32(top []SideTop[float32], r *SideRows[float32]) {
@@ -1288,16 +1284,16 @@ func lessLabels32NEON(dst *float32, dstStride int, t *float32, tStride int, rows
 func lessLabels64NEON(dst *float64, dstStride int, t *float64, tStride int, rows int, n int, f *float64)
 
 //go:noescape
-func softTargets32NEON(a *float64, sums *[2]float64, peaks *[2]float32, w *float32, wStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, top *float32)
+func softTargets32NEON(a *float64, sums *[2]float64, peaks *[2]float32, w *float32, wStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, top *float32) (bits uint64)
 
 //go:noescape
-func softTargets64NEON(a *float64, sums *[2]float64, peaks *[2]float64, w *float64, wStride int, x *float64, stride int, t *float64, tStride int, rows int, n int, top *float64)
+func softTargets64NEON(a *float64, sums *[2]float64, peaks *[2]float64, w *float64, wStride int, x *float64, stride int, t *float64, tStride int, rows int, n int, top *float64) (bits uint64)
 
 //go:noescape
-func softTargetScale32NEON(dst *float32, dstStride int, w *float32, wStride int, t *float32, tStride int, rows int, n int, f *float32, scale *float32, most *float32, peak *float32)
+func softTargetScale32NEON(dst *float32, dstStride int, w *float32, wStride int, t *float32, tStride int, rows int, n int, f *float32, scale *float32, most *float32, peak *float32) (bits uint64)
 
 //go:noescape
-func softTargetScale64NEON(dst *float64, dstStride int, w *float64, wStride int, t *float64, tStride int, rows int, n int, f *float64, scale *float64, most *float64, peak *float64)
+func softTargetScale64NEON(dst *float64, dstStride int, w *float64, wStride int, t *float64, tStride int, rows int, n int, f *float64, scale *float64, most *float64, peak *float64) (bits uint64)
 
 //go:noescape
 func sideMax32NEON(top *[4]float32, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32)

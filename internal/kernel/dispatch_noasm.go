@@ -334,23 +334,23 @@ func lessLabels64(dst []float64, dstStride int, t []float64, tStride, rows, n in
 }
 
 //go:noinline
-func softTargets32(a []float64, sums [][2]float64, peaks []Peak[float32], w []float32, wStride int, x []float32, stride int, t []float32, tStride, rows, n int, top []float32) {
-	softTargets32Generic(a, sums, peaks, w, wStride, x, stride, t, tStride, rows, n, top)
+func softTargets32(a []float64, sums [][2]float64, peaks []Peak[float32], w []float32, wStride int, x []float32, stride int, t []float32, tStride, rows, n int, top []float32) (bits uint64) {
+	return softTargets32Generic(a, sums, peaks, w, wStride, x, stride, t, tStride, rows, n, top)
 }
 
 //go:noinline
-func softTargets64(a []float64, sums [][2]float64, peaks []Peak[float64], w []float64, wStride int, x []float64, stride int, t []float64, tStride, rows, n int, top []float64) {
-	softTargets64Generic(a, sums, peaks, w, wStride, x, stride, t, tStride, rows, n, top)
+func softTargets64(a []float64, sums [][2]float64, peaks []Peak[float64], w []float64, wStride int, x []float64, stride int, t []float64, tStride, rows, n int, top []float64) (bits uint64) {
+	return softTargets64Generic(a, sums, peaks, w, wStride, x, stride, t, tStride, rows, n, top)
 }
 
 //go:noinline
-func softTargetScale32(dst []float32, dstStride int, w []float32, wStride int, t []float32, tStride, rows, n int, f, scale, most, peak []float32) {
-	softTargetScale32Generic(dst, dstStride, w, wStride, t, tStride, rows, n, f, scale, most, peak)
+func softTargetScale32(dst []float32, dstStride int, w []float32, wStride int, t []float32, tStride, rows, n int, f, scale, most, peak []float32) (bits uint64) {
+	return softTargetScale32Generic(dst, dstStride, w, wStride, t, tStride, rows, n, f, scale, most, peak)
 }
 
 //go:noinline
-func softTargetScale64(dst []float64, dstStride int, w []float64, wStride int, t []float64, tStride, rows, n int, f, scale, most, peak []float64) {
-	softTargetScale64Generic(dst, dstStride, w, wStride, t, tStride, rows, n, f, scale, most, peak)
+func softTargetScale64(dst []float64, dstStride int, w []float64, wStride int, t []float64, tStride, rows, n int, f, scale, most, peak []float64) (bits uint64) {
+	return softTargetScale64Generic(dst, dstStride, w, wStride, t, tStride, rows, n, f, scale, most, peak)
 }
 
 //go:noinline
@@ -374,23 +374,23 @@ func toRows64(dst []float64, stride int, x []float64, rows, n int) {
 }
 
 //go:noinline
-func softColumnSums32(out []float64, room int, label, x, t, w []float32, rows, n int) (good bool) {
+func softColumnSums32(out []float64, room int, label, x, t, w []float32, rows, n int) (bits uint64) {
 	return softColumnSums32Generic(out, room, label, x, t, w, rows, n)
 }
 
 //go:noinline
-func softColumnSums64(out []float64, room int, label, x, t, w []float64, rows, n int) (good bool) {
+func softColumnSums64(out []float64, room int, label, x, t, w []float64, rows, n int) (bits uint64) {
 	return softColumnSums64Generic(out, room, label, x, t, w, rows, n)
 }
 
 //go:noinline
-func softColumnScale32(w, t []float32, rows, n int, f, scale, most, peak []float32) {
-	softColumnScale32Generic(w, t, rows, n, f, scale, most, peak)
+func softColumnScale32(w, t []float32, rows, n int, f, scale, most, peak []float32) (bits uint64) {
+	return softColumnScale32Generic(w, t, rows, n, f, scale, most, peak)
 }
 
 //go:noinline
-func softColumnScale64(w, t []float64, rows, n int, f, scale, most, peak []float64) {
-	softColumnScale64Generic(w, t, rows, n, f, scale, most, peak)
+func softColumnScale64(w, t []float64, rows, n int, f, scale, most, peak []float64) (bits uint64) {
+	return softColumnScale64Generic(w, t, rows, n, f, scale, most, peak)
 }
 
 //go:noinline

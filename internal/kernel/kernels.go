@@ -239,22 +239,24 @@ func LessLabels[T Float](dst []T, dstStride int, t []T, tStride, rows, n int, f 
 // a[i], Σ t·(top[i]-x) to sums[i][0] and Σ t to sums[i][1]. Of the others the label is
 // peaks[i][0], of several the bits of all, and their number peaks[i][1]. Unless w is nil it
 // writes e^x of all elements to w[i·wStride+j]. Exponentials below the smallest normal number
-// are 0 or subnormal; where top[i] is above the range of pivot 0 all are NaN.
-func SoftTargets[T Float](a []float64, sums [][2]float64, peaks []Peak[T], w []T, wStride int, x []T, stride int, t []T, tStride, rows, n int, top []T) {
+// are 0 or subnormal; where top[i] is above the range of pivot 0 all are NaN. It returns
+// the highest bits of all labels (see labelBits).
+func SoftTargets[T Float](a []float64, sums [][2]float64, peaks []Peak[T], w []T, wStride int, x []T, stride int, t []T, tStride, rows, n int, top []T) (bits uint64) {
 	if IsFloat32[T]() {
-		softTargets32(a, sums, Cast[Peak[float32]](peaks), As32(w), wStride, As32(x), stride, As32(t), tStride, rows, n, As32(top))
+		return softTargets32(a, sums, Cast[Peak[float32]](peaks), As32(w), wStride, As32(x), stride, As32(t), tStride, rows, n, As32(top))
 	} else {
-		softTargets64(a, sums, Cast[Peak[float64]](peaks), As64(w), wStride, As64(x), stride, As64(t), tStride, rows, n, As64(top))
+		return softTargets64(a, sums, Cast[Peak[float64]](peaks), As64(w), wStride, As64(x), stride, As64(t), tStride, rows, n, As64(top))
 	}
 }
 
 // SoftTargetScale writes w·f[i] - t[i·tStride+j]·scale[i], w = w[i·wStride+j], that of the label not rounded,
-// or where w ≥ most[i] peak[i] to dst[i·dstStride+j].
-func SoftTargetScale[T Float](dst []T, dstStride int, w []T, wStride int, t []T, tStride, rows, n int, f, scale, most, peak []T) {
+// or where w ≥ most[i] peak[i] to dst[i·dstStride+j]. It returns the lowest bits less one of
+// all labels (see labelBits).
+func SoftTargetScale[T Float](dst []T, dstStride int, w []T, wStride int, t []T, tStride, rows, n int, f, scale, most, peak []T) (bits uint64) {
 	if IsFloat32[T]() {
-		softTargetScale32(As32(dst), dstStride, As32(w), wStride, As32(t), tStride, rows, n, As32(f), As32(scale), As32(most), As32(peak))
+		return softTargetScale32(As32(dst), dstStride, As32(w), wStride, As32(t), tStride, rows, n, As32(f), As32(scale), As32(most), As32(peak))
 	} else {
-		softTargetScale64(As64(dst), dstStride, As64(w), wStride, As64(t), tStride, rows, n, As64(f), As64(scale), As64(most), As64(peak))
+		return softTargetScale64(As64(dst), dstStride, As64(w), wStride, As64(t), tStride, rows, n, As64(f), As64(scale), As64(most), As64(peak))
 	}
 }
 
@@ -280,10 +282,10 @@ func ToRows[T Float](dst []T, stride int, x []T, rows, n int) {
 // SoftColumnSums takes what SoftTargets takes of rows of at most MostColumns elements, whose columns are those
 // of scores x, labels t and exponentials w: Σ e^x to out[i], Σ t·(top-x) to out[room+i], Σ t to
 // out[2·room+i], top itself to out[3·room+i], its label to label[i], and Σ t and that to
-// out[4·room+i]. It reports whether all top are from coef.LeastTop to the end of the range of
-// pivot 0 and of one element each, all Σ e^x above 0 and all sums numbers; where not, results
-// are open.
-func SoftColumnSums[T Float](out []float64, room int, label, x, t, w []T, rows, n int) (good bool) {
+// out[4·room+i]. It returns the highest bits of all labels, or all ones, unless all top are from coef.LeastTop to the end of the range of
+// pivot 0 and of one element each, all Σ e^x above 0 and all sums numbers, none of them of
+// labels that are smallest numbers; other results are open then.
+func SoftColumnSums[T Float](out []float64, room int, label, x, t, w []T, rows, n int) (bits uint64) {
 	if IsFloat32[T]() {
 		return softColumnSums32(out, room, As32(label), As32(x), As32(t), As32(w), rows, n)
 	} else {
@@ -291,12 +293,12 @@ func SoftColumnSums[T Float](out []float64, room int, label, x, t, w []T, rows, 
 	}
 }
 
-// SoftColumnScale makes of columns of exponentials w those of what SoftTargetScale writes.
-func SoftColumnScale[T Float](w, t []T, rows, n int, f, scale, most, peak []T) {
+// SoftColumnScale makes of columns of exponentials w those of what SoftTargetScale writes, and returns what it returns.
+func SoftColumnScale[T Float](w, t []T, rows, n int, f, scale, most, peak []T) (bits uint64) {
 	if IsFloat32[T]() {
-		softColumnScale32(As32(w), As32(t), rows, n, As32(f), As32(scale), As32(most), As32(peak))
+		return softColumnScale32(As32(w), As32(t), rows, n, As32(f), As32(scale), As32(most), As32(peak))
 	} else {
-		softColumnScale64(As64(w), As64(t), rows, n, As64(f), As64(scale), As64(most), As64(peak))
+		return softColumnScale64(As64(w), As64(t), rows, n, As64(f), As64(scale), As64(most), As64(peak))
 	}
 }
 

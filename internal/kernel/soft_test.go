@@ -112,7 +112,7 @@ func (c *softCase[T]) targets() (results []float64) {
 	Maximum(top, c.x, c.stride, c.rows, c.n)
 	sums, a := make([][2]float64, c.rows), make([]float64, c.rows)
 	w := make([]T, c.rows*c.n)
-	SoftTargets(a, sums, peaks, w, c.n, c.x, c.stride, c.t, c.tStride, c.rows, c.n, top)
+	most := SoftTargets(a, sums, peaks, w, c.n, c.x, c.stride, c.t, c.tStride, c.rows, c.n, top)
 	for i, s := range sums {
 		results = append(results, a[i], s[0], s[1], float64(peaks[i][0]), float64(peaks[i][1]))
 	}
@@ -121,7 +121,8 @@ func (c *softCase[T]) targets() (results []float64) {
 		factors[i] = 1.25 + T(i)
 	}
 	dst := make([]T, c.rows*c.n)
-	SoftTargetScale(dst, c.n, w, c.n, c.t, c.tStride, c.rows, c.n, factors, factors, factors, factors)
+	least := SoftTargetScale(dst, c.n, w, c.n, c.t, c.tStride, c.rows, c.n, factors, factors, factors, factors)
+	results = append(results, float64(most), float64(least))
 	for _, v := range slices.Concat(w, dst) {
 		results = append(results, float64(v))
 	}
@@ -226,7 +227,8 @@ func testPlainLabels[T Float](t *testing.T) {
 	}
 }
 
-// columns returns the results of the kernels of columns, and whether sums are good.
+// columns returns the results of the kernels of columns, bounds of the labels' bits behind them,
+// and whether sums are good.
 func (c *softCase[T]) columns() (results []T, sums []float64, good bool) {
 	size := (c.rows*c.n + 63) &^ 63
 	x, t, w := ResizeAligned[T](nil, size), ResizeAligned[T](nil, size), ResizeAligned[T](nil, size)
@@ -236,7 +238,8 @@ func (c *softCase[T]) columns() (results []T, sums []float64, good bool) {
 	ShortPowers(w, x, &p)
 	sums = make([]float64, 5*c.rows)
 	label, factors := make([]T, c.rows), make([]T, c.rows)
-	good = SoftColumnSums(sums, c.rows, label, x, t, w, c.rows, c.n)
+	most := SoftColumnSums(sums, c.rows, label, x, t, w, c.rows, c.n)
+	good = most < math.MaxUint64
 	if good {
 		results = label
 	} else {
@@ -245,11 +248,11 @@ func (c *softCase[T]) columns() (results []T, sums []float64, good bool) {
 	for i := range factors {
 		factors[i] = 1.25 + T(i)
 	}
-	SoftColumnScale(w, t, c.rows, c.n, factors, factors, factors, factors)
+	least := SoftColumnScale(w, t, c.rows, c.n, factors, factors, factors, factors)
 	stride := c.n + 2
 	dst := make([]T, c.rows*stride)
 	ToRows(dst, stride, w, c.rows, c.n)
-	return slices.Concat(results, x[:c.rows*c.n], dst), sums, good
+	return slices.Concat(results, x[:c.rows*c.n], dst), append(sums, float64(most), float64(least)), good
 }
 
 // newColumnCase returns one of these kernels.

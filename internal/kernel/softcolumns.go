@@ -54,8 +54,8 @@ func toRowsGeneric[T Float](dst []T, stride int, x []T, rows, n int) {
 // softColumnSums32Generic writes the sums of every row's exponentials w, products and labels t,
 // without those of the highest score, that score, and the sum of all labels to out, room apart;
 // the label of that score to label.
-func softColumnSums32Generic(out []float64, room int, label, x, t, w []float32, rows, n int) (good bool) {
-	good = true
+func softColumnSums32Generic(out []float64, room int, label, x, t, w []float32, rows, n int) (bits uint64) {
+	good := true
 	for i := range rows {
 		g := newColumnGroup(x, t, w, i, n)
 		var sums [3][8]float64
@@ -67,12 +67,15 @@ func softColumnSums32Generic(out []float64, room int, label, x, t, w []float32, 
 		}
 		good = g.write(out[i:], room, label[i:], eight(&sums[0]), eight(&sums[1]), eight(&sums[2])) && good
 	}
-	return good
+	if !good {
+		return math.MaxUint64
+	}
+	return mostBits(t, rows*n, 1, rows*n)
 }
 
 // softColumnSums64Generic is softColumnSums32Generic for float64.
-func softColumnSums64Generic(out []float64, room int, label, x, t, w []float64, rows, n int) (good bool) {
-	good = true
+func softColumnSums64Generic(out []float64, room int, label, x, t, w []float64, rows, n int) (bits uint64) {
+	good := true
 	for i := range rows {
 		g := newColumnGroup(x, t, w, i, n)
 		var sums [3][8]float64
@@ -81,7 +84,10 @@ func softColumnSums64Generic(out []float64, room int, label, x, t, w []float64, 
 		}
 		good = g.write(out[i:], room, label[i:], eightExactly(&sums[0]), eightExactly(&sums[1]), eightExactly(&sums[2])) && good
 	}
-	return good
+	if !good {
+		return math.MaxUint64
+	}
+	return mostBits(t, rows*n, 1, rows*n)
 }
 
 // powersRange is the range of the arguments of these exponentials.
@@ -133,8 +139,8 @@ func (g *columnGroup[T]) write(out []float64, room int, label []T, powers, produ
 	out[4*room] = others + float64(g.topLabel)
 	label[0] = g.topLabel
 	_, high := powersRange[T]()
-	return g.count == 1 && g.top >= coef.LeastTop && g.top <= high && powers > 0 &&
-		powers <= math.MaxFloat64 && products <= math.MaxFloat64 && others <= math.MaxFloat64
+	return g.count == 1 && g.top >= coef.LeastTop && g.top <= high && powers > 0 && powers <= math.MaxFloat64 &&
+		products <= math.MaxFloat64 && others <= math.MaxFloat64 && !SmallProducts[T](products, others)
 }
 
 // four returns the sum of a lane of a group's virtual vectors.
@@ -165,7 +171,7 @@ func eightExactly(c *[8]float64) float64 {
 }
 
 // softColumnScale32Generic makes exponentials w gradients, as softTargetScale32Generic.
-func softColumnScale32Generic(w, t []float32, rows, n int, f, scale, most, peak []float32) {
+func softColumnScale32Generic(w, t []float32, rows, n int, f, scale, most, peak []float32) (bits uint64) {
 	for i := range rows {
 		at, step := column[float32](i, n)
 		for k := at; k < at+n*step; k += step {
@@ -176,10 +182,11 @@ func softColumnScale32Generic(w, t []float32, rows, n int, f, scale, most, peak 
 			}
 		}
 	}
+	return leastBits(t, rows*n, 1, rows*n)
 }
 
 // softColumnScale64Generic is softColumnScale32Generic for float64.
-func softColumnScale64Generic(w, t []float64, rows, n int, f, scale, most, peak []float64) {
+func softColumnScale64Generic(w, t []float64, rows, n int, f, scale, most, peak []float64) (bits uint64) {
 	for i := range rows {
 		at, step := column[float64](i, n)
 		for k := at; k < at+n*step; k += step {
@@ -190,4 +197,5 @@ func softColumnScale64Generic(w, t []float64, rows, n int, f, scale, most, peak 
 			}
 		}
 	}
+	return leastBits(t, rows*n, 1, rows*n)
 }

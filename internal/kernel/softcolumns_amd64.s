@@ -180,21 +180,23 @@ same8:
 	VZEROUPPER
 	RET
 
-// func softColumnSums32AVX2(out *float64, room int, label *float32, x *float32, t *float32, w *float32, rows int, n int) (bad uint64)
-// Requires: AVX, FMA3
-TEXT ·softColumnSums32AVX2(SB), $640-72
-	LEAQ 63(SP), BP
-	ANDQ $-64, BP
-	MOVQ x+24(FP), CX
-	MOVQ t+32(FP), DX
-	MOVQ w+40(FP), BX
-	MOVQ n+56(FP), SI
-	SHLQ $0x06, SI
-	MOVQ out+0(FP), DI
-	MOVQ room+8(FP), R8
-	MOVQ label+16(FP), R9
-	SHLQ $0x03, R8
-	XORQ R10, R10
+// func softColumnSums32AVX2(out *float64, room int, label *float32, x *float32, t *float32, w *float32, rows int, n int) (bits uint64)
+// Requires: AVX, AVX2, FMA3
+TEXT ·softColumnSums32AVX2(SB), $672-72
+	LEAQ    63(SP), BP
+	ANDQ    $-64, BP
+	MOVQ    x+24(FP), CX
+	MOVQ    t+32(FP), DX
+	MOVQ    w+40(FP), BX
+	MOVQ    n+56(FP), SI
+	SHLQ    $0x06, SI
+	MOVQ    out+0(FP), DI
+	MOVQ    room+8(FP), R8
+	MOVQ    label+16(FP), R9
+	SHLQ    $0x03, R8
+	XORQ    R10, R10
+	VXORPS  Y0, Y0, Y0
+	VMOVUPS Y0, (BP)
 
 rows9:
 	VMOVUPS (CX), Y0
@@ -212,6 +214,9 @@ column10:
 lane11:
 	VMOVUPS     (CX)(AX*1), Y3
 	VMOVUPS     (DX)(AX*1), Y4
+	VMOVUPS     (BP), Y5
+	VPMAXUD     Y4, Y5, Y5
+	VMOVUPS     Y5, (BP)
 	VSUBPS      Y3, Y0, Y5
 	VMULPS      Y4, Y5, Y5
 	VCMPPS      $0x00, Y3, Y0, Y6
@@ -226,6 +231,9 @@ lane11:
 	JAE         columns13
 	VMOVUPS     1024(CX)(AX*1), Y4
 	VMOVUPS     1024(DX)(AX*1), Y8
+	VMOVUPS     (BP), Y7
+	VPMAXUD     Y8, Y7, Y7
+	VMOVUPS     Y7, (BP)
 	VSUBPS      Y4, Y0, Y7
 	VFMADD231PS Y8, Y7, Y5
 	VCMPPS      $0x00, Y4, Y0, Y4
@@ -242,6 +250,9 @@ lane11:
 	JAE         columns13
 	VMOVUPS     2048(CX)(AX*1), Y4
 	VMOVUPS     2048(DX)(AX*1), Y7
+	VMOVUPS     (BP), Y8
+	VPMAXUD     Y7, Y8, Y8
+	VMOVUPS     Y8, (BP)
 	VSUBPS      Y4, Y0, Y8
 	VFMADD231PS Y7, Y8, Y5
 	VCMPPS      $0x00, Y4, Y0, Y8
@@ -256,6 +267,9 @@ lane11:
 	JAE         joined14
 	VMOVUPS     3072(CX)(AX*1), Y8
 	VMOVUPS     3072(DX)(AX*1), Y10
+	VMOVUPS     (BP), Y9
+	VPMAXUD     Y10, Y9, Y9
+	VMOVUPS     Y9, (BP)
 	VSUBPS      Y8, Y0, Y9
 	VFMADD231PS Y10, Y9, Y5
 	VCMPPS      $0x00, Y8, Y0, Y8
@@ -278,6 +292,9 @@ columns13:
 	JAE         one12
 	VMOVUPS     512(CX)(AX*1), Y4
 	VMOVUPS     512(DX)(AX*1), Y7
+	VMOVUPS     (BP), Y8
+	VPMAXUD     Y7, Y8, Y8
+	VMOVUPS     Y8, (BP)
 	VSUBPS      Y4, Y0, Y8
 	VMULPS      Y7, Y8, Y8
 	VCMPPS      $0x00, Y4, Y0, Y9
@@ -292,6 +309,9 @@ columns13:
 	JAE         columns15
 	VMOVUPS     1536(CX)(AX*1), Y7
 	VMOVUPS     1536(DX)(AX*1), Y11
+	VMOVUPS     (BP), Y10
+	VPMAXUD     Y11, Y10, Y10
+	VMOVUPS     Y10, (BP)
 	VSUBPS      Y7, Y0, Y10
 	VFMADD231PS Y11, Y10, Y8
 	VCMPPS      $0x00, Y7, Y0, Y7
@@ -308,6 +328,9 @@ columns13:
 	JAE         columns15
 	VMOVUPS     2560(CX)(AX*1), Y7
 	VMOVUPS     2560(DX)(AX*1), Y10
+	VMOVUPS     (BP), Y11
+	VPMAXUD     Y10, Y11, Y11
+	VMOVUPS     Y11, (BP)
 	VSUBPS      Y7, Y0, Y11
 	VFMADD231PS Y10, Y11, Y8
 	VCMPPS      $0x00, Y7, Y0, Y11
@@ -322,6 +345,9 @@ columns13:
 	JAE         joined16
 	VMOVUPS     3584(CX)(AX*1), Y11
 	VMOVUPS     3584(DX)(AX*1), Y13
+	VMOVUPS     (BP), Y12
+	VPMAXUD     Y13, Y12, Y12
+	VMOVUPS     Y12, (BP)
 	VSUBPS      Y11, Y0, Y12
 	VFMADD231PS Y13, Y12, Y8
 	VCMPPS      $0x00, Y11, Y0, Y11
@@ -355,74 +381,74 @@ one12:
 	VCVTPS2PD    X8, Y8
 	TESTQ        $0x00000100, AX
 	JNZ          second17
-	VMOVUPD      Y3, (BP)
-	VMOVUPD      Y4, 32(BP)
-	VMOVUPD      Y5, 64(BP)
-	VMOVUPD      Y7, 96(BP)
-	VMOVUPD      Y6, 128(BP)
-	VMOVUPD      Y8, 160(BP)
+	VMOVUPD      Y3, 32(BP)
+	VMOVUPD      Y4, 64(BP)
+	VMOVUPD      Y5, 96(BP)
+	VMOVUPD      Y7, 128(BP)
+	VMOVUPD      Y6, 160(BP)
+	VMOVUPD      Y8, 192(BP)
 	XORQ         $0x00000100, AX
 	JMP          lane11
 
 second17:
-	VMOVUPS (BP), Y9
-	VMOVUPS 32(BP), Y10
+	VMOVUPS 32(BP), Y9
+	VMOVUPS 64(BP), Y10
 	VADDPD  Y9, Y3, Y3
 	VADDPD  Y10, Y4, Y4
-	VMOVUPS 64(BP), Y9
-	VMOVUPS 96(BP), Y10
+	VMOVUPS 96(BP), Y9
+	VMOVUPS 128(BP), Y10
 	VADDPD  Y9, Y5, Y5
 	VADDPD  Y10, Y7, Y7
-	VMOVUPS 128(BP), Y9
-	VMOVUPS 160(BP), Y10
+	VMOVUPS 160(BP), Y9
+	VMOVUPS 192(BP), Y10
 	VADDPD  Y9, Y6, Y6
 	VADDPD  Y10, Y8, Y8
 	TESTQ   $0x00000080, AX
 	JNZ     second18
-	VMOVUPD Y3, 192(BP)
-	VMOVUPD Y4, 224(BP)
-	VMOVUPD Y5, 256(BP)
-	VMOVUPD Y7, 288(BP)
-	VMOVUPD Y6, 320(BP)
-	VMOVUPD Y8, 352(BP)
+	VMOVUPD Y3, 224(BP)
+	VMOVUPD Y4, 256(BP)
+	VMOVUPD Y5, 288(BP)
+	VMOVUPD Y7, 320(BP)
+	VMOVUPD Y6, 352(BP)
+	VMOVUPD Y8, 384(BP)
 	XORQ    $0x00000180, AX
 	JMP     lane11
 
 second18:
-	VMOVUPS 192(BP), Y9
-	VMOVUPS 224(BP), Y10
+	VMOVUPS 224(BP), Y9
+	VMOVUPS 256(BP), Y10
 	VADDPD  Y9, Y3, Y3
 	VADDPD  Y10, Y4, Y4
-	VMOVUPS 256(BP), Y9
-	VMOVUPS 288(BP), Y10
+	VMOVUPS 288(BP), Y9
+	VMOVUPS 320(BP), Y10
 	VADDPD  Y9, Y5, Y5
 	VADDPD  Y10, Y7, Y7
-	VMOVUPS 320(BP), Y9
-	VMOVUPS 352(BP), Y10
+	VMOVUPS 352(BP), Y9
+	VMOVUPS 384(BP), Y10
 	VADDPD  Y9, Y6, Y6
 	VADDPD  Y10, Y8, Y8
 	TESTQ   $0x00000040, AX
 	JNZ     second19
-	VMOVUPD Y3, 384(BP)
-	VMOVUPD Y4, 416(BP)
-	VMOVUPD Y5, 448(BP)
-	VMOVUPD Y7, 480(BP)
-	VMOVUPD Y6, 512(BP)
-	VMOVUPD Y8, 544(BP)
+	VMOVUPD Y3, 416(BP)
+	VMOVUPD Y4, 448(BP)
+	VMOVUPD Y5, 480(BP)
+	VMOVUPD Y7, 512(BP)
+	VMOVUPD Y6, 544(BP)
+	VMOVUPD Y8, 576(BP)
 	XORQ    $0x000001c0, AX
 	JMP     lane11
 
 second19:
-	VMOVUPS      384(BP), Y9
-	VMOVUPS      416(BP), Y10
+	VMOVUPS      416(BP), Y9
+	VMOVUPS      448(BP), Y10
 	VADDPD       Y9, Y3, Y3
 	VADDPD       Y10, Y4, Y4
-	VMOVUPS      448(BP), Y9
-	VMOVUPS      480(BP), Y10
+	VMOVUPS      480(BP), Y9
+	VMOVUPS      512(BP), Y10
 	VADDPD       Y9, Y5, Y5
 	VADDPD       Y10, Y7, Y7
-	VMOVUPS      512(BP), Y9
-	VMOVUPS      544(BP), Y10
+	VMOVUPS      544(BP), Y9
+	VMOVUPS      576(BP), Y10
 	VADDPD       Y9, Y6, Y6
 	VADDPD       Y10, Y8, Y8
 	VMOVUPS      Y1, (R9)
@@ -481,6 +507,18 @@ second19:
 	VMOVUPD      Y6, (AX)
 	VMOVUPD      Y8, 32(AX)
 	ADDQ         R8, AX
+	VCMPPD       $0x0d, f64_3af0000000000000<>+0(SB), Y5, Y2
+	VCMPPD       $0x00, f64_0<>+0(SB), Y6, Y3
+	VORPD        Y2, Y3, Y2
+	VMOVMSKPD    Y2, R11
+	XORQ         $0x0000000f, R11
+	ORQ          R11, R10
+	VCMPPD       $0x0d, f64_3af0000000000000<>+0(SB), Y7, Y2
+	VCMPPD       $0x00, f64_0<>+0(SB), Y8, Y3
+	VORPD        Y2, Y3, Y2
+	VMOVMSKPD    Y2, R11
+	XORQ         $0x0000000f, R11
+	ORQ          R11, R10
 	VEXTRACTF128 $0x01, Y0, X2
 	VCVTPS2PD    X0, Y0
 	VCVTPS2PD    X2, Y2
@@ -506,9 +544,23 @@ second19:
 	LEAQ         -64(BX)(SI*1), BX
 
 half20:
-	SUBQ $0x08, rows+48(FP)
-	JNZ  rows9
-	MOVQ R10, bad+64(FP)
+	SUBQ         $0x08, rows+48(FP)
+	JNZ          rows9
+	VMOVUPS      (BP), Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VPMAXUD      X1, X0, X0
+	VUNPCKHPD    X0, X0, X1
+	VPMAXUD      X1, X0, X0
+	VMOVSHDUP    X0, X1
+	VPMAXUD      X1, X0, X0
+	VPSLLQ       $0x20, X0, X0
+	VPSRLQ       $0x20, X0, X0
+	VMOVSD       X0, bits+64(FP)
+	TESTQ        R10, R10
+	JZ           none21
+	MOVQ         $-1, bits+64(FP)
+
+none21:
 	VZEROUPPER
 	RET
 
@@ -554,49 +606,69 @@ DATA f64_0<>+16(SB)/8, $0x0000000000000000
 DATA f64_0<>+24(SB)/8, $0x0000000000000000
 GLOBL f64_0<>(SB), RODATA|NOPTR, $32
 
-// func softColumnScale32AVX2(w *float32, t *float32, rows int, n int, f *float32, scale *float32, most *float32, peak *float32)
-// Requires: AVX, FMA3
-TEXT ·softColumnScale32AVX2(SB), NOSPLIT, $0-64
-	MOVQ w+0(FP), CX
-	MOVQ t+8(FP), DX
-	MOVQ n+24(FP), BX
-	SHLQ $0x06, BX
-	MOVQ f+32(FP), SI
-	MOVQ scale+40(FP), DI
-	MOVQ most+48(FP), R8
-	MOVQ peak+56(FP), R9
+DATA f64_3af0000000000000<>+0(SB)/8, $0x3af0000000000000
+DATA f64_3af0000000000000<>+8(SB)/8, $0x3af0000000000000
+DATA f64_3af0000000000000<>+16(SB)/8, $0x3af0000000000000
+DATA f64_3af0000000000000<>+24(SB)/8, $0x3af0000000000000
+GLOBL f64_3af0000000000000<>(SB), RODATA|NOPTR, $32
 
-rows21:
-	VMOVUPS (SI), Y0
+// func softColumnScale32AVX2(w *float32, t *float32, rows int, n int, f *float32, scale *float32, most *float32, peak *float32) (bits uint64)
+// Requires: AVX, AVX2, FMA3
+TEXT ·softColumnScale32AVX2(SB), NOSPLIT, $0-72
+	MOVQ     w+0(FP), CX
+	MOVQ     t+8(FP), DX
+	MOVQ     n+24(FP), BX
+	SHLQ     $0x06, BX
+	VPCMPEQD Y1, Y1, Y1
+	VMOVUPS  Y1, Y0
+	MOVQ     f+32(FP), SI
+	MOVQ     scale+40(FP), DI
+	MOVQ     most+48(FP), R8
+	MOVQ     peak+56(FP), R9
+
+rows22:
+	VMOVUPS (SI), Y2
 	ADDQ    $0x20, SI
-	VMOVUPS (DI), Y1
+	VMOVUPS (DI), Y3
 	ADDQ    $0x20, DI
-	VMOVUPS (R8), Y2
+	VMOVUPS (R8), Y4
 	ADDQ    $0x20, R8
-	VMOVUPS (R9), Y3
+	VMOVUPS (R9), Y5
 	ADDQ    $0x20, R9
 	XORQ    AX, AX
 
-column22:
-	VMOVUPS      (CX)(AX*1), Y4
-	VMULPS       Y0, Y4, Y5
-	VFNMADD231PS (DX)(AX*1), Y1, Y5
-	VCMPPS       $0x0d, Y2, Y4, Y4
-	VBLENDVPS    Y4, Y3, Y5, Y4
-	VMOVUPS      Y4, (CX)(AX*1)
+column23:
+	VMOVUPS      (DX)(AX*1), Y8
+	VMOVUPS      (CX)(AX*1), Y6
+	VPADDD       Y1, Y8, Y7
+	VPMINUD      Y7, Y0, Y0
+	VMULPS       Y2, Y6, Y7
+	VFNMADD231PS Y8, Y3, Y7
+	VCMPPS       $0x0d, Y4, Y6, Y6
+	VBLENDVPS    Y6, Y5, Y7, Y6
+	VMOVUPS      Y6, (CX)(AX*1)
 	ADDQ         $0x40, AX
 	CMPQ         AX, BX
-	JB           column22
+	JB           column23
 	ADDQ         $0x20, CX
 	ADDQ         $0x20, DX
 	TESTQ        $0x00000020, CX
-	JNZ          half23
+	JNZ          half24
 	LEAQ         -64(CX)(BX*1), CX
 	LEAQ         -64(DX)(BX*1), DX
 
-half23:
-	SUBQ $0x08, rows+16(FP)
-	JNZ  rows21
+half24:
+	SUBQ         $0x08, rows+16(FP)
+	JNZ          rows22
+	VEXTRACTF128 $0x01, Y0, X1
+	VPMINUD      X1, X0, X0
+	VUNPCKHPD    X0, X0, X1
+	VPMINUD      X1, X0, X0
+	VMOVSHDUP    X0, X1
+	VPMINUD      X1, X0, X0
+	VPSLLQ       $0x20, X0, X0
+	VPSRLQ       $0x20, X0, X0
+	VMOVSD       X0, bits+64(FP)
 	VZEROUPPER
 	RET
 
@@ -615,12 +687,12 @@ TEXT ·toColumns32AVX512(SB), NOSPLIT, $0-40
 	SHLQ $0x06, R11
 	SUBQ $0x40, R11
 
-rows24:
+rows25:
 	MOVQ AX, R10
 	MOVQ CX, R9
 	MOVQ BX, R8
 
-block25:
+block26:
 	LEAQ        (AX)(DX*4), DI
 	VMOVUPS     (AX), X0
 	VINSERTF128 $0x01, (DI), Y0, Y0
@@ -665,26 +737,26 @@ block25:
 	ADDQ        $0x20, AX
 	ADDQ        $+512, CX
 	SUBQ        $0x08, R8
-	JZ          turned26
+	JZ          turned27
 	CMPQ        R8, $0x08
-	JGE         block25
+	JGE         block26
 	SUBQ        $0x08, R8
 	LEAQ        (AX)(R8*4), AX
 	SHLQ        $0x06, R8
 	ADDQ        R8, CX
 	MOVQ        $0x00000008, R8
-	JMP         block25
+	JMP         block26
 
-turned26:
+turned27:
 	LEAQ  (R10)(DX*8), AX
 	LEAQ  32(R9), CX
 	TESTQ $0x00000020, CX
-	JNZ   same27
+	JNZ   same28
 	ADDQ  R11, CX
 
-same27:
+same28:
 	SUBQ $0x08, rows+24(FP)
-	JNZ  rows24
+	JNZ  rows25
 	VZEROUPPER
 	RET
 
@@ -703,12 +775,12 @@ TEXT ·toRows32AVX512(SB), NOSPLIT, $0-40
 	SHLQ $0x06, R11
 	SUBQ $0x40, R11
 
-rows28:
+rows29:
 	MOVQ AX, R10
 	MOVQ CX, R9
 	MOVQ BX, R8
 
-block29:
+block30:
 	LEAQ         (AX)(DX*4), DI
 	VMOVUPS      (CX), Y0
 	VMOVUPS      64(CX), Y1
@@ -753,267 +825,269 @@ block29:
 	ADDQ         $0x20, AX
 	ADDQ         $+512, CX
 	SUBQ         $0x08, R8
-	JZ           turned30
+	JZ           turned31
 	CMPQ         R8, $0x08
-	JGE          block29
+	JGE          block30
 	SUBQ         $0x08, R8
 	LEAQ         (AX)(R8*4), AX
 	SHLQ         $0x06, R8
 	ADDQ         R8, CX
 	MOVQ         $0x00000008, R8
-	JMP          block29
+	JMP          block30
 
-turned30:
+turned31:
 	LEAQ  (R10)(DX*8), AX
 	LEAQ  32(R9), CX
 	TESTQ $0x00000020, CX
-	JNZ   same31
+	JNZ   same32
 	ADDQ  R11, CX
 
-same31:
+same32:
 	SUBQ $0x08, rows+24(FP)
-	JNZ  rows28
+	JNZ  rows29
 	VZEROUPPER
 	RET
 
-// func softColumnSums32AVX512(out *float64, room int, label *float32, x *float32, t *float32, w *float32, rows int, n int) (bad uint64)
-// Requires: AVX, AVX512DQ, AVX512F
+// func softColumnSums32AVX512(out *float64, room int, label *float32, x *float32, t *float32, w *float32, rows int, n int) (bits uint64)
+// Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL
 TEXT ·softColumnSums32AVX512(SB), $1152-72
-	MOVQ x+24(FP), CX
-	MOVQ t+32(FP), DX
-	MOVQ w+40(FP), BX
-	MOVQ n+56(FP), SI
-	SHLQ $0x06, SI
-	MOVQ out+0(FP), DI
-	MOVQ room+8(FP), R8
-	MOVQ label+16(FP), R9
-	SHLQ $0x03, R8
-	XORQ R10, R10
+	MOVQ    x+24(FP), CX
+	MOVQ    t+32(FP), DX
+	MOVQ    w+40(FP), BX
+	MOVQ    n+56(FP), SI
+	SHLQ    $0x06, SI
+	MOVQ    out+0(FP), DI
+	MOVQ    room+8(FP), R8
+	MOVQ    label+16(FP), R9
+	SHLQ    $0x03, R8
+	XORQ    R10, R10
+	VXORPS  Y0, Y0, Y0
+	VMOVUPS Z0, Z0
 
-rows32:
-	VMOVUPS (CX), Z12
+rows33:
+	VMOVUPS (CX), Z13
 	MOVQ    $0x00000040, AX
 
-column33:
-	VMAXPS (CX)(AX*1), Z12, Z12
+column34:
+	VMAXPS (CX)(AX*1), Z13, Z13
 	ADDQ   $0x40, AX
 	CMPQ   AX, SI
-	JB     column33
-	VXORPS Y13, Y13, Y13
+	JB     column34
 	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
 	XORQ   AX, AX
 
-lane34:
-	VMOVUPS     (CX)(AX*1), Z15
-	VMOVUPS     (DX)(AX*1), Z16
-	VSUBPS      Z15, Z12, Z17
-	VMULPS      Z16, Z17, Z17
-	VCMPPS      $0x00, Z15, Z12, K1
-	VCMPPS      $0x04, Z15, Z12, K2
-	VORPS       Z16, Z13, K1, Z13
-	VADDPS.BCST f32_3f800000<>+0(SB), Z14, K1, Z14
-	VMOVUPS.Z   (BX)(AX*1), K2, Z15
-	VMOVAPS.Z   Z16, K2, Z18
+lane35:
+	VMOVUPS     (CX)(AX*1), Z16
+	VMOVUPS     (DX)(AX*1), Z17
+	VPMAXUD     Z17, Z0, Z0
+	VSUBPS      Z16, Z13, Z18
+	VMULPS      Z17, Z18, Z18
+	VCMPPS      $0x00, Z16, Z13, K1
+	VCMPPS      $0x04, Z16, Z13, K2
+	VORPS       Z17, Z14, K1, Z14
+	VADDPS.BCST f32_3f800000<>+0(SB), Z15, K1, Z15
+	VMOVUPS.Z   (BX)(AX*1), K2, Z16
+	VMOVAPS.Z   Z17, K2, Z19
 	LEAQ        1024(AX), R11
 	CMPQ        R11, SI
-	JAE         columns36
-	VMOVUPS     1024(CX)(AX*1), Z16
-	VMOVUPS     1024(DX)(AX*1), Z20
-	VSUBPS      Z16, Z12, Z19
-	VFMADD231PS Z20, Z19, Z17
-	VCMPPS      $0x00, Z16, Z12, K1
-	VCMPPS      $0x04, Z16, Z12, K2
-	VORPS       Z20, Z13, K1, Z13
-	VADDPS.BCST f32_3f800000<>+0(SB), Z14, K1, Z14
-	VADDPS      1024(BX)(AX*1), Z15, K2, Z15
-	VADDPS      Z20, Z18, K2, Z18
+	JAE         columns37
+	VMOVUPS     1024(CX)(AX*1), Z17
+	VMOVUPS     1024(DX)(AX*1), Z21
+	VPMAXUD     Z21, Z0, Z0
+	VSUBPS      Z17, Z13, Z20
+	VFMADD231PS Z21, Z20, Z18
+	VCMPPS      $0x00, Z17, Z13, K1
+	VCMPPS      $0x04, Z17, Z13, K2
+	VORPS       Z21, Z14, K1, Z14
+	VADDPS.BCST f32_3f800000<>+0(SB), Z15, K1, Z15
+	VADDPS      1024(BX)(AX*1), Z16, K2, Z16
+	VADDPS      Z21, Z19, K2, Z19
 	LEAQ        2048(AX), R11
 	CMPQ        R11, SI
-	JAE         columns36
-	VMOVUPS     2048(CX)(AX*1), Z16
-	VMOVUPS     2048(DX)(AX*1), Z19
-	VSUBPS      Z16, Z12, Z20
-	VFMADD231PS Z19, Z20, Z17
-	VCMPPS      $0x00, Z16, Z12, K1
-	VCMPPS      $0x04, Z16, Z12, K2
-	VORPS       Z19, Z13, K1, Z13
-	VADDPS.BCST f32_3f800000<>+0(SB), Z14, K1, Z14
-	VMOVUPS.Z   2048(BX)(AX*1), K2, Z16
-	VMOVAPS.Z   Z19, K2, Z19
+	JAE         columns37
+	VMOVUPS     2048(CX)(AX*1), Z17
+	VMOVUPS     2048(DX)(AX*1), Z20
+	VPMAXUD     Z20, Z0, Z0
+	VSUBPS      Z17, Z13, Z21
+	VFMADD231PS Z20, Z21, Z18
+	VCMPPS      $0x00, Z17, Z13, K1
+	VCMPPS      $0x04, Z17, Z13, K2
+	VORPS       Z20, Z14, K1, Z14
+	VADDPS.BCST f32_3f800000<>+0(SB), Z15, K1, Z15
+	VMOVUPS.Z   2048(BX)(AX*1), K2, Z17
+	VMOVAPS.Z   Z20, K2, Z20
 	LEAQ        3072(AX), R11
 	CMPQ        R11, SI
-	JAE         joined37
-	VMOVUPS     3072(CX)(AX*1), Z20
-	VMOVUPS     3072(DX)(AX*1), Z22
-	VSUBPS      Z20, Z12, Z21
-	VFMADD231PS Z22, Z21, Z17
-	VCMPPS      $0x00, Z20, Z12, K1
-	VCMPPS      $0x04, Z20, Z12, K2
-	VORPS       Z22, Z13, K1, Z13
-	VADDPS.BCST f32_3f800000<>+0(SB), Z14, K1, Z14
-	VADDPS      3072(BX)(AX*1), Z16, K2, Z16
-	VADDPS      Z22, Z19, K2, Z19
+	JAE         joined38
+	VMOVUPS     3072(CX)(AX*1), Z21
+	VMOVUPS     3072(DX)(AX*1), Z23
+	VPMAXUD     Z23, Z0, Z0
+	VSUBPS      Z21, Z13, Z22
+	VFMADD231PS Z23, Z22, Z18
+	VCMPPS      $0x00, Z21, Z13, K1
+	VCMPPS      $0x04, Z21, Z13, K2
+	VORPS       Z23, Z14, K1, Z14
+	VADDPS.BCST f32_3f800000<>+0(SB), Z15, K1, Z15
+	VADDPS      3072(BX)(AX*1), Z17, K2, Z17
+	VADDPS      Z23, Z20, K2, Z20
 
-joined37:
-	VADDPS Z16, Z15, Z15
-	VADDPS Z19, Z18, Z18
+joined38:
+	VADDPS Z17, Z16, Z16
+	VADDPS Z20, Z19, Z19
 
-columns36:
+columns37:
 	LEAQ        512(AX), R11
 	CMPQ        R11, SI
-	JAE         one35
-	VMOVUPS     512(CX)(AX*1), Z16
-	VMOVUPS     512(DX)(AX*1), Z19
-	VSUBPS      Z16, Z12, Z20
-	VMULPS      Z19, Z20, Z20
-	VCMPPS      $0x00, Z16, Z12, K1
-	VCMPPS      $0x04, Z16, Z12, K2
-	VORPS       Z19, Z13, K1, Z13
-	VADDPS.BCST f32_3f800000<>+0(SB), Z14, K1, Z14
-	VMOVUPS.Z   512(BX)(AX*1), K2, Z16
-	VMOVAPS.Z   Z19, K2, Z21
+	JAE         one36
+	VMOVUPS     512(CX)(AX*1), Z17
+	VMOVUPS     512(DX)(AX*1), Z20
+	VPMAXUD     Z20, Z0, Z0
+	VSUBPS      Z17, Z13, Z21
+	VMULPS      Z20, Z21, Z21
+	VCMPPS      $0x00, Z17, Z13, K1
+	VCMPPS      $0x04, Z17, Z13, K2
+	VORPS       Z20, Z14, K1, Z14
+	VADDPS.BCST f32_3f800000<>+0(SB), Z15, K1, Z15
+	VMOVUPS.Z   512(BX)(AX*1), K2, Z17
+	VMOVAPS.Z   Z20, K2, Z22
 	LEAQ        1536(AX), R11
 	CMPQ        R11, SI
-	JAE         columns38
-	VMOVUPS     1536(CX)(AX*1), Z19
-	VMOVUPS     1536(DX)(AX*1), Z23
-	VSUBPS      Z19, Z12, Z22
-	VFMADD231PS Z23, Z22, Z20
-	VCMPPS      $0x00, Z19, Z12, K1
-	VCMPPS      $0x04, Z19, Z12, K2
-	VORPS       Z23, Z13, K1, Z13
-	VADDPS.BCST f32_3f800000<>+0(SB), Z14, K1, Z14
-	VADDPS      1536(BX)(AX*1), Z16, K2, Z16
-	VADDPS      Z23, Z21, K2, Z21
+	JAE         columns39
+	VMOVUPS     1536(CX)(AX*1), Z20
+	VMOVUPS     1536(DX)(AX*1), Z24
+	VPMAXUD     Z24, Z0, Z0
+	VSUBPS      Z20, Z13, Z23
+	VFMADD231PS Z24, Z23, Z21
+	VCMPPS      $0x00, Z20, Z13, K1
+	VCMPPS      $0x04, Z20, Z13, K2
+	VORPS       Z24, Z14, K1, Z14
+	VADDPS.BCST f32_3f800000<>+0(SB), Z15, K1, Z15
+	VADDPS      1536(BX)(AX*1), Z17, K2, Z17
+	VADDPS      Z24, Z22, K2, Z22
 	LEAQ        2560(AX), R11
 	CMPQ        R11, SI
-	JAE         columns38
-	VMOVUPS     2560(CX)(AX*1), Z19
-	VMOVUPS     2560(DX)(AX*1), Z22
-	VSUBPS      Z19, Z12, Z23
-	VFMADD231PS Z22, Z23, Z20
-	VCMPPS      $0x00, Z19, Z12, K1
-	VCMPPS      $0x04, Z19, Z12, K2
-	VORPS       Z22, Z13, K1, Z13
-	VADDPS.BCST f32_3f800000<>+0(SB), Z14, K1, Z14
-	VMOVUPS.Z   2560(BX)(AX*1), K2, Z19
-	VMOVAPS.Z   Z22, K2, Z22
+	JAE         columns39
+	VMOVUPS     2560(CX)(AX*1), Z20
+	VMOVUPS     2560(DX)(AX*1), Z23
+	VPMAXUD     Z23, Z0, Z0
+	VSUBPS      Z20, Z13, Z24
+	VFMADD231PS Z23, Z24, Z21
+	VCMPPS      $0x00, Z20, Z13, K1
+	VCMPPS      $0x04, Z20, Z13, K2
+	VORPS       Z23, Z14, K1, Z14
+	VADDPS.BCST f32_3f800000<>+0(SB), Z15, K1, Z15
+	VMOVUPS.Z   2560(BX)(AX*1), K2, Z20
+	VMOVAPS.Z   Z23, K2, Z23
 	LEAQ        3584(AX), R11
 	CMPQ        R11, SI
-	JAE         joined39
-	VMOVUPS     3584(CX)(AX*1), Z23
-	VMOVUPS     3584(DX)(AX*1), Z25
-	VSUBPS      Z23, Z12, Z24
-	VFMADD231PS Z25, Z24, Z20
-	VCMPPS      $0x00, Z23, Z12, K1
-	VCMPPS      $0x04, Z23, Z12, K2
-	VORPS       Z25, Z13, K1, Z13
-	VADDPS.BCST f32_3f800000<>+0(SB), Z14, K1, Z14
-	VADDPS      3584(BX)(AX*1), Z19, K2, Z19
-	VADDPS      Z25, Z22, K2, Z22
+	JAE         joined40
+	VMOVUPS     3584(CX)(AX*1), Z24
+	VMOVUPS     3584(DX)(AX*1), Z26
+	VPMAXUD     Z26, Z0, Z0
+	VSUBPS      Z24, Z13, Z25
+	VFMADD231PS Z26, Z25, Z21
+	VCMPPS      $0x00, Z24, Z13, K1
+	VCMPPS      $0x04, Z24, Z13, K2
+	VORPS       Z26, Z14, K1, Z14
+	VADDPS.BCST f32_3f800000<>+0(SB), Z15, K1, Z15
+	VADDPS      3584(BX)(AX*1), Z20, K2, Z20
+	VADDPS      Z26, Z23, K2, Z23
 
-joined39:
-	VADDPS Z19, Z16, Z16
-	VADDPS Z22, Z21, Z21
-
-columns38:
-	VADDPS Z16, Z15, Z15
+joined40:
 	VADDPS Z20, Z17, Z17
-	VADDPS Z21, Z18, Z18
+	VADDPS Z23, Z22, Z22
 
-one35:
-	VEXTRACTF64X4 $0x01, Z15, Y16
-	VCVTPS2PD     Y15, Z15
+columns39:
+	VADDPS Z17, Z16, Z16
+	VADDPS Z21, Z18, Z18
+	VADDPS Z22, Z19, Z19
+
+one36:
+	VEXTRACTF64X4 $0x01, Z16, Y17
 	VCVTPS2PD     Y16, Z16
-	VEXTRACTF64X4 $0x01, Z17, Y19
 	VCVTPS2PD     Y17, Z17
-	VCVTPS2PD     Y19, Z19
 	VEXTRACTF64X4 $0x01, Z18, Y20
 	VCVTPS2PD     Y18, Z18
 	VCVTPS2PD     Y20, Z20
+	VEXTRACTF64X4 $0x01, Z19, Y21
+	VCVTPS2PD     Y19, Z19
+	VCVTPS2PD     Y21, Z21
 	TESTQ         $0x00000100, AX
-	JNZ           second40
-	VMOVUPD       Z15, Z0
+	JNZ           second41
 	VMOVUPD       Z16, Z1
 	VMOVUPD       Z17, Z2
-	VMOVUPD       Z19, Z3
-	VMOVUPD       Z18, Z4
-	VMOVUPD       Z20, Z5
+	VMOVUPD       Z18, Z3
+	VMOVUPD       Z20, Z4
+	VMOVUPD       Z19, Z5
+	VMOVUPD       Z21, Z6
 	XORQ          $0x00000100, AX
-	JMP           lane34
-
-second40:
-	VADDPD  Z0, Z15, Z15
-	VADDPD  Z1, Z16, Z16
-	VADDPD  Z2, Z17, Z17
-	VADDPD  Z3, Z19, Z19
-	VADDPD  Z4, Z18, Z18
-	VADDPD  Z5, Z20, Z20
-	TESTQ   $0x00000080, AX
-	JNZ     second41
-	VMOVUPD Z15, Z6
-	VMOVUPD Z16, Z7
-	VMOVUPD Z17, Z8
-	VMOVUPD Z19, Z9
-	VMOVUPD Z18, Z10
-	VMOVUPD Z20, Z11
-	XORQ    $0x00000180, AX
-	JMP     lane34
+	JMP           lane35
 
 second41:
-	VADDPD  Z6, Z15, Z15
-	VADDPD  Z7, Z16, Z16
-	VADDPD  Z8, Z17, Z17
-	VADDPD  Z9, Z19, Z19
-	VADDPD  Z10, Z18, Z18
-	VADDPD  Z11, Z20, Z20
-	TESTQ   $0x00000040, AX
+	VADDPD  Z1, Z16, Z16
+	VADDPD  Z2, Z17, Z17
+	VADDPD  Z3, Z18, Z18
+	VADDPD  Z4, Z20, Z20
+	VADDPD  Z5, Z19, Z19
+	VADDPD  Z6, Z21, Z21
+	TESTQ   $0x00000080, AX
 	JNZ     second42
-	VMOVUPD Z15, 768(SP)
-	VMOVUPD Z16, 832(SP)
-	VMOVUPD Z17, 896(SP)
-	VMOVUPD Z19, 960(SP)
-	VMOVUPD Z18, 1024(SP)
-	VMOVUPD Z20, 1088(SP)
-	XORQ    $0x000001c0, AX
-	JMP     lane34
+	VMOVUPD Z16, Z7
+	VMOVUPD Z17, Z8
+	VMOVUPD Z18, Z9
+	VMOVUPD Z20, Z10
+	VMOVUPD Z19, Z11
+	VMOVUPD Z21, Z12
+	XORQ    $0x00000180, AX
+	JMP     lane35
 
 second42:
-	VMOVUPS       768(SP), Z21
-	VMOVUPS       832(SP), Z22
-	VADDPD        Z21, Z15, Z15
+	VADDPD  Z7, Z16, Z16
+	VADDPD  Z8, Z17, Z17
+	VADDPD  Z9, Z18, Z18
+	VADDPD  Z10, Z20, Z20
+	VADDPD  Z11, Z19, Z19
+	VADDPD  Z12, Z21, Z21
+	TESTQ   $0x00000040, AX
+	JNZ     second43
+	VMOVUPD Z16, 768(SP)
+	VMOVUPD Z17, 832(SP)
+	VMOVUPD Z18, 896(SP)
+	VMOVUPD Z20, 960(SP)
+	VMOVUPD Z19, 1024(SP)
+	VMOVUPD Z21, 1088(SP)
+	XORQ    $0x000001c0, AX
+	JMP     lane35
+
+second43:
+	VMOVUPS       768(SP), Z22
+	VMOVUPS       832(SP), Z23
 	VADDPD        Z22, Z16, Z16
-	VMOVUPS       896(SP), Z21
-	VMOVUPS       960(SP), Z22
-	VADDPD        Z21, Z17, Z17
+	VADDPD        Z23, Z17, Z17
+	VMOVUPS       896(SP), Z22
+	VMOVUPS       960(SP), Z23
+	VADDPD        Z22, Z18, Z18
+	VADDPD        Z23, Z20, Z20
+	VMOVUPS       1024(SP), Z22
+	VMOVUPS       1088(SP), Z23
 	VADDPD        Z22, Z19, Z19
-	VMOVUPS       1024(SP), Z21
-	VMOVUPS       1088(SP), Z22
-	VADDPD        Z21, Z18, Z18
-	VADDPD        Z22, Z20, Z20
-	VMOVUPS       Z13, (R9)
+	VADDPD        Z23, Z21, Z21
+	VMOVUPS       Z14, (R9)
 	ADDQ          $0x40, R9
-	VCMPPS.BCST   $0x0d, f32_c2a00000<>+0(SB), Z12, K1
+	VCMPPS.BCST   $0x0d, f32_c2a00000<>+0(SB), Z13, K1
 	KNOTW         K1, K1
 	KMOVW         K1, AX
 	ORQ           AX, R10
-	VCMPPS.BCST   $0x12, f32_42afebb7<>+0(SB), Z12, K1
+	VCMPPS.BCST   $0x12, f32_42afebb7<>+0(SB), Z13, K1
 	KNOTW         K1, K1
 	KMOVW         K1, AX
 	ORQ           AX, R10
-	VCMPPS.BCST   $0x00, f32_3f800000<>+0(SB), Z14, K1
+	VCMPPS.BCST   $0x00, f32_3f800000<>+0(SB), Z15, K1
 	KNOTW         K1, K1
 	KMOVW         K1, AX
 	ORQ           AX, R10
 	MOVQ          DI, AX
-	VCMPPD.BCST   $0x12, f64_7fefffffffffffff<>+0(SB), Z15, K1
-	KNOTW         K1, K1
-	KMOVB         K1, R11
-	ORQ           R11, R10
-	VCMPPD.BCST   $0x1e, f64_0<>+0(SB), Z15, K1
-	KNOTW         K1, K1
-	KMOVB         K1, R11
-	ORQ           R11, R10
 	VCMPPD.BCST   $0x12, f64_7fefffffffffffff<>+0(SB), Z16, K1
 	KNOTW         K1, K1
 	KMOVB         K1, R11
@@ -1022,19 +1096,16 @@ second42:
 	KNOTW         K1, K1
 	KMOVB         K1, R11
 	ORQ           R11, R10
-	VMOVUPD       Z15, (AX)
-	VMOVUPD       Z16, 64(AX)
-	ADDQ          R8, AX
 	VCMPPD.BCST   $0x12, f64_7fefffffffffffff<>+0(SB), Z17, K1
 	KNOTW         K1, K1
 	KMOVB         K1, R11
 	ORQ           R11, R10
-	VCMPPD.BCST   $0x12, f64_7fefffffffffffff<>+0(SB), Z19, K1
+	VCMPPD.BCST   $0x1e, f64_0<>+0(SB), Z17, K1
 	KNOTW         K1, K1
 	KMOVB         K1, R11
 	ORQ           R11, R10
-	VMOVUPD       Z17, (AX)
-	VMOVUPD       Z19, 64(AX)
+	VMOVUPD       Z16, (AX)
+	VMOVUPD       Z17, 64(AX)
 	ADDQ          R8, AX
 	VCMPPD.BCST   $0x12, f64_7fefffffffffffff<>+0(SB), Z18, K1
 	KNOTW         K1, K1
@@ -1047,68 +1118,122 @@ second42:
 	VMOVUPD       Z18, (AX)
 	VMOVUPD       Z20, 64(AX)
 	ADDQ          R8, AX
-	VEXTRACTF64X4 $0x01, Z12, Y14
-	VCVTPS2PD     Y12, Z12
-	VCVTPS2PD     Y14, Z15
-	VMOVUPD       Z12, (AX)
-	VMOVUPD       Z15, 64(AX)
+	VCMPPD.BCST   $0x12, f64_7fefffffffffffff<>+0(SB), Z19, K1
+	KNOTW         K1, K1
+	KMOVB         K1, R11
+	ORQ           R11, R10
+	VCMPPD.BCST   $0x12, f64_7fefffffffffffff<>+0(SB), Z21, K1
+	KNOTW         K1, K1
+	KMOVB         K1, R11
+	ORQ           R11, R10
+	VMOVUPD       Z19, (AX)
+	VMOVUPD       Z21, 64(AX)
 	ADDQ          R8, AX
-	VEXTRACTF64X4 $0x01, Z13, Y14
-	VCVTPS2PD     Y13, Z12
-	VCVTPS2PD     Y14, Z15
-	VADDPD        Z12, Z18, Z18
-	VADDPD        Z15, Z20, Z20
-	VMOVUPD       Z18, (AX)
-	VMOVUPD       Z20, 64(AX)
+	VCMPPD.BCST   $0x0d, f64_3af0000000000000<>+0(SB), Z18, K1
+	VCMPPD.BCST   $0x00, f64_0<>+0(SB), Z19, K2
+	KORW          K2, K1, K1
+	KNOTW         K1, K1
+	KMOVB         K1, R11
+	ORQ           R11, R10
+	VCMPPD.BCST   $0x0d, f64_3af0000000000000<>+0(SB), Z20, K1
+	VCMPPD.BCST   $0x00, f64_0<>+0(SB), Z21, K2
+	KORW          K2, K1, K1
+	KNOTW         K1, K1
+	KMOVB         K1, R11
+	ORQ           R11, R10
+	VEXTRACTF64X4 $0x01, Z13, Y15
+	VCVTPS2PD     Y13, Z13
+	VCVTPS2PD     Y15, Z16
+	VMOVUPD       Z13, (AX)
+	VMOVUPD       Z16, 64(AX)
+	ADDQ          R8, AX
+	VEXTRACTF64X4 $0x01, Z14, Y15
+	VCVTPS2PD     Y14, Z13
+	VCVTPS2PD     Y15, Z16
+	VADDPD        Z13, Z19, Z19
+	VADDPD        Z16, Z21, Z21
+	VMOVUPD       Z19, (AX)
+	VMOVUPD       Z21, 64(AX)
 	ADDQ          R8, AX
 	ADDQ          $0x80, DI
 	ADDQ          SI, CX
 	ADDQ          SI, DX
 	ADDQ          SI, BX
 	SUBQ          $0x10, rows+48(FP)
-	JNZ           rows32
-	MOVQ          R10, bad+64(FP)
+	JNZ           rows33
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VPMAXUD       Y1, Y0, Y0
+	VEXTRACTF64X2 $0x01, Y0, X1
+	VPMAXUD       X1, X0, X0
+	VUNPCKHPD     X0, X0, X1
+	VPMAXUD       X1, X0, X0
+	VMOVSHDUP     X0, X1
+	VPMAXUD       X1, X0, X0
+	VPSLLQ        $0x20, X0, X0
+	VPSRLQ        $0x20, X0, X0
+	VMOVSD        X0, bits+64(FP)
+	TESTQ         R10, R10
+	JZ            none44
+	MOVQ          $-1, bits+64(FP)
+
+none44:
 	VZEROUPPER
 	RET
 
-// func softColumnScale32AVX512(w *float32, t *float32, rows int, n int, f *float32, scale *float32, most *float32, peak *float32)
-// Requires: AVX, AVX512F
-TEXT ·softColumnScale32AVX512(SB), NOSPLIT, $0-64
-	MOVQ w+0(FP), CX
-	MOVQ t+8(FP), DX
-	MOVQ n+24(FP), BX
-	SHLQ $0x06, BX
-	MOVQ f+32(FP), SI
-	MOVQ scale+40(FP), DI
-	MOVQ most+48(FP), R8
-	MOVQ peak+56(FP), R9
+// func softColumnScale32AVX512(w *float32, t *float32, rows int, n int, f *float32, scale *float32, most *float32, peak *float32) (bits uint64)
+// Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL
+TEXT ·softColumnScale32AVX512(SB), NOSPLIT, $0-72
+	MOVQ       w+0(FP), CX
+	MOVQ       t+8(FP), DX
+	MOVQ       n+24(FP), BX
+	SHLQ       $0x06, BX
+	VPTERNLOGQ $0xff, Z1, Z1, Z1
+	VMOVUPS    Z1, Z0
+	MOVQ       f+32(FP), SI
+	MOVQ       scale+40(FP), DI
+	MOVQ       most+48(FP), R8
+	MOVQ       peak+56(FP), R9
 
-rows43:
-	VMOVUPS (SI), Z0
+rows45:
+	VMOVUPS (SI), Z2
 	ADDQ    $0x40, SI
-	VMOVUPS (DI), Z1
+	VMOVUPS (DI), Z3
 	ADDQ    $0x40, DI
-	VMOVUPS (R8), Z2
+	VMOVUPS (R8), Z4
 	ADDQ    $0x40, R8
-	VMOVUPS (R9), Z3
+	VMOVUPS (R9), Z5
 	ADDQ    $0x40, R9
 	XORQ    AX, AX
 
-column44:
-	VMOVUPS      (CX)(AX*1), Z4
-	VMULPS       Z0, Z4, Z5
-	VFNMADD231PS (DX)(AX*1), Z1, Z5
-	VCMPPS       $0x0d, Z2, Z4, K1
-	VMOVUPS      Z5, Z4
-	VMOVAPS      Z3, K1, Z4
-	VMOVUPS      Z4, (CX)(AX*1)
-	ADDQ         $0x40, AX
-	CMPQ         AX, BX
-	JB           column44
-	ADDQ         BX, CX
-	ADDQ         BX, DX
-	SUBQ         $0x10, rows+16(FP)
-	JNZ          rows43
+column46:
+	VMOVUPS       (DX)(AX*1), Z8
+	VMOVUPS       (CX)(AX*1), Z6
+	VPADDD        Z1, Z8, Z7
+	VPMINUD       Z7, Z0, Z0
+	VMULPS        Z2, Z6, Z7
+	VFNMADD231PS  Z8, Z3, Z7
+	VCMPPS        $0x0d, Z4, Z6, K1
+	VMOVUPS       Z7, Z6
+	VMOVAPS       Z5, K1, Z6
+	VMOVUPS       Z6, (CX)(AX*1)
+	ADDQ          $0x40, AX
+	CMPQ          AX, BX
+	JB            column46
+	ADDQ          BX, CX
+	ADDQ          BX, DX
+	SUBQ          $0x10, rows+16(FP)
+	JNZ           rows45
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VPMINUD       Y1, Y0, Y0
+	VEXTRACTF64X2 $0x01, Y0, X1
+	VPMINUD       X1, X0, X0
+	VUNPCKHPD     X0, X0, X1
+	VPMINUD       X1, X0, X0
+	VMOVSHDUP     X0, X1
+	VPMINUD       X1, X0, X0
+	VPSLLQ        $0x20, X0, X0
+	VPSRLQ        $0x20, X0, X0
+	VMOVSD        X0, bits+64(FP)
 	VZEROUPPER
 	RET
 
@@ -1127,12 +1252,12 @@ TEXT ·toColumns64AVX2(SB), NOSPLIT, $0-40
 	SHLQ $0x06, R10
 	SUBQ $0x40, R10
 
-rows45:
+rows47:
 	MOVQ AX, R9
 	MOVQ CX, R8
 	MOVQ BX, DI
 
-block46:
+block48:
 	LEAQ        (AX)(DX*2), SI
 	VMOVUPS     (AX), X0
 	VINSERTF128 $0x01, (SI), Y0, Y0
@@ -1153,26 +1278,26 @@ block46:
 	ADDQ        $0x20, AX
 	ADDQ        $+256, CX
 	SUBQ        $0x04, DI
-	JZ          turned47
+	JZ          turned49
 	CMPQ        DI, $0x04
-	JGE         block46
+	JGE         block48
 	SUBQ        $0x04, DI
 	LEAQ        (AX)(DI*8), AX
 	SHLQ        $0x06, DI
 	ADDQ        DI, CX
 	MOVQ        $0x00000004, DI
-	JMP         block46
+	JMP         block48
 
-turned47:
+turned49:
 	LEAQ  (R9)(DX*4), AX
 	LEAQ  32(R8), CX
 	TESTQ $0x00000020, CX
-	JNZ   same48
+	JNZ   same50
 	ADDQ  R10, CX
 
-same48:
+same50:
 	SUBQ $0x04, rows+24(FP)
-	JNZ  rows45
+	JNZ  rows47
 	VZEROUPPER
 	RET
 
@@ -1191,12 +1316,12 @@ TEXT ·toRows64AVX2(SB), NOSPLIT, $0-40
 	SHLQ $0x06, R10
 	SUBQ $0x40, R10
 
-rows49:
+rows51:
 	MOVQ AX, R9
 	MOVQ CX, R8
 	MOVQ BX, DI
 
-block50:
+block52:
 	LEAQ         (AX)(DX*2), SI
 	VMOVUPD      (CX), Y0
 	VMOVUPD      64(CX), Y1
@@ -1217,61 +1342,66 @@ block50:
 	ADDQ         $0x20, AX
 	ADDQ         $+256, CX
 	SUBQ         $0x04, DI
-	JZ           turned51
+	JZ           turned53
 	CMPQ         DI, $0x04
-	JGE          block50
+	JGE          block52
 	SUBQ         $0x04, DI
 	LEAQ         (AX)(DI*8), AX
 	SHLQ         $0x06, DI
 	ADDQ         DI, CX
 	MOVQ         $0x00000004, DI
-	JMP          block50
+	JMP          block52
 
-turned51:
+turned53:
 	LEAQ  (R9)(DX*4), AX
 	LEAQ  32(R8), CX
 	TESTQ $0x00000020, CX
-	JNZ   same52
+	JNZ   same54
 	ADDQ  R10, CX
 
-same52:
+same54:
 	SUBQ $0x04, rows+24(FP)
-	JNZ  rows49
+	JNZ  rows51
 	VZEROUPPER
 	RET
 
-// func softColumnSums64AVX2(out *float64, room int, label *float64, x *float64, t *float64, w *float64, rows int, n int) (bad uint64)
-// Requires: AVX, FMA3
-TEXT ·softColumnSums64AVX2(SB), $640-72
-	LEAQ 63(SP), BP
-	ANDQ $-64, BP
-	MOVQ x+24(FP), CX
-	MOVQ t+32(FP), DX
-	MOVQ w+40(FP), BX
-	MOVQ n+56(FP), SI
-	SHLQ $0x06, SI
-	MOVQ out+0(FP), DI
-	MOVQ room+8(FP), R8
-	MOVQ label+16(FP), R9
-	SHLQ $0x03, R8
-	XORQ R10, R10
+// func softColumnSums64AVX2(out *float64, room int, label *float64, x *float64, t *float64, w *float64, rows int, n int) (bits uint64)
+// Requires: AVX, AVX2, FMA3
+TEXT ·softColumnSums64AVX2(SB), $672-72
+	LEAQ    63(SP), BP
+	ANDQ    $-64, BP
+	MOVQ    x+24(FP), CX
+	MOVQ    t+32(FP), DX
+	MOVQ    w+40(FP), BX
+	MOVQ    n+56(FP), SI
+	SHLQ    $0x06, SI
+	MOVQ    out+0(FP), DI
+	MOVQ    room+8(FP), R8
+	MOVQ    label+16(FP), R9
+	SHLQ    $0x03, R8
+	XORQ    R10, R10
+	VXORPS  Y0, Y0, Y0
+	VMOVUPD Y0, (BP)
 
-rows53:
+rows55:
 	VMOVUPD (CX), Y0
 	MOVQ    $0x00000040, AX
 
-column54:
+column56:
 	VMAXPD (CX)(AX*1), Y0, Y0
 	ADDQ   $0x40, AX
 	CMPQ   AX, SI
-	JB     column54
+	JB     column56
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	XORQ   AX, AX
 
-lane55:
+lane57:
 	VMOVUPD     (CX)(AX*1), Y3
 	VMOVUPD     (DX)(AX*1), Y4
+	VMOVUPD     (BP), Y5
+	VPMAXUD     Y4, Y5, Y5
+	VMOVUPD     Y5, (BP)
 	VSUBPD      Y3, Y0, Y5
 	VMULPD      Y4, Y5, Y5
 	VCMPPD      $0x00, Y3, Y0, Y6
@@ -1283,9 +1413,12 @@ lane55:
 	VANDNPD     Y4, Y6, Y6
 	LEAQ        512(AX), R11
 	CMPQ        R11, SI
-	JAE         columns56
+	JAE         columns58
 	VMOVUPD     512(CX)(AX*1), Y4
 	VMOVUPD     512(DX)(AX*1), Y8
+	VMOVUPD     (BP), Y7
+	VPMAXUD     Y8, Y7, Y7
+	VMOVUPD     Y7, (BP)
 	VSUBPD      Y4, Y0, Y7
 	VFMADD231PD Y8, Y7, Y5
 	VCMPPD      $0x00, Y4, Y0, Y4
@@ -1299,9 +1432,12 @@ lane55:
 	VADDPD      Y7, Y6, Y6
 	LEAQ        1024(AX), R11
 	CMPQ        R11, SI
-	JAE         columns56
+	JAE         columns58
 	VMOVUPD     1024(CX)(AX*1), Y4
 	VMOVUPD     1024(DX)(AX*1), Y7
+	VMOVUPD     (BP), Y8
+	VPMAXUD     Y7, Y8, Y8
+	VMOVUPD     Y8, (BP)
 	VSUBPD      Y4, Y0, Y8
 	VFMADD231PD Y7, Y8, Y5
 	VCMPPD      $0x00, Y4, Y0, Y8
@@ -1313,9 +1449,12 @@ lane55:
 	VANDNPD     Y7, Y8, Y7
 	LEAQ        1536(AX), R11
 	CMPQ        R11, SI
-	JAE         joined57
+	JAE         joined59
 	VMOVUPD     1536(CX)(AX*1), Y8
 	VMOVUPD     1536(DX)(AX*1), Y10
+	VMOVUPD     (BP), Y9
+	VPMAXUD     Y10, Y9, Y9
+	VMOVUPD     Y9, (BP)
 	VSUBPD      Y8, Y0, Y9
 	VFMADD231PD Y10, Y9, Y5
 	VCMPPD      $0x00, Y8, Y0, Y8
@@ -1328,28 +1467,28 @@ lane55:
 	VANDNPD     Y10, Y8, Y9
 	VADDPD      Y9, Y7, Y7
 
-joined57:
+joined59:
 	VADDPD Y4, Y3, Y3
 	VADDPD Y7, Y6, Y6
 
-columns56:
+columns58:
 	VXORPS  Y4, Y4, Y4
 	VXORPS  Y7, Y7, Y7
 	VXORPS  Y8, Y8, Y8
 	TESTQ   $0x00000100, AX
-	JNZ     second58
-	VMOVUPD Y3, (BP)
-	VMOVUPD Y4, 32(BP)
-	VMOVUPD Y5, 64(BP)
-	VMOVUPD Y7, 96(BP)
-	VMOVUPD Y6, 128(BP)
-	VMOVUPD Y8, 160(BP)
+	JNZ     second60
+	VMOVUPD Y3, 32(BP)
+	VMOVUPD Y4, 64(BP)
+	VMOVUPD Y5, 96(BP)
+	VMOVUPD Y7, 128(BP)
+	VMOVUPD Y6, 160(BP)
+	VMOVUPD Y8, 192(BP)
 	XORQ    $0x00000100, AX
-	JMP     lane55
+	JMP     lane57
 
-second58:
-	VMOVUPD (BP), Y9
-	VMOVUPD 32(BP), Y10
+second60:
+	VMOVUPD 32(BP), Y9
+	VMOVUPD 64(BP), Y10
 	VADDPD  Y10, Y4, Y4
 	VADDPD  Y9, Y3, Y10
 	VMAXPD  Y9, Y3, Y11
@@ -1358,8 +1497,8 @@ second58:
 	VSUBPD  Y11, Y9, Y9
 	VADDPD  Y9, Y4, Y4
 	VMOVAPD Y10, Y3
-	VMOVUPD 64(BP), Y9
-	VMOVUPD 96(BP), Y10
+	VMOVUPD 96(BP), Y9
+	VMOVUPD 128(BP), Y10
 	VADDPD  Y10, Y7, Y7
 	VADDPD  Y9, Y5, Y10
 	VMAXPD  Y9, Y5, Y11
@@ -1368,8 +1507,8 @@ second58:
 	VSUBPD  Y11, Y9, Y9
 	VADDPD  Y9, Y7, Y7
 	VMOVAPD Y10, Y5
-	VMOVUPD 128(BP), Y9
-	VMOVUPD 160(BP), Y10
+	VMOVUPD 160(BP), Y9
+	VMOVUPD 192(BP), Y10
 	VADDPD  Y10, Y8, Y8
 	VADDPD  Y9, Y6, Y10
 	VMAXPD  Y9, Y6, Y11
@@ -1379,19 +1518,19 @@ second58:
 	VADDPD  Y9, Y8, Y8
 	VMOVAPD Y10, Y6
 	TESTQ   $0x00000080, AX
-	JNZ     second59
-	VMOVUPD Y3, 192(BP)
-	VMOVUPD Y4, 224(BP)
-	VMOVUPD Y5, 256(BP)
-	VMOVUPD Y7, 288(BP)
-	VMOVUPD Y6, 320(BP)
-	VMOVUPD Y8, 352(BP)
+	JNZ     second61
+	VMOVUPD Y3, 224(BP)
+	VMOVUPD Y4, 256(BP)
+	VMOVUPD Y5, 288(BP)
+	VMOVUPD Y7, 320(BP)
+	VMOVUPD Y6, 352(BP)
+	VMOVUPD Y8, 384(BP)
 	XORQ    $0x00000180, AX
-	JMP     lane55
+	JMP     lane57
 
-second59:
-	VMOVUPD 192(BP), Y9
-	VMOVUPD 224(BP), Y10
+second61:
+	VMOVUPD 224(BP), Y9
+	VMOVUPD 256(BP), Y10
 	VADDPD  Y10, Y4, Y4
 	VADDPD  Y9, Y3, Y10
 	VMAXPD  Y9, Y3, Y11
@@ -1400,8 +1539,8 @@ second59:
 	VSUBPD  Y11, Y9, Y9
 	VADDPD  Y9, Y4, Y4
 	VMOVAPD Y10, Y3
-	VMOVUPD 256(BP), Y9
-	VMOVUPD 288(BP), Y10
+	VMOVUPD 288(BP), Y9
+	VMOVUPD 320(BP), Y10
 	VADDPD  Y10, Y7, Y7
 	VADDPD  Y9, Y5, Y10
 	VMAXPD  Y9, Y5, Y11
@@ -1410,8 +1549,8 @@ second59:
 	VSUBPD  Y11, Y9, Y9
 	VADDPD  Y9, Y7, Y7
 	VMOVAPD Y10, Y5
-	VMOVUPD 320(BP), Y9
-	VMOVUPD 352(BP), Y10
+	VMOVUPD 352(BP), Y9
+	VMOVUPD 384(BP), Y10
 	VADDPD  Y10, Y8, Y8
 	VADDPD  Y9, Y6, Y10
 	VMAXPD  Y9, Y6, Y11
@@ -1421,19 +1560,19 @@ second59:
 	VADDPD  Y9, Y8, Y8
 	VMOVAPD Y10, Y6
 	TESTQ   $0x00000040, AX
-	JNZ     second60
-	VMOVUPD Y3, 384(BP)
-	VMOVUPD Y4, 416(BP)
-	VMOVUPD Y5, 448(BP)
-	VMOVUPD Y7, 480(BP)
-	VMOVUPD Y6, 512(BP)
-	VMOVUPD Y8, 544(BP)
+	JNZ     second62
+	VMOVUPD Y3, 416(BP)
+	VMOVUPD Y4, 448(BP)
+	VMOVUPD Y5, 480(BP)
+	VMOVUPD Y7, 512(BP)
+	VMOVUPD Y6, 544(BP)
+	VMOVUPD Y8, 576(BP)
 	XORQ    $0x000001c0, AX
-	JMP     lane55
+	JMP     lane57
 
-second60:
-	VMOVUPD   384(BP), Y9
-	VMOVUPD   416(BP), Y10
+second62:
+	VMOVUPD   416(BP), Y9
+	VMOVUPD   448(BP), Y10
 	VADDPD    Y10, Y4, Y4
 	VADDPD    Y9, Y3, Y10
 	VMAXPD    Y9, Y3, Y11
@@ -1442,8 +1581,8 @@ second60:
 	VSUBPD    Y11, Y9, Y9
 	VADDPD    Y9, Y4, Y4
 	VMOVAPD   Y10, Y3
-	VMOVUPD   448(BP), Y9
-	VMOVUPD   480(BP), Y10
+	VMOVUPD   480(BP), Y9
+	VMOVUPD   512(BP), Y10
 	VADDPD    Y10, Y7, Y7
 	VADDPD    Y9, Y5, Y10
 	VMAXPD    Y9, Y5, Y11
@@ -1452,8 +1591,8 @@ second60:
 	VSUBPD    Y11, Y9, Y9
 	VADDPD    Y9, Y7, Y7
 	VMOVAPD   Y10, Y5
-	VMOVUPD   512(BP), Y9
-	VMOVUPD   544(BP), Y10
+	VMOVUPD   544(BP), Y9
+	VMOVUPD   576(BP), Y10
 	VADDPD    Y10, Y8, Y8
 	VADDPD    Y9, Y6, Y10
 	VMAXPD    Y9, Y6, Y11
@@ -1502,6 +1641,12 @@ second60:
 	ORQ       R11, R10
 	VMOVUPD   Y6, (AX)
 	ADDQ      R8, AX
+	VCMPPD    $0x0d, f64_3f0000000000000<>+0(SB), Y5, Y2
+	VCMPPD    $0x00, f64_0<>+0(SB), Y6, Y3
+	VORPD     Y2, Y3, Y2
+	VMOVMSKPD Y2, R11
+	XORQ      $0x0000000f, R11
+	ORQ       R11, R10
 	VMOVUPD   Y0, (AX)
 	ADDQ      R8, AX
 	VADDPD    Y1, Y6, Y6
@@ -1512,15 +1657,26 @@ second60:
 	ADDQ      $0x20, DX
 	ADDQ      $0x20, BX
 	TESTQ     $0x00000020, CX
-	JNZ       half61
+	JNZ       half63
 	LEAQ      -64(CX)(SI*1), CX
 	LEAQ      -64(DX)(SI*1), DX
 	LEAQ      -64(BX)(SI*1), BX
 
-half61:
-	SUBQ $0x04, rows+48(FP)
-	JNZ  rows53
-	MOVQ R10, bad+64(FP)
+half63:
+	SUBQ         $0x04, rows+48(FP)
+	JNZ          rows55
+	VMOVUPD      (BP), Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VPMAXUD      X1, X0, X0
+	VUNPCKHPD    X0, X0, X1
+	VPMAXUD      X1, X0, X0
+	VPSRLQ       $0x20, X0, X0
+	VMOVSD       X0, bits+64(FP)
+	TESTQ        R10, R10
+	JZ           none64
+	MOVQ         $-1, bits+64(FP)
+
+none64:
 	VZEROUPPER
 	RET
 
@@ -1542,49 +1698,66 @@ DATA f64_40862829795a81ec<>+16(SB)/8, $0x40862829795a81ec
 DATA f64_40862829795a81ec<>+24(SB)/8, $0x40862829795a81ec
 GLOBL f64_40862829795a81ec<>(SB), RODATA|NOPTR, $32
 
-// func softColumnScale64AVX2(w *float64, t *float64, rows int, n int, f *float64, scale *float64, most *float64, peak *float64)
-// Requires: AVX, FMA3
-TEXT ·softColumnScale64AVX2(SB), NOSPLIT, $0-64
-	MOVQ w+0(FP), CX
-	MOVQ t+8(FP), DX
-	MOVQ n+24(FP), BX
-	SHLQ $0x06, BX
-	MOVQ f+32(FP), SI
-	MOVQ scale+40(FP), DI
-	MOVQ most+48(FP), R8
-	MOVQ peak+56(FP), R9
+DATA f64_3f0000000000000<>+0(SB)/8, $0x03f0000000000000
+DATA f64_3f0000000000000<>+8(SB)/8, $0x03f0000000000000
+DATA f64_3f0000000000000<>+16(SB)/8, $0x03f0000000000000
+DATA f64_3f0000000000000<>+24(SB)/8, $0x03f0000000000000
+GLOBL f64_3f0000000000000<>(SB), RODATA|NOPTR, $32
 
-rows62:
-	VMOVUPD (SI), Y0
+// func softColumnScale64AVX2(w *float64, t *float64, rows int, n int, f *float64, scale *float64, most *float64, peak *float64) (bits uint64)
+// Requires: AVX, AVX2, FMA3
+TEXT ·softColumnScale64AVX2(SB), NOSPLIT, $0-72
+	MOVQ     w+0(FP), CX
+	MOVQ     t+8(FP), DX
+	MOVQ     n+24(FP), BX
+	SHLQ     $0x06, BX
+	VPCMPEQD Y1, Y1, Y1
+	VMOVUPD  Y1, Y0
+	MOVQ     f+32(FP), SI
+	MOVQ     scale+40(FP), DI
+	MOVQ     most+48(FP), R8
+	MOVQ     peak+56(FP), R9
+
+rows65:
+	VMOVUPD (SI), Y2
 	ADDQ    $0x20, SI
-	VMOVUPD (DI), Y1
+	VMOVUPD (DI), Y3
 	ADDQ    $0x20, DI
-	VMOVUPD (R8), Y2
+	VMOVUPD (R8), Y4
 	ADDQ    $0x20, R8
-	VMOVUPD (R9), Y3
+	VMOVUPD (R9), Y5
 	ADDQ    $0x20, R9
 	XORQ    AX, AX
 
-column63:
-	VMOVUPD      (CX)(AX*1), Y4
-	VMULPD       Y0, Y4, Y5
-	VFNMADD231PD (DX)(AX*1), Y1, Y5
-	VCMPPD       $0x0d, Y2, Y4, Y4
-	VBLENDVPD    Y4, Y3, Y5, Y4
-	VMOVUPD      Y4, (CX)(AX*1)
+column66:
+	VMOVUPD      (DX)(AX*1), Y8
+	VMOVUPD      (CX)(AX*1), Y6
+	VPADDQ       Y1, Y8, Y7
+	VPMINUD      Y7, Y0, Y0
+	VMULPD       Y2, Y6, Y7
+	VFNMADD231PD Y8, Y3, Y7
+	VCMPPD       $0x0d, Y4, Y6, Y6
+	VBLENDVPD    Y6, Y5, Y7, Y6
+	VMOVUPD      Y6, (CX)(AX*1)
 	ADDQ         $0x40, AX
 	CMPQ         AX, BX
-	JB           column63
+	JB           column66
 	ADDQ         $0x20, CX
 	ADDQ         $0x20, DX
 	TESTQ        $0x00000020, CX
-	JNZ          half64
+	JNZ          half67
 	LEAQ         -64(CX)(BX*1), CX
 	LEAQ         -64(DX)(BX*1), DX
 
-half64:
-	SUBQ $0x04, rows+16(FP)
-	JNZ  rows62
+half67:
+	SUBQ         $0x04, rows+16(FP)
+	JNZ          rows65
+	VEXTRACTF128 $0x01, Y0, X1
+	VPMINUD      X1, X0, X0
+	VUNPCKHPD    X0, X0, X1
+	VPMINUD      X1, X0, X0
+	VPSRLQ       $0x20, X0, X0
+	VMOVSD       X0, bits+64(FP)
 	VZEROUPPER
 	RET
 
@@ -1603,12 +1776,12 @@ TEXT ·toColumns64AVX512(SB), NOSPLIT, $0-40
 	SHLQ $0x06, R10
 	SUBQ $0x40, R10
 
-rows65:
+rows68:
 	MOVQ AX, R9
 	MOVQ CX, R8
 	MOVQ BX, DI
 
-block66:
+block69:
 	LEAQ        (AX)(DX*2), SI
 	VMOVUPS     (AX), X0
 	VINSERTF128 $0x01, (SI), Y0, Y0
@@ -1629,26 +1802,26 @@ block66:
 	ADDQ        $0x20, AX
 	ADDQ        $+256, CX
 	SUBQ        $0x04, DI
-	JZ          turned67
+	JZ          turned70
 	CMPQ        DI, $0x04
-	JGE         block66
+	JGE         block69
 	SUBQ        $0x04, DI
 	LEAQ        (AX)(DI*8), AX
 	SHLQ        $0x06, DI
 	ADDQ        DI, CX
 	MOVQ        $0x00000004, DI
-	JMP         block66
+	JMP         block69
 
-turned67:
+turned70:
 	LEAQ  (R9)(DX*4), AX
 	LEAQ  32(R8), CX
 	TESTQ $0x00000020, CX
-	JNZ   same68
+	JNZ   same71
 	ADDQ  R10, CX
 
-same68:
+same71:
 	SUBQ $0x04, rows+24(FP)
-	JNZ  rows65
+	JNZ  rows68
 	VZEROUPPER
 	RET
 
@@ -1667,12 +1840,12 @@ TEXT ·toRows64AVX512(SB), NOSPLIT, $0-40
 	SHLQ $0x06, R10
 	SUBQ $0x40, R10
 
-rows69:
+rows72:
 	MOVQ AX, R9
 	MOVQ CX, R8
 	MOVQ BX, DI
 
-block70:
+block73:
 	LEAQ         (AX)(DX*2), SI
 	VMOVUPD      (CX), Y0
 	VMOVUPD      64(CX), Y1
@@ -1693,321 +1866,358 @@ block70:
 	ADDQ         $0x20, AX
 	ADDQ         $+256, CX
 	SUBQ         $0x04, DI
-	JZ           turned71
+	JZ           turned74
 	CMPQ         DI, $0x04
-	JGE          block70
+	JGE          block73
 	SUBQ         $0x04, DI
 	LEAQ         (AX)(DI*8), AX
 	SHLQ         $0x06, DI
 	ADDQ         DI, CX
 	MOVQ         $0x00000004, DI
-	JMP          block70
+	JMP          block73
 
-turned71:
+turned74:
 	LEAQ  (R9)(DX*4), AX
 	LEAQ  32(R8), CX
 	TESTQ $0x00000020, CX
-	JNZ   same72
+	JNZ   same75
 	ADDQ  R10, CX
 
-same72:
+same75:
 	SUBQ $0x04, rows+24(FP)
-	JNZ  rows69
+	JNZ  rows72
 	VZEROUPPER
 	RET
 
-// func softColumnSums64AVX512(out *float64, room int, label *float64, x *float64, t *float64, w *float64, rows int, n int) (bad uint64)
-// Requires: AVX, AVX512DQ, AVX512F
+// func softColumnSums64AVX512(out *float64, room int, label *float64, x *float64, t *float64, w *float64, rows int, n int) (bits uint64)
+// Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL
 TEXT ·softColumnSums64AVX512(SB), $1152-72
-	MOVQ x+24(FP), CX
-	MOVQ t+32(FP), DX
-	MOVQ w+40(FP), BX
-	MOVQ n+56(FP), SI
-	SHLQ $0x06, SI
-	MOVQ out+0(FP), DI
-	MOVQ room+8(FP), R8
-	MOVQ label+16(FP), R9
-	SHLQ $0x03, R8
-	XORQ R10, R10
+	MOVQ    x+24(FP), CX
+	MOVQ    t+32(FP), DX
+	MOVQ    w+40(FP), BX
+	MOVQ    n+56(FP), SI
+	SHLQ    $0x06, SI
+	MOVQ    out+0(FP), DI
+	MOVQ    room+8(FP), R8
+	MOVQ    label+16(FP), R9
+	SHLQ    $0x03, R8
+	XORQ    R10, R10
+	VXORPS  Y0, Y0, Y0
+	VMOVUPD Z0, Z0
 
-rows73:
-	VMOVUPD (CX), Z12
+rows76:
+	VMOVUPD (CX), Z13
 	MOVQ    $0x00000040, AX
 
-column74:
-	VMAXPD (CX)(AX*1), Z12, Z12
+column77:
+	VMAXPD (CX)(AX*1), Z13, Z13
 	ADDQ   $0x40, AX
 	CMPQ   AX, SI
-	JB     column74
-	VXORPS Y13, Y13, Y13
+	JB     column77
 	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
 	XORQ   AX, AX
 
-lane75:
-	VMOVUPD     (CX)(AX*1), Z15
-	VMOVUPD     (DX)(AX*1), Z16
-	VSUBPD      Z15, Z12, Z17
-	VMULPD      Z16, Z17, Z17
-	VCMPPD      $0x00, Z15, Z12, K1
-	VCMPPD      $0x04, Z15, Z12, K2
-	VORPD       Z16, Z13, K1, Z13
-	VADDPD.BCST f64_3ff0000000000000<>+0(SB), Z14, K1, Z14
-	VMOVUPD.Z   (BX)(AX*1), K2, Z15
-	VMOVAPD.Z   Z16, K2, Z18
+lane78:
+	VMOVUPD     (CX)(AX*1), Z16
+	VMOVUPD     (DX)(AX*1), Z17
+	VPMAXUD     Z17, Z0, Z0
+	VSUBPD      Z16, Z13, Z18
+	VMULPD      Z17, Z18, Z18
+	VCMPPD      $0x00, Z16, Z13, K1
+	VCMPPD      $0x04, Z16, Z13, K2
+	VORPD       Z17, Z14, K1, Z14
+	VADDPD.BCST f64_3ff0000000000000<>+0(SB), Z15, K1, Z15
+	VMOVUPD.Z   (BX)(AX*1), K2, Z16
+	VMOVAPD.Z   Z17, K2, Z19
 	LEAQ        512(AX), R11
 	CMPQ        R11, SI
-	JAE         columns76
-	VMOVUPD     512(CX)(AX*1), Z16
-	VMOVUPD     512(DX)(AX*1), Z20
-	VSUBPD      Z16, Z12, Z19
-	VFMADD231PD Z20, Z19, Z17
-	VCMPPD      $0x00, Z16, Z12, K1
-	VCMPPD      $0x04, Z16, Z12, K2
-	VORPD       Z20, Z13, K1, Z13
-	VADDPD.BCST f64_3ff0000000000000<>+0(SB), Z14, K1, Z14
-	VADDPD      512(BX)(AX*1), Z15, K2, Z15
-	VADDPD      Z20, Z18, K2, Z18
+	JAE         columns79
+	VMOVUPD     512(CX)(AX*1), Z17
+	VMOVUPD     512(DX)(AX*1), Z21
+	VPMAXUD     Z21, Z0, Z0
+	VSUBPD      Z17, Z13, Z20
+	VFMADD231PD Z21, Z20, Z18
+	VCMPPD      $0x00, Z17, Z13, K1
+	VCMPPD      $0x04, Z17, Z13, K2
+	VORPD       Z21, Z14, K1, Z14
+	VADDPD.BCST f64_3ff0000000000000<>+0(SB), Z15, K1, Z15
+	VADDPD      512(BX)(AX*1), Z16, K2, Z16
+	VADDPD      Z21, Z19, K2, Z19
 	LEAQ        1024(AX), R11
 	CMPQ        R11, SI
-	JAE         columns76
-	VMOVUPD     1024(CX)(AX*1), Z16
-	VMOVUPD     1024(DX)(AX*1), Z19
-	VSUBPD      Z16, Z12, Z20
-	VFMADD231PD Z19, Z20, Z17
-	VCMPPD      $0x00, Z16, Z12, K1
-	VCMPPD      $0x04, Z16, Z12, K2
-	VORPD       Z19, Z13, K1, Z13
-	VADDPD.BCST f64_3ff0000000000000<>+0(SB), Z14, K1, Z14
-	VMOVUPD.Z   1024(BX)(AX*1), K2, Z16
-	VMOVAPD.Z   Z19, K2, Z19
+	JAE         columns79
+	VMOVUPD     1024(CX)(AX*1), Z17
+	VMOVUPD     1024(DX)(AX*1), Z20
+	VPMAXUD     Z20, Z0, Z0
+	VSUBPD      Z17, Z13, Z21
+	VFMADD231PD Z20, Z21, Z18
+	VCMPPD      $0x00, Z17, Z13, K1
+	VCMPPD      $0x04, Z17, Z13, K2
+	VORPD       Z20, Z14, K1, Z14
+	VADDPD.BCST f64_3ff0000000000000<>+0(SB), Z15, K1, Z15
+	VMOVUPD.Z   1024(BX)(AX*1), K2, Z17
+	VMOVAPD.Z   Z20, K2, Z20
 	LEAQ        1536(AX), R11
 	CMPQ        R11, SI
-	JAE         joined77
-	VMOVUPD     1536(CX)(AX*1), Z20
-	VMOVUPD     1536(DX)(AX*1), Z22
-	VSUBPD      Z20, Z12, Z21
-	VFMADD231PD Z22, Z21, Z17
-	VCMPPD      $0x00, Z20, Z12, K1
-	VCMPPD      $0x04, Z20, Z12, K2
-	VORPD       Z22, Z13, K1, Z13
-	VADDPD.BCST f64_3ff0000000000000<>+0(SB), Z14, K1, Z14
-	VADDPD      1536(BX)(AX*1), Z16, K2, Z16
-	VADDPD      Z22, Z19, K2, Z19
+	JAE         joined80
+	VMOVUPD     1536(CX)(AX*1), Z21
+	VMOVUPD     1536(DX)(AX*1), Z23
+	VPMAXUD     Z23, Z0, Z0
+	VSUBPD      Z21, Z13, Z22
+	VFMADD231PD Z23, Z22, Z18
+	VCMPPD      $0x00, Z21, Z13, K1
+	VCMPPD      $0x04, Z21, Z13, K2
+	VORPD       Z23, Z14, K1, Z14
+	VADDPD.BCST f64_3ff0000000000000<>+0(SB), Z15, K1, Z15
+	VADDPD      1536(BX)(AX*1), Z17, K2, Z17
+	VADDPD      Z23, Z20, K2, Z20
 
-joined77:
-	VADDPD Z16, Z15, Z15
-	VADDPD Z19, Z18, Z18
+joined80:
+	VADDPD Z17, Z16, Z16
+	VADDPD Z20, Z19, Z19
 
-columns76:
-	VXORPS  Y23, Y23, Y23
+columns79:
 	VXORPS  Y24, Y24, Y24
 	VXORPS  Y25, Y25, Y25
+	VXORPS  Y26, Y26, Y26
 	TESTQ   $0x00000100, AX
-	JNZ     second78
-	VMOVUPD Z15, Z0
-	VMOVUPD Z23, Z1
-	VMOVUPD Z17, Z2
-	VMOVUPD Z24, Z3
-	VMOVUPD Z18, Z4
-	VMOVUPD Z25, Z5
+	JNZ     second81
+	VMOVUPD Z16, Z1
+	VMOVUPD Z24, Z2
+	VMOVUPD Z18, Z3
+	VMOVUPD Z25, Z4
+	VMOVUPD Z19, Z5
+	VMOVUPD Z26, Z6
 	XORQ    $0x00000100, AX
-	JMP     lane75
+	JMP     lane78
 
-second78:
-	VADDPD  Z1, Z23, Z23
-	VADDPD  Z0, Z15, Z16
-	VMAXPD  Z0, Z15, Z19
-	VMINPD  Z0, Z15, Z0
-	VSUBPD  Z19, Z16, Z19
-	VSUBPD  Z19, Z0, Z0
-	VADDPD  Z0, Z23, Z23
-	VMOVAPD Z16, Z15
-	VADDPD  Z3, Z24, Z24
-	VADDPD  Z2, Z17, Z16
-	VMAXPD  Z2, Z17, Z19
-	VMINPD  Z2, Z17, Z2
-	VSUBPD  Z19, Z16, Z19
-	VSUBPD  Z19, Z2, Z2
+second81:
 	VADDPD  Z2, Z24, Z24
-	VMOVAPD Z16, Z17
-	VADDPD  Z5, Z25, Z25
-	VADDPD  Z4, Z18, Z16
-	VMAXPD  Z4, Z18, Z19
-	VMINPD  Z4, Z18, Z4
-	VSUBPD  Z19, Z16, Z19
-	VSUBPD  Z19, Z4, Z4
+	VADDPD  Z1, Z16, Z17
+	VMAXPD  Z1, Z16, Z20
+	VMINPD  Z1, Z16, Z1
+	VSUBPD  Z20, Z17, Z20
+	VSUBPD  Z20, Z1, Z1
+	VADDPD  Z1, Z24, Z24
+	VMOVAPD Z17, Z16
 	VADDPD  Z4, Z25, Z25
-	VMOVAPD Z16, Z18
+	VADDPD  Z3, Z18, Z17
+	VMAXPD  Z3, Z18, Z20
+	VMINPD  Z3, Z18, Z3
+	VSUBPD  Z20, Z17, Z20
+	VSUBPD  Z20, Z3, Z3
+	VADDPD  Z3, Z25, Z25
+	VMOVAPD Z17, Z18
+	VADDPD  Z6, Z26, Z26
+	VADDPD  Z5, Z19, Z17
+	VMAXPD  Z5, Z19, Z20
+	VMINPD  Z5, Z19, Z5
+	VSUBPD  Z20, Z17, Z20
+	VSUBPD  Z20, Z5, Z5
+	VADDPD  Z5, Z26, Z26
+	VMOVAPD Z17, Z19
 	TESTQ   $0x00000080, AX
-	JNZ     second79
-	VMOVUPD Z15, Z6
-	VMOVUPD Z23, Z7
-	VMOVUPD Z17, Z8
-	VMOVUPD Z24, Z9
-	VMOVUPD Z18, Z10
-	VMOVUPD Z25, Z11
+	JNZ     second82
+	VMOVUPD Z16, Z7
+	VMOVUPD Z24, Z8
+	VMOVUPD Z18, Z9
+	VMOVUPD Z25, Z10
+	VMOVUPD Z19, Z11
+	VMOVUPD Z26, Z12
 	XORQ    $0x00000180, AX
-	JMP     lane75
+	JMP     lane78
 
-second79:
-	VADDPD  Z7, Z23, Z23
-	VADDPD  Z6, Z15, Z16
-	VMAXPD  Z6, Z15, Z19
-	VMINPD  Z6, Z15, Z6
-	VSUBPD  Z19, Z16, Z19
-	VSUBPD  Z19, Z6, Z6
-	VADDPD  Z6, Z23, Z23
-	VMOVAPD Z16, Z15
-	VADDPD  Z9, Z24, Z24
-	VADDPD  Z8, Z17, Z16
-	VMAXPD  Z8, Z17, Z19
-	VMINPD  Z8, Z17, Z8
-	VSUBPD  Z19, Z16, Z19
-	VSUBPD  Z19, Z8, Z8
+second82:
 	VADDPD  Z8, Z24, Z24
-	VMOVAPD Z16, Z17
-	VADDPD  Z11, Z25, Z25
-	VADDPD  Z10, Z18, Z16
-	VMAXPD  Z10, Z18, Z19
-	VMINPD  Z10, Z18, Z10
-	VSUBPD  Z19, Z16, Z19
-	VSUBPD  Z19, Z10, Z10
+	VADDPD  Z7, Z16, Z17
+	VMAXPD  Z7, Z16, Z20
+	VMINPD  Z7, Z16, Z7
+	VSUBPD  Z20, Z17, Z20
+	VSUBPD  Z20, Z7, Z7
+	VADDPD  Z7, Z24, Z24
+	VMOVAPD Z17, Z16
 	VADDPD  Z10, Z25, Z25
-	VMOVAPD Z16, Z18
+	VADDPD  Z9, Z18, Z17
+	VMAXPD  Z9, Z18, Z20
+	VMINPD  Z9, Z18, Z9
+	VSUBPD  Z20, Z17, Z20
+	VSUBPD  Z20, Z9, Z9
+	VADDPD  Z9, Z25, Z25
+	VMOVAPD Z17, Z18
+	VADDPD  Z12, Z26, Z26
+	VADDPD  Z11, Z19, Z17
+	VMAXPD  Z11, Z19, Z20
+	VMINPD  Z11, Z19, Z11
+	VSUBPD  Z20, Z17, Z20
+	VSUBPD  Z20, Z11, Z11
+	VADDPD  Z11, Z26, Z26
+	VMOVAPD Z17, Z19
 	TESTQ   $0x00000040, AX
-	JNZ     second80
-	VMOVUPD Z15, 768(SP)
-	VMOVUPD Z23, 832(SP)
-	VMOVUPD Z17, 896(SP)
-	VMOVUPD Z24, 960(SP)
-	VMOVUPD Z18, 1024(SP)
-	VMOVUPD Z25, 1088(SP)
+	JNZ     second83
+	VMOVUPD Z16, 768(SP)
+	VMOVUPD Z24, 832(SP)
+	VMOVUPD Z18, 896(SP)
+	VMOVUPD Z25, 960(SP)
+	VMOVUPD Z19, 1024(SP)
+	VMOVUPD Z26, 1088(SP)
 	XORQ    $0x000001c0, AX
-	JMP     lane75
+	JMP     lane78
 
-second80:
-	VMOVUPD     768(SP), Z16
-	VMOVUPD     832(SP), Z19
-	VADDPD      Z19, Z23, Z23
-	VADDPD      Z16, Z15, Z19
-	VMAXPD      Z16, Z15, Z20
-	VMINPD      Z16, Z15, Z16
-	VSUBPD      Z20, Z19, Z20
-	VSUBPD      Z20, Z16, Z16
-	VADDPD      Z16, Z23, Z23
-	VMOVAPD     Z19, Z15
-	VMOVUPD     896(SP), Z16
-	VMOVUPD     960(SP), Z19
-	VADDPD      Z19, Z24, Z24
-	VADDPD      Z16, Z17, Z19
-	VMAXPD      Z16, Z17, Z20
-	VMINPD      Z16, Z17, Z16
-	VSUBPD      Z20, Z19, Z20
-	VSUBPD      Z20, Z16, Z16
-	VADDPD      Z16, Z24, Z24
-	VMOVAPD     Z19, Z17
-	VMOVUPD     1024(SP), Z16
-	VMOVUPD     1088(SP), Z19
-	VADDPD      Z19, Z25, Z25
-	VADDPD      Z16, Z18, Z19
-	VMAXPD      Z16, Z18, Z20
-	VMINPD      Z16, Z18, Z16
-	VSUBPD      Z20, Z19, Z20
-	VSUBPD      Z20, Z16, Z16
-	VADDPD      Z16, Z25, Z25
-	VMOVAPD     Z19, Z18
-	VADDPD      Z23, Z15, Z15
-	VADDPD      Z24, Z17, Z17
-	VADDPD      Z25, Z18, Z18
-	VMOVUPD     Z13, (R9)
-	ADDQ        $0x40, R9
-	VCMPPD.BCST $0x0d, f64_c054000000000000<>+0(SB), Z12, K1
-	KNOTW       K1, K1
-	KMOVB       K1, AX
-	ORQ         AX, R10
-	VCMPPD.BCST $0x12, f64_40862829795a81ec<>+0(SB), Z12, K1
-	KNOTW       K1, K1
-	KMOVB       K1, AX
-	ORQ         AX, R10
-	VCMPPD.BCST $0x00, f64_3ff0000000000000<>+0(SB), Z14, K1
-	KNOTW       K1, K1
-	KMOVB       K1, AX
-	ORQ         AX, R10
-	MOVQ        DI, AX
-	VCMPPD.BCST $0x12, f64_7fefffffffffffff<>+0(SB), Z15, K1
-	KNOTW       K1, K1
-	KMOVB       K1, R11
-	ORQ         R11, R10
-	VCMPPD.BCST $0x1e, f64_0<>+0(SB), Z15, K1
-	KNOTW       K1, K1
-	KMOVB       K1, R11
-	ORQ         R11, R10
-	VMOVUPD     Z15, (AX)
-	ADDQ        R8, AX
-	VCMPPD.BCST $0x12, f64_7fefffffffffffff<>+0(SB), Z17, K1
-	KNOTW       K1, K1
-	KMOVB       K1, R11
-	ORQ         R11, R10
-	VMOVUPD     Z17, (AX)
-	ADDQ        R8, AX
-	VCMPPD.BCST $0x12, f64_7fefffffffffffff<>+0(SB), Z18, K1
-	KNOTW       K1, K1
-	KMOVB       K1, R11
-	ORQ         R11, R10
-	VMOVUPD     Z18, (AX)
-	ADDQ        R8, AX
-	VMOVUPD     Z12, (AX)
-	ADDQ        R8, AX
-	VADDPD      Z13, Z18, Z18
-	VMOVUPD     Z18, (AX)
-	ADDQ        R8, AX
-	ADDQ        $0x40, DI
-	ADDQ        SI, CX
-	ADDQ        SI, DX
-	ADDQ        SI, BX
-	SUBQ        $0x08, rows+48(FP)
-	JNZ         rows73
-	MOVQ        R10, bad+64(FP)
+second83:
+	VMOVUPD       768(SP), Z17
+	VMOVUPD       832(SP), Z20
+	VADDPD        Z20, Z24, Z24
+	VADDPD        Z17, Z16, Z20
+	VMAXPD        Z17, Z16, Z21
+	VMINPD        Z17, Z16, Z17
+	VSUBPD        Z21, Z20, Z21
+	VSUBPD        Z21, Z17, Z17
+	VADDPD        Z17, Z24, Z24
+	VMOVAPD       Z20, Z16
+	VMOVUPD       896(SP), Z17
+	VMOVUPD       960(SP), Z20
+	VADDPD        Z20, Z25, Z25
+	VADDPD        Z17, Z18, Z20
+	VMAXPD        Z17, Z18, Z21
+	VMINPD        Z17, Z18, Z17
+	VSUBPD        Z21, Z20, Z21
+	VSUBPD        Z21, Z17, Z17
+	VADDPD        Z17, Z25, Z25
+	VMOVAPD       Z20, Z18
+	VMOVUPD       1024(SP), Z17
+	VMOVUPD       1088(SP), Z20
+	VADDPD        Z20, Z26, Z26
+	VADDPD        Z17, Z19, Z20
+	VMAXPD        Z17, Z19, Z21
+	VMINPD        Z17, Z19, Z17
+	VSUBPD        Z21, Z20, Z21
+	VSUBPD        Z21, Z17, Z17
+	VADDPD        Z17, Z26, Z26
+	VMOVAPD       Z20, Z19
+	VADDPD        Z24, Z16, Z16
+	VADDPD        Z25, Z18, Z18
+	VADDPD        Z26, Z19, Z19
+	VMOVUPD       Z14, (R9)
+	ADDQ          $0x40, R9
+	VCMPPD.BCST   $0x0d, f64_c054000000000000<>+0(SB), Z13, K1
+	KNOTW         K1, K1
+	KMOVB         K1, AX
+	ORQ           AX, R10
+	VCMPPD.BCST   $0x12, f64_40862829795a81ec<>+0(SB), Z13, K1
+	KNOTW         K1, K1
+	KMOVB         K1, AX
+	ORQ           AX, R10
+	VCMPPD.BCST   $0x00, f64_3ff0000000000000<>+0(SB), Z15, K1
+	KNOTW         K1, K1
+	KMOVB         K1, AX
+	ORQ           AX, R10
+	MOVQ          DI, AX
+	VCMPPD.BCST   $0x12, f64_7fefffffffffffff<>+0(SB), Z16, K1
+	KNOTW         K1, K1
+	KMOVB         K1, R11
+	ORQ           R11, R10
+	VCMPPD.BCST   $0x1e, f64_0<>+0(SB), Z16, K1
+	KNOTW         K1, K1
+	KMOVB         K1, R11
+	ORQ           R11, R10
+	VMOVUPD       Z16, (AX)
+	ADDQ          R8, AX
+	VCMPPD.BCST   $0x12, f64_7fefffffffffffff<>+0(SB), Z18, K1
+	KNOTW         K1, K1
+	KMOVB         K1, R11
+	ORQ           R11, R10
+	VMOVUPD       Z18, (AX)
+	ADDQ          R8, AX
+	VCMPPD.BCST   $0x12, f64_7fefffffffffffff<>+0(SB), Z19, K1
+	KNOTW         K1, K1
+	KMOVB         K1, R11
+	ORQ           R11, R10
+	VMOVUPD       Z19, (AX)
+	ADDQ          R8, AX
+	VCMPPD.BCST   $0x0d, f64_3f0000000000000<>+0(SB), Z18, K1
+	VCMPPD.BCST   $0x00, f64_0<>+0(SB), Z19, K2
+	KORW          K2, K1, K1
+	KNOTW         K1, K1
+	KMOVB         K1, R11
+	ORQ           R11, R10
+	VMOVUPD       Z13, (AX)
+	ADDQ          R8, AX
+	VADDPD        Z14, Z19, Z19
+	VMOVUPD       Z19, (AX)
+	ADDQ          R8, AX
+	ADDQ          $0x40, DI
+	ADDQ          SI, CX
+	ADDQ          SI, DX
+	ADDQ          SI, BX
+	SUBQ          $0x08, rows+48(FP)
+	JNZ           rows76
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VPMAXUD       Y1, Y0, Y0
+	VEXTRACTF64X2 $0x01, Y0, X1
+	VPMAXUD       X1, X0, X0
+	VUNPCKHPD     X0, X0, X1
+	VPMAXUD       X1, X0, X0
+	VPSRLQ        $0x20, X0, X0
+	VMOVSD        X0, bits+64(FP)
+	TESTQ         R10, R10
+	JZ            none84
+	MOVQ          $-1, bits+64(FP)
+
+none84:
 	VZEROUPPER
 	RET
 
-// func softColumnScale64AVX512(w *float64, t *float64, rows int, n int, f *float64, scale *float64, most *float64, peak *float64)
-// Requires: AVX, AVX512F
-TEXT ·softColumnScale64AVX512(SB), NOSPLIT, $0-64
-	MOVQ w+0(FP), CX
-	MOVQ t+8(FP), DX
-	MOVQ n+24(FP), BX
-	SHLQ $0x06, BX
-	MOVQ f+32(FP), SI
-	MOVQ scale+40(FP), DI
-	MOVQ most+48(FP), R8
-	MOVQ peak+56(FP), R9
+// func softColumnScale64AVX512(w *float64, t *float64, rows int, n int, f *float64, scale *float64, most *float64, peak *float64) (bits uint64)
+// Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL
+TEXT ·softColumnScale64AVX512(SB), NOSPLIT, $0-72
+	MOVQ       w+0(FP), CX
+	MOVQ       t+8(FP), DX
+	MOVQ       n+24(FP), BX
+	SHLQ       $0x06, BX
+	VPTERNLOGQ $0xff, Z1, Z1, Z1
+	VMOVUPD    Z1, Z0
+	MOVQ       f+32(FP), SI
+	MOVQ       scale+40(FP), DI
+	MOVQ       most+48(FP), R8
+	MOVQ       peak+56(FP), R9
 
-rows81:
-	VMOVUPD (SI), Z0
+rows85:
+	VMOVUPD (SI), Z2
 	ADDQ    $0x40, SI
-	VMOVUPD (DI), Z1
+	VMOVUPD (DI), Z3
 	ADDQ    $0x40, DI
-	VMOVUPD (R8), Z2
+	VMOVUPD (R8), Z4
 	ADDQ    $0x40, R8
-	VMOVUPD (R9), Z3
+	VMOVUPD (R9), Z5
 	ADDQ    $0x40, R9
 	XORQ    AX, AX
 
-column82:
-	VMOVUPD      (CX)(AX*1), Z4
-	VMULPD       Z0, Z4, Z5
-	VFNMADD231PD (DX)(AX*1), Z1, Z5
-	VCMPPD       $0x0d, Z2, Z4, K1
-	VMOVUPD      Z5, Z4
-	VMOVAPD      Z3, K1, Z4
-	VMOVUPD      Z4, (CX)(AX*1)
-	ADDQ         $0x40, AX
-	CMPQ         AX, BX
-	JB           column82
-	ADDQ         BX, CX
-	ADDQ         BX, DX
-	SUBQ         $0x08, rows+16(FP)
-	JNZ          rows81
+column86:
+	VMOVUPD       (DX)(AX*1), Z8
+	VMOVUPD       (CX)(AX*1), Z6
+	VPADDQ        Z1, Z8, Z7
+	VPMINUD       Z7, Z0, Z0
+	VMULPD        Z2, Z6, Z7
+	VFNMADD231PD  Z8, Z3, Z7
+	VCMPPD        $0x0d, Z4, Z6, K1
+	VMOVUPD       Z7, Z6
+	VMOVAPD       Z5, K1, Z6
+	VMOVUPD       Z6, (CX)(AX*1)
+	ADDQ          $0x40, AX
+	CMPQ          AX, BX
+	JB            column86
+	ADDQ          BX, CX
+	ADDQ          BX, DX
+	SUBQ          $0x08, rows+16(FP)
+	JNZ           rows85
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VPMINUD       Y1, Y0, Y0
+	VEXTRACTF64X2 $0x01, Y0, X1
+	VPMINUD       X1, X0, X0
+	VUNPCKHPD     X0, X0, X1
+	VPMINUD       X1, X0, X0
+	VPSRLQ        $0x20, X0, X0
+	VMOVSD        X0, bits+64(FP)
 	VZEROUPPER
 	RET

@@ -32,7 +32,7 @@ type targetGroup[T Float] struct {
 
 // softTargets32Generic writes the exponentials to w unless that is nil, their sum to a, the
 // sums of the products and of the labels to sums, and the peak to peaks.
-func softTargets32Generic(a []float64, sums [][2]float64, peaks []Peak[float32], w []float32, wStride int, x []float32, stride int, t []float32, tStride, rows, n int, top []float32) {
+func softTargets32Generic(a []float64, sums [][2]float64, peaks []Peak[float32], w []float32, wStride int, x []float32, stride int, t []float32, tStride, rows, n int, top []float32) (bits uint64) {
 	p, low := PivotParams[float32](0), float32(coef.ScaleLow32)
 	const lanes = Lanes32
 	for i := range rows {
@@ -72,11 +72,12 @@ func softTargets32Generic(a []float64, sums [][2]float64, peaks []Peak[float32],
 		a[i], sums[i] = eight(&acc[0]), [2]float64{eight(&acc[1]), eight(&acc[2])}
 		peaks[i] = Peak[float32]{math.Float32frombits(label), float32(count)}
 	}
+	return mostBits(t, tStride, rows, n)
 }
 
 // softTargets64Generic is softTargets32Generic for float64: sums of groups are added
 // exactly, and the errors at the end.
-func softTargets64Generic(a []float64, sums [][2]float64, peaks []Peak[float64], w []float64, wStride int, x []float64, stride int, t []float64, tStride, rows, n int, top []float64) {
+func softTargets64Generic(a []float64, sums [][2]float64, peaks []Peak[float64], w []float64, wStride int, x []float64, stride int, t []float64, tStride, rows, n int, top []float64) (bits uint64) {
 	p, low := PivotParams[float64](0), float64(coef.ScaleLow64)
 	const lanes = Lanes64
 	for i := range rows {
@@ -124,6 +125,7 @@ func softTargets64Generic(a []float64, sums [][2]float64, peaks []Peak[float64],
 		a[i], sums[i] = total[0], [2]float64{total[1], total[2]}
 		peaks[i] = Peak[float64]{math.Float64frombits(label), float64(count)}
 	}
+	return mostBits(t, tStride, rows, n)
 }
 
 // check makes the exponentials NaN where scores are above the range or NaN.
@@ -149,27 +151,29 @@ func (g *targetGroup[T]) fill(y, t []T, top T, peak func(t T)) {
 
 // softTargetScale32Generic writes w·f[i] - t·scale[i], the product with the label not
 // rounded, to dst, or the peak's derivative where w ≥ most[i].
-func softTargetScale32Generic(dst []float32, dstStride int, w []float32, wStride int, t []float32, tStride, rows, n int, f, scale, most, peak []float32) {
+func softTargetScale32Generic(dst []float32, dstStride int, w []float32, wStride int, t []float32, tStride, rows, n int, f, scale, most, peak []float32) (bits uint64) {
 	for i := range rows {
-		out, t := dst[i*dstStride:][:n], t[i*tStride:]
+		out, labels := dst[i*dstStride:][:n], t[i*tStride:]
 		for j, e := range w[i*wStride:][:n] {
 			out[j] = peak[i]
 			if !(e >= most[i]) {
-				out[j] = fma32(-scale[i], t[j], float32(e*f[i]))
+				out[j] = fma32(-scale[i], labels[j], float32(e*f[i]))
 			}
 		}
 	}
+	return leastBits(t, tStride, rows, n)
 }
 
 // softTargetScale64Generic is softTargetScale32Generic for float64.
-func softTargetScale64Generic(dst []float64, dstStride int, w []float64, wStride int, t []float64, tStride, rows, n int, f, scale, most, peak []float64) {
+func softTargetScale64Generic(dst []float64, dstStride int, w []float64, wStride int, t []float64, tStride, rows, n int, f, scale, most, peak []float64) (bits uint64) {
 	for i := range rows {
-		out, t := dst[i*dstStride:][:n], t[i*tStride:]
+		out, labels := dst[i*dstStride:][:n], t[i*tStride:]
 		for j, e := range w[i*wStride:][:n] {
 			out[j] = peak[i]
 			if !(e >= most[i]) {
-				out[j] = math.FMA(-scale[i], t[j], float64(e*f[i]))
+				out[j] = math.FMA(-scale[i], labels[j], float64(e*f[i]))
 			}
 		}
 	}
+	return leastBits(t, tStride, rows, n)
 }

@@ -46,11 +46,12 @@ type Work[T kernel.Float] struct {
 	a, b, u, v []float64
 	down       []float64 // e^-s0 of every row
 	kept       []T       // exponentials of the chunk, but of those of inGrad rows
-	inGrad     int       // so many rows of one target have them in the gradient
-	fa, fb     []T       // factors of a row's gradient: of its negatives, its positives
-	slow       []bool    // rows that evalSlow evaluates
-	normal     bool      // no kept exponential of short rows is below the smallest normal number
-	apart      bool      // there are targets whose derivatives are set apart: their factor is 0
+	labels     labelCheck
+	inGrad     int    // so many rows of one target have them in the gradient
+	fa, fb     []T    // factors of a row's gradient: of its negatives, its positives
+	slow       []bool // rows that evalSlow evaluates
+	normal     bool   // no kept exponential of short rows is below the smallest normal number
+	apart      bool   // there are targets whose derivatives are set apart: their factor is 0
 	smooth     smooth[T]
 	target     softTarget[T] // of a loss of one target with soft labels
 	targetRows softTargetRows[T]
@@ -89,14 +90,16 @@ func (w *Work[T]) Eval(c *chunk.Chunk[T]) {
 	switch {
 	case w.rule.Target && c.Soft != nil:
 		c.Widen()
+		w.labels.check = c.CheckSoft
 		switch {
 		case w.takesColumns():
 			w.evalSoftTargetColumns()
 		case c.Class == nil && c.N > 0:
 			w.evalSoftTargetRows()
-		default:
+		case w.labels.right():
 			w.evalSoftTarget()
 		}
+		c.SoftError, w.labels = w.labels.err, labelCheck{}
 	case w.smooths():
 		c.Widen()
 		w.evalSmooth()

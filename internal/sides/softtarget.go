@@ -2,7 +2,6 @@ package sides
 
 import (
 	"math"
-	"unsafe"
 
 	"github.com/zlpr/zlpr/internal/chunk"
 	"github.com/zlpr/zlpr/internal/kernel"
@@ -32,6 +31,21 @@ type softTarget[T kernel.Float] struct {
 	factor   []softFactor
 	peak     []power.Number // of slow rows, p_m
 	x        []T            // the scores, where the gradient takes their place
+}
+
+// labelCheck is the check of the chunk's labels, nil once it is made, and what it found.
+type labelCheck struct {
+	check func() error
+	err   error
+}
+
+// right reports whether the labels are right.
+func (l *labelCheck) right() bool {
+	if l.check != nil {
+		l.err = l.check()
+		l.check = nil
+	}
+	return l.err == nil
 }
 
 // evalSoftTarget evaluates the rows of the chunk.
@@ -139,7 +153,7 @@ func (s *softTarget[T]) setMass(i int, sum, err float64, c *chunk.Chunk[T]) {
 // keepScores keeps the scores, which the gradient may overwrite.
 func (w *Work[T]) keepScores() {
 	c, s := w.c, &w.target
-	if unsafe.SliceData(c.Grad) != unsafe.SliceData(c.X) {
+	if !w.overScores() {
 		return
 	}
 	s.x = kernel.Resize(s.x, c.Rows*c.N)
@@ -151,7 +165,7 @@ func (w *Work[T]) keepScores() {
 // scores returns the scores of row i.
 func (w *Work[T]) scores(i int) []T {
 	c := w.c
-	if unsafe.SliceData(c.Grad) == unsafe.SliceData(c.X) {
+	if w.overScores() {
 		return w.target.x[i*c.N:][:c.N]
 	}
 	return c.Row(i)

@@ -31,7 +31,7 @@ const columnBytes = 8192
 // takesColumns reports whether the chunk is one for evalSoftTargetColumns.
 func (w *Work[T]) takesColumns() bool {
 	c := w.c
-	return kernel.LeastColumns <= c.N && c.N <= kernel.MostColumns[T]() && kernel.HasColumns() && c.Class == nil && c.Full && !c.SmallLabels
+	return kernel.LeastColumns <= c.N && c.N <= kernel.MostColumns[T]() && kernel.HasColumns() && c.Class == nil && c.Full
 }
 
 // evalSoftTargetColumns evaluates the rows of the chunk.
@@ -50,6 +50,9 @@ func (w *Work[T]) evalSoftTargetColumns() {
 			w.evalSoftTargetRows()
 			copy(c.Loss[from:end], s.Loss)
 			w.c = c
+		}
+		if w.labels.err != nil {
+			return
 		}
 	}
 }
@@ -84,8 +87,12 @@ func (w *Work[T]) evalColumns(from, count int) bool {
 	size := powersRoom(rows * n)
 	kernel.ShortPowers(s.w[:size], s.x[:size], &p)
 	room := len(s.loss)
-	if !kernel.SoftColumnSums(s.out, room, s.label, s.x, s.t, s.w, rows, n) {
+	most := kernel.SoftColumnSums(s.out, room, s.label, s.x, s.t, s.w, rows, n)
+	switch {
+	case most == math.MaxUint64:
 		return false
+	case !kernel.LabelsFit[T](most) && !w.labels.right():
+		return true
 	}
 	a, distance, others, top := s.out[:rows], s.out[room:][:rows], s.out[2*room:][:rows], s.out[3*room:][:rows]
 	s.mass = s.out[4*room:][:rows]
@@ -103,7 +110,10 @@ func (w *Work[T]) evalColumns(from, count int) bool {
 	}
 	if c.Grad != nil {
 		s.peaks(c.Scale[from:][:count], others, top)
-		kernel.SoftColumnScale(s.w, s.t, rows, n, fa, s.scale, s.most, s.peak)
+		least := kernel.SoftColumnScale(s.w, s.t, rows, n, fa, s.scale, s.most, s.peak)
+		if !kernel.LabelsPlain[T](least) {
+			return false
+		}
 		grad := c.Grad[from*c.GradStride:]
 		if whole > 0 {
 			kernel.ToRows(grad, c.GradStride, s.w, whole, n)

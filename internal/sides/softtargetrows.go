@@ -3,6 +3,7 @@ package sides
 import (
 	"math"
 	"math/bits"
+	"unsafe"
 
 	"github.com/zlpr/zlpr/internal/chunk"
 	"github.com/zlpr/zlpr/internal/coef"
@@ -27,13 +28,14 @@ type softTargetRows[T kernel.Float] struct {
 	most, peak    []T // the exponentials from which on a class is m, and its derivative
 	blank         []T // scores, the lowest number where a class takes no part
 	slow, settled []bool
+	kept          []T            // the exponentials
 	sub           chunk.Chunk[T] // of slow rows
 }
 
 const (
 	// nearScores is about as many scores as kernels take at a time that read them twice:
 	// they are in the nearest cache then.
-	nearScores = 8192
+	nearScores = 4096
 
 	// largeLoss is the loss of the target m up to which p_m is well above a half: no other
 	// class has an exponential as large.
@@ -46,6 +48,9 @@ func (w *Work[T]) evalSoftTargetRows() {
 	c.Pending.Finish()
 	w.prepare(c.Rows)
 	stride := w.softTargetSums()
+	if w.labels.err != nil {
+		return
+	}
 	room := chunk.Room(c.Rows)
 	s.factor = kernel.Resize(s.factor, room)
 	clear(w.a[c.Rows:])
@@ -57,7 +62,7 @@ func (w *Work[T]) evalSoftTargetRows() {
 	bad := 0
 	for i := range peaks {
 		b[i] = float64(top[i])
-		slow[i] = peaks[i][1] < 1 || !(sums[i][0] <= math.MaxFloat64)
+		slow[i] = peaks[i][1] < 1 || !(sums[i][0] <= math.MaxFloat64) || kernel.SmallProducts[T](sums[i][0], sums[i][1])
 		if slow[i] || a[i] == 0 {
 			bad++
 		}
@@ -74,14 +79,11 @@ func (w *Work[T]) evalSoftTargetRows() {
 		}
 		scale, fa, fb = s.factor, w.fa, w.fb
 	}
-	if c.SmallLabels {
-		anySlow = w.findSmallLabels() || anySlow
-	}
 	if !kernel.FinishTarget(c.Loss, fa, fb, w.a, w.b, scale) || anySlow {
 		anySlow = w.findSlowTargets()
 	}
 	if c.Grad != nil {
-		w.softTargetGradient(stride)
+		anySlow = w.softTargetGradient(stride) || anySlow
 	}
 	loss := c.Loss[:c.Rows]
 	for i, l := range loss {
@@ -100,9 +102,13 @@ func (w *Work[T]) softTargetSums() (stride int) {
 	s.mass, s.err = kernel.Resize(s.mass, c.Rows), kernel.Resize(s.err, c.Rows)
 	var kept []T
 	if c.Grad != nil {
-		stride = kernel.KeptStride[T](c.N)
-		w.kept = kernel.ResizeAligned(w.kept, c.Rows*stride+c.N)
-		kept = w.kept
+		s.kept, stride = c.Grad, c.GradStride // which so comes into the nearest cache
+		if w.overScores() {
+			stride = kernel.KeptStride[T](c.N)
+			w.kept = kernel.ResizeAligned(w.kept, c.Rows*stride+c.N)
+			s.kept = w.kept
+		}
+		kept = s.kept
 	}
 	step := max(1, nearScores/c.N)
 	for i := 0; i < c.Rows; i += step {
@@ -119,10 +125,13 @@ func (w *Work[T]) softTargetSums() (stride int) {
 			}
 		}
 		if kept != nil {
-			kept = w.kept[i*stride:]
+			kept = s.kept[i*stride:]
 		}
-		kernel.SoftTargets(w.a[i:], s.sums[i:], s.peaks[i:], kept, stride, x, xStride,
+		most := kernel.SoftTargets(w.a[i:], s.sums[i:], s.peaks[i:], kept, stride, x, xStride,
 			c.Soft[i*c.SoftStride:], c.SoftStride, rows, c.N, s.top[i:])
+		if !kernel.LabelsFit[T](most) && !w.labels.right() {
+			break
+		}
 		for k, p := range s.peaks[i:][:rows] {
 			if p[1] > 1 {
 				w.joinPeak(i+k, x[k*xStride:])
@@ -172,13 +181,14 @@ func (w *Work[T]) joinPeak(i int, x []T) {
 	w.a[i] += float64(float64(s.peaks[i][1]-1) * scalar.Exp(float64(s.top[i])))
 }
 
-// findSmallLabels makes rows with labels between 0 and the least plain one slow.
-func (w *Work[T]) findSmallLabels() (anySlow bool) {
+// findSmallLabels makes rows from i to end-1 with labels between 0 and the least plain one
+// slow. Their losses stand.
+func (w *Work[T]) findSmallLabels(i, end int) (anySlow bool) {
 	c, least := w.c, T(kernel.PlainLabel[T]())
-	for i := range c.Rows {
+	for ; i < end; i++ {
 		for _, t := range c.Soft[i*c.SoftStride:][:c.N] {
-			if t != 0 && t < least {
-				w.slow[i], anySlow = true, true
+			if t != 0 && t < least && !w.slow[i] {
+				w.slow[i], w.settled[i], anySlow = true, true, true
 				break
 			}
 		}
@@ -240,9 +250,13 @@ func (w *Work[T]) evalSlowTargets() {
 }
 
 // softTargetGradient writes the gradient of the rows that are not slow. The losses are those
-// of the target m.
-func (w *Work[T]) softTargetGradient(stride int) {
+// of the target m. Rows with small labels become slow, after their gradient is written unless
+// that is over the scores.
+func (w *Work[T]) softTargetGradient(stride int) (anySlow bool) {
 	c, s := w.c, &w.targetRows
+	if w.overScores() && !kernel.PlainLabels(c.Soft, c.SoftStride, c.Rows, c.N) {
+		anySlow = w.findSmallLabels(0, c.Rows)
+	}
 	w.peakDerivatives()
 	for i := 0; i < c.Rows; i++ {
 		from := i
@@ -250,11 +264,18 @@ func (w *Work[T]) softTargetGradient(stride int) {
 			i++
 		}
 		if from < i {
-			kernel.SoftTargetScale(c.Grad[from*c.GradStride:], c.GradStride, w.kept[from*stride:], stride,
+			least := kernel.SoftTargetScale(c.Grad[from*c.GradStride:], c.GradStride, s.kept[from*stride:], stride,
 				c.Soft[from*c.SoftStride:], c.SoftStride, i-from, c.N, w.fa[from:], s.scale[from:], s.most[from:], s.peak[from:])
+			if !kernel.LabelsPlain[T](least) {
+				anySlow = w.findSmallLabels(from, i) || anySlow
+			}
 		}
 	}
+	return anySlow
 }
+
+// overScores reports whether the gradient takes the place of the scores.
+func (w *Work[T]) overScores() bool { return unsafe.SliceData(w.c.Grad) == unsafe.SliceData(w.c.X) }
 
 // peakDerivatives sets the derivatives by the highest scores,
 //
