@@ -69,7 +69,7 @@ func (f *compareFlags) table() flagTable {
 		{name: "data", to: &f.data, file: input, doc: "`directory` of the data sets"},
 		{name: "source", to: &f.source, file: input, doc: "`directory` of Go's source: the data set of zlpr train without files, as the set go"},
 		{name: "sets", to: &f.sets, file: input, doc: "names of data sets (default: all, by size)"},
-		{name: "losses", to: &f.losses, list: true, words: comparableLosses, doc: "two losses or more, the first of which the others are compared with, of\n" + strings.Join(comparableLosses, ", ")},
+		{name: "losses", to: &f.losses, list: true, words: comparableLosses, doc: "losses, with the first of which the others are compared, of\n" + strings.Join(comparableLosses, ", ")},
 		{name: "l2", to: &f.l2, words: []string{"auto"}, doc: "the grid of λ; or auto: each loss has the λ and the threshold that validation rows\nchoose"},
 		{name: "select", to: &f.measure, words: tuneMeasures[:3], uses: auto, doc: "the measure that is to be the highest on the validation rows"},
 		{name: "resamples", to: &f.resamples, uses: auto, doc: "number of resamples"},
