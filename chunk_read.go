@@ -301,11 +301,11 @@ func allAtMost(b []uint64, top uint64) bool {
 	var x, y int64 // their signs
 	for ; len(b) >= 4; b = b[4:] {
 		b0, b1, b2, b3 := int64(b[0]), int64(b[1]), int64(b[2]), int64(b[3])
-		x |= int64(top) - b0 | b0 | int64(top) - b1 | b1
-		y |= int64(top) - b2 | b2 | int64(top) - b3 | b3
+		x |= (int64(top) - b0) | b0 | (int64(top) - b1) | b1
+		y |= (int64(top) - b2) | b2 | (int64(top) - b3) | b3
 	}
 	for _, v := range b {
-		x |= int64(top) - int64(v) | int64(v)
+		x |= (int64(top) - int64(v)) | int64(v)
 	}
 	return x|y >= 0
 }
