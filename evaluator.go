@@ -92,7 +92,7 @@ func (e *Evaluator[T]) Evaluate(ctx context.Context, b *Batch[T], out *Output[T]
 	if out == nil {
 		out = &e.none
 	}
-	if err := b.check(out, &e.traits); err != nil {
+	if err := b.check(out, &e.traits, e.classWeights()); err != nil {
 		return Result{}, err
 	}
 	if b.Smoothing != 0 && e.top > 0 {
@@ -108,6 +108,14 @@ func (e *Evaluator[T]) Evaluate(ctx context.Context, b *Batch[T], out *Output[T]
 		return e.double.evaluate(ctx, b, any(out).(*Output[float64]), nil)
 	}
 	return e.half.evaluate(e.single, ctx, b, out)
+}
+
+// classWeights returns those of the last batch that was right.
+func (e *Evaluator[T]) classWeights() []float64 {
+	if e.double != nil {
+		return e.double.job.classes
+	}
+	return e.single.job.classes
 }
 
 // An engine is an Evaluator of scores of the type that is computed in.
@@ -145,9 +153,10 @@ type lossJob[T Float] struct {
 	counting     bool         // the pass that counts rows
 	factor       power.Factor // of all gradients
 	maxPositives int
-	off          []uint64 // classes of weight 0; nil for none
-	stream       bool     // the gradient goes past the caches
-	halfStream   bool     // that of 16 bits does
+	classes      []float64 // class weights of the last batch, whatever becomes of the caller's
+	off          []uint64  // classes of weight 0 of these; nil for none
+	stream       bool      // the gradient goes past the caches
+	halfStream   bool      // that of 16 bits does
 
 	half halfRows // 16-bit scores, which take the place of those of the batch; or nil
 }
@@ -225,10 +234,13 @@ func lossChunkLen[T Float]() int {
 	return 16 << 10
 }
 
-// setClassesOff notes the classes of weight 0.
+// setClassesOff notes the classes of weight 0, unless the weights are those of the last batch.
 func (j *lossJob[T]) setClassesOff(words int) {
-	j.off = j.off[:0]
-	for k, w := range j.b.ClassWeights {
+	if kernel.SameBits(j.classes, j.b.ClassWeights) {
+		return
+	}
+	j.classes, j.off = append(j.classes[:0], j.b.ClassWeights...), j.off[:0]
+	for k, w := range j.classes {
 		if w == 0 {
 			if len(j.off) == 0 {
 				j.off = kernel.Resize(j.off, words)

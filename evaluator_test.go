@@ -538,6 +538,32 @@ func TestFarFactors(t *testing.T) {
 	})
 }
 
+// TestChangedClassWeights: class weights that the caller changes in their place, also to such
+// as are refused, are those of the next batch.
+func TestChangedClassWeights(t *testing.T) {
+	const rows, n = 3, 70
+	r := rand.New(rand.NewPCG(75, 76))
+	for _, loss := range []Loss{BCE{}, ZLPR{}, SoftmaxCrossEntropy{}} {
+		b := mixedBatch[float64](r, rows, n, true)
+		b.ClassWeights = slices.Repeat([]float64{1}, n)
+		e, err := NewEvaluator[float64](loss, Options{})
+		require.NoError(t, err)
+		for i, v := range []float64{1, 2, 0, math.Copysign(0, -1), -1, 0, nan, 0.5, inf, 0.5, nan, 0, inf, 3, -inf, 2} {
+			b.ClassWeights[5+i%4] = v
+			losses := make([]float64, rows)
+			_, err := e.Evaluate(t.Context(), b, &Output[float64]{Losses: losses})
+			if bad := !(v >= 0 && v <= math.MaxFloat64); bad {
+				require.Error(t, err, "%s: weight %v", loss.Name(), v)
+				b.ClassWeights[5+i%4] = 1
+				continue
+			}
+			require.NoError(t, err)
+			_, want, _ := evalBatch(t, loss, Options{}, b, Output[float64]{})
+			require.Equal(t, want, losses, "%s: weight %v", loss.Name(), v)
+		}
+	}
+}
+
 // TestReuse: an Evaluator gives the same results after batches of other sizes, other
 // labels, masks and weights, and after batches that failed.
 func TestReuse(t *testing.T) { kerneltest.ForBothTypes(t, testReuse[float32], testReuse[float64]) }

@@ -2,7 +2,6 @@ package bce
 
 import (
 	"math"
-	"slices"
 	"unsafe"
 
 	"github.com/zlpr/zlpr/internal/chunk"
@@ -47,7 +46,7 @@ func mostThreshold[T kernel.Float]() float64 {
 
 // compute makes the weights of a batch, unless they are those of the last.
 func (w *classWeights[T]) compute(c *chunk.Chunk[T], rule *Rule) {
-	if w.made && w.n == c.N && slices.Equal(w.of, c.Class) {
+	if w.made && w.n == c.N && kernel.SameBits(w.of, c.Class) {
 		return
 	}
 	w.made, w.n, w.of = true, c.N, append(w.of[:0], c.Class...)
