@@ -12,9 +12,9 @@ type labelBits struct {
 	less  vreg // -1, which is added: those of 0 are the highest then; nil to add nothing
 }
 
-// newMostBits returns the highest bits.
-func newMostBits(v *vec) *labelBits {
-	b := &labelBits{vec: v, bound: v.place(), join: v.VPMAXUD}
+// newMostBits returns the highest bits, with a place for them.
+func newMostBits(v *vec, bound op) *labelBits {
+	b := &labelBits{vec: v, bound: bound, join: v.VPMAXUD}
 	r := v.reg()
 	v.zero(r)
 	v.move(r, b.bound)

@@ -99,7 +99,7 @@ func softColumnSums(v *vec) {
 	v.SHLQ(operand.U8(3), room)
 	v.XORQ(bad, bad)
 	s.unit = v.constant(1)
-	s.most = newMostBits(v)
+	s.most = newMostBits(v, v.reg())
 	for i := range s.levels {
 		for q := range s.levels[i] {
 			for k := range s.levels[i][q] {

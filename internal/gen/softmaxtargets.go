@@ -38,7 +38,7 @@ func softTargets(v *vec) {
 	s.e = newExponential(v, magic, !v.double())
 	s.top = v.place()
 	s.peak = newPeak(v)
-	s.most = newMostBits(v)
+	s.most = newMostBits(v, v.place())
 	s.last = s.most.report
 	for i := range s.acc {
 		s.acc[i] = newAccumulator(v)
