@@ -11,7 +11,7 @@ import (
 // hashedBlocks is the number of random blocks behind a recorded hash, shortBlocks
 // that of the first of them behind the hash for slow machines.
 const (
-	hashedBlocks = 100_000
+	hashedBlocks = 25_000
 	shortBlocks  = 2_000
 )
 
