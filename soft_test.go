@@ -160,6 +160,46 @@ func TestSoftErrors(t *testing.T) {
 	}
 }
 
+// TestSoftErrorPlaces: a wrong soft label is found wherever it is, by its row and class, in
+// rows that go by columns, by whole rows and by blocks; labels at the ends of what is right
+// are none.
+func TestSoftErrorPlaces(t *testing.T) {
+	forEachTier(t, func(t *testing.T) {
+		t.Run("float32", testSoftErrorPlaces[float32])
+		t.Run("float64", testSoftErrorPlaces[float64])
+	})
+}
+
+func testSoftErrorPlaces[T Float](t *testing.T) {
+	r := rand.New(rand.NewPCG(51, 52))
+	least := T(math.SmallestNonzeroFloat32)
+	inf := T(math.Inf(1))
+	for _, n := range []int{1, 2, 7, 8, 9, 20, 33, 64, 65, 100, 1000, 5000} {
+		rows := 1 + 300/n
+		b := &Batch[T]{Scores: Matrix[T]{rows, n, make([]T, rows*n), n}, Soft: Matrix[T]{rows, n, make([]T, rows*n), n}}
+		for i := range b.Scores.Data {
+			b.Scores.Data[i] = T(r.NormFloat64())
+			b.Soft.Data[i] = []T{0, T(math.Copysign(0, -1)), least, 1, T(r.Float64())}[r.IntN(5)]
+		}
+		for _, loss := range []Loss{SoftmaxCrossEntropy{}, BCE{}, SoftZLPR{}} {
+			e, err := NewEvaluator[T](loss, Options{Workers: 1})
+			require.NoError(t, err)
+			for _, out := range []*Output[T]{nil, {Grad: Matrix[T]{rows, n, make([]T, rows*n), n}}} {
+				_, err := e.Evaluate(t.Context(), b, out)
+				require.NoError(t, err, "%s, n = %d", loss.Name(), n)
+				for _, bad := range []T{inf - inf, inf, -inf, -least, T(math.Nextafter32(1, 2)), -0.25} {
+					at := r.IntN(rows * n)
+					right := b.Soft.Data[at]
+					b.Soft.Data[at] = bad
+					_, err := e.Evaluate(t.Context(), b, out)
+					require.ErrorContains(t, err, fmt.Sprintf("row %d, class %d", at/n, at%n), "%s, n = %d, label %v", loss.Name(), n, bad)
+					b.Soft.Data[at] = right
+				}
+			}
+		}
+	}
+}
+
 // TestSoftLimits: infinite scores, and labels of nothing.
 func TestSoftLimits(t *testing.T) {
 	inf := math.Inf(1)
