@@ -176,7 +176,7 @@ func checkEach(field string, got int, each string, n int) error {
 const mostEmptyRows = 1 << 24
 
 // check checks a batch and its output against a loss.
-func (b *Batch[T]) check(out *Output[T], t *lossTraits, known []float64) error {
+func (b *Batch[T]) check(out *Output[T], t *lossTraits, sameClasses bool) error {
 	rows, n := b.Scores.Rows, b.Scores.Cols
 	if why := b.Scores.fault(); why != "" {
 		return fieldError("Batch.Scores", "%s", why)
@@ -203,7 +203,7 @@ func (b *Batch[T]) check(out *Output[T], t *lossTraits, known []float64) error {
 			return err
 		}
 	}
-	if err := b.checkClassWeights(t, known); err != nil {
+	if err := b.checkClassWeights(t, sameClasses); err != nil {
 		return err
 	}
 	if t.perClass > 0 && t.perClass != n {
@@ -242,8 +242,8 @@ func (b *Batch[T]) checkLabels(t *lossTraits) error {
 	return b.checkBits("Batch.Labels", b.Labels)
 }
 
-// checkClassWeights checks them, unless they are those known to be right.
-func (b *Batch[T]) checkClassWeights(t *lossTraits, known []float64) error {
+// checkClassWeights checks them; same, their numbers are known to be right.
+func (b *Batch[T]) checkClassWeights(t *lossTraits, same bool) error {
 	const field = "Batch.ClassWeights"
 	if b.ClassWeights == nil {
 		return nil
@@ -254,7 +254,7 @@ func (b *Batch[T]) checkClassWeights(t *lossTraits, known []float64) error {
 	if err := checkEach(field, len(b.ClassWeights), "classes", b.Scores.Cols); err != nil {
 		return err
 	}
-	if kernel.SameBits(known, b.ClassWeights) || allAtMost(kernel.Cast[uint64](b.ClassWeights), math.Float64bits(math.MaxFloat64)) {
+	if same || allAtMost(kernel.Cast[uint64](b.ClassWeights), math.Float64bits(math.MaxFloat64)) {
 		return nil
 	}
 	for k, w := range b.ClassWeights {

@@ -101,12 +101,12 @@ func (w *lossWorker[T]) read() error {
 			return err
 		}
 	}
-	if len(j.off) > 0 && !t.target {
+	if len(j.classes.off) > 0 && !t.target {
 		c.AllLive, c.Full = false, false
 		for i := range c.Rows {
 			pos, neg := c.Sides(i)
 			var left uint64
-			for k, off := range j.off {
+			for k, off := range j.classes.off {
 				pos[k] &^= off
 				neg[k] &^= off
 				left |= pos[k] | neg[k]
@@ -154,7 +154,7 @@ func (w *lossWorker[T]) readFlat() bool {
 	j, c, o := &w.e.job, &w.chunk, &w.e.opts
 	b := j.b
 	if !w.e.traits.flatLabels || c.N == 0 || b.Smoothing != 0 || b.Mask != nil || b.RowWeights != nil ||
-		b.ThresholdColumn != 0 || len(j.off) > 0 || j.counting || o.Strict || o.TopNegatives > 0 || o.TopScores > 0 {
+		b.ThresholdColumn != 0 || len(j.classes.off) > 0 || j.counting || o.Strict || o.TopNegatives > 0 || o.TopScores > 0 {
 		return false
 	}
 	targets, one := b.Labels.(*TargetLabels)

@@ -72,7 +72,7 @@ type balanced[T Float] struct {
 	work    work[T]
 	weights []float64
 	product []float64 // by those of the batch
-	batch   int       // that it is of
+	number  int       // of the weights that it is of
 }
 
 func newBalanced[T Float](l ClassBalanced, of work[T]) *balanced[T] {
@@ -83,8 +83,8 @@ func newBalanced[T Float](l ClassBalanced, of work[T]) *balanced[T] {
 func (b *balanced[T]) Eval(c *chunk.Chunk[T]) {
 	given := c.Class
 	if c.Class = b.weights; given != nil {
-		if b.batch != c.Batch || c.Batch == 0 {
-			b.batch, b.product = c.Batch, kernel.Resize(b.product, len(given))
+		if b.number != c.Classes || c.Classes == 0 {
+			b.number, b.product = c.Classes, kernel.Resize(b.product, len(given))
 			for j, w := range given {
 				b.product[j] = float64(w * b.weights[j])
 			}

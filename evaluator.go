@@ -92,7 +92,9 @@ func (e *Evaluator[T]) Evaluate(ctx context.Context, b *Batch[T], out *Output[T]
 	if out == nil {
 		out = &e.none
 	}
-	if err := b.check(out, &e.traits, e.classWeights()); err != nil {
+	classes := e.classes()
+	classes.same = kernel.SameBits(classes.weights, b.ClassWeights)
+	if err := b.check(out, &e.traits, classes.same); err != nil {
 		return Result{}, err
 	}
 	if b.Smoothing != 0 && e.top > 0 {
@@ -110,12 +112,12 @@ func (e *Evaluator[T]) Evaluate(ctx context.Context, b *Batch[T], out *Output[T]
 	return e.half.evaluate(e.single, ctx, b, out)
 }
 
-// classWeights returns those of the last batch that was right.
-func (e *Evaluator[T]) classWeights() []float64 {
+// classes returns what is kept of the class weights.
+func (e *Evaluator[T]) classes() *jobClasses {
 	if e.double != nil {
-		return e.double.job.classes
+		return &e.double.job.classes
 	}
-	return e.single.job.classes
+	return &e.single.job.classes
 }
 
 // An engine is an Evaluator of scores of the type that is computed in.
@@ -149,14 +151,12 @@ type lossJob[T Float] struct {
 	active            []*lossWorker[T]
 	failed            atomic.Int64 // the first chunk with an error
 
-	number       int          // of batches so far
 	counting     bool         // the pass that counts rows
 	factor       power.Factor // of all gradients
 	maxPositives int
-	classes      []float64 // class weights of the last batch, whatever becomes of the caller's
-	off          []uint64  // classes of weight 0 of these; nil for none
-	stream       bool      // the gradient goes past the caches
-	halfStream   bool      // that of 16 bits does
+	classes      jobClasses
+	stream       bool // the gradient goes past the caches
+	halfStream   bool // that of 16 bits does
 
 	half halfRows // 16-bit scores, which take the place of those of the batch; or nil
 }
@@ -170,7 +170,6 @@ func (e *engine[T]) evaluate(ctx context.Context, b *Batch[T], out *Output[T], h
 		*m = m.strided()
 	}
 	j.ctx, j.b, j.out, j.half = ctx, b, out, half
-	j.number++
 	e.traits = e.of.on(b.Labels == nil)
 	defer func() {
 		j.ctx, j.b, j.out, j.half = nil, nil, nil, nil
@@ -187,7 +186,7 @@ func (e *engine[T]) evaluate(ctx context.Context, b *Batch[T], out *Output[T], h
 		e.workers = append(e.workers, newLossWorker(e, i))
 	}
 	j.active = e.workers[:active]
-	j.setClassesOff(kernel.BitWords(n))
+	j.classes.set(n, b.ClassWeights)
 	g := &out.Grad
 	j.stream = kernel.Streaming() && len(g.Data) > 0 && !out.Accumulate && g.Stride == n && !same(*g, b.Scores) && rows*n >= streamBytes/4
 
@@ -234,19 +233,31 @@ func lossChunkLen[T Float]() int {
 	return 16 << 10
 }
 
-// setClassesOff notes the classes of weight 0, unless the weights are those of the last batch.
-func (j *lossJob[T]) setClassesOff(words int) {
-	if kernel.SameBits(j.classes, j.b.ClassWeights) {
+// jobClasses are the class weights of the last batch that was right.
+type jobClasses struct {
+	weights []float64 // whatever becomes of the caller's
+	same    bool      // those of the batch in work are
+	n       int       // classes
+	number  int       // of changes so far
+	off     []uint64  // classes of weight 0; nil for none
+}
+
+// set notes the weights of a batch of n classes, unless they are those of the last one: to
+// compare them takes a share of the time of a few rows, so it is done once a batch, and a
+// number tells all workers.
+func (c *jobClasses) set(n int, given []float64) {
+	if c.same && c.n == n && c.number > 0 {
 		return
 	}
-	j.classes, j.off = append(j.classes[:0], j.b.ClassWeights...), j.off[:0]
-	for k, w := range j.classes {
+	c.number++
+	c.n, c.weights, c.off = n, append(c.weights[:0], given...), c.off[:0]
+	for k, w := range given {
 		if w == 0 {
-			if len(j.off) == 0 {
-				j.off = kernel.Resize(j.off, words)
-				clear(j.off)
+			if len(c.off) == 0 {
+				c.off = kernel.Resize(c.off, kernel.BitWords(n))
+				clear(c.off)
 			}
-			j.off[k/64] |= 1 << (k % 64)
+			c.off[k/64] |= 1 << (k % 64)
 		}
 	}
 }
@@ -357,7 +368,7 @@ func (w *lossWorker[T]) fail(k int64, err error) {
 func (w *lossWorker[T]) do(k int) error {
 	e, j, c := w.e, &w.e.job, &w.chunk
 	b := j.b
-	c.First, c.Batch = k*j.chunkRows, j.number
+	c.First, c.Classes = k*j.chunkRows, j.classes.number
 	c.Rows, c.N = min(j.chunkRows, b.Scores.Rows-c.First), b.Scores.Cols
 	c.Words = kernel.BitWords(c.N)
 	c.X, c.Stride = b.Scores.Data[min(c.First*b.Scores.Stride, len(b.Scores.Data)):], b.Scores.Stride

@@ -35,7 +35,7 @@ type Distribution[T kernel.Float] struct {
 	rule DistributionRule
 	grad []T
 
-	batch   int // of which class weights is known
+	number  int // of which class weights is known
 	fast    bool
 	largest float64 // weight, at most
 
@@ -68,8 +68,8 @@ func NewDistribution[T kernel.Float](rule DistributionRule) *Distribution[T] {
 // Eval evaluates the rows of a chunk.
 func (d *Distribution[T]) Eval(c *chunk.Chunk[T]) {
 	c.Unpack()
-	if d.batch != c.Batch || c.Batch == 0 {
-		d.batch = c.Batch
+	if d.number != c.Classes || c.Classes == 0 {
+		d.number = c.Classes
 		d.measure(c)
 	}
 	for i := range c.Rows {

@@ -16,11 +16,8 @@ import (
 
 // classWeights are the weights of the classes as the kernels take them.
 type classWeights[T kernel.Float] struct {
-	batch    int // for which they were made
-	made     bool
-	n        int
-	of       []float64 // the class weights of which they were made
-	neg, pos []T       // nil: all are 1
+	number   int // of those of which they are
+	neg, pos []T // nil: all are 1
 	off      []uint64
 	most     float64 // the largest, at least 1
 	least    float64 // the smallest but 0, at most 1
@@ -44,12 +41,8 @@ func mostThreshold[T kernel.Float]() float64 {
 	return coef.MostThreshold64
 }
 
-// compute makes the weights of a batch, unless they are those of the last.
+// compute makes the weights of a chunk.
 func (w *classWeights[T]) compute(c *chunk.Chunk[T], rule *Rule) {
-	if w.made && w.n == c.N && kernel.SameBits(w.of, c.Class) {
-		return
-	}
-	w.made, w.n, w.of = true, c.N, append(w.of[:0], c.Class...)
 	w.neg, w.pos, w.off = w.neg[:0], w.pos[:0], w.off[:0]
 	w.most, w.least, w.usable = 1, 1, true
 	if c.Class == nil && len(rule.PositiveWeight) == 0 {
@@ -133,8 +126,8 @@ func (w *Work[T]) kernelRows() bool {
 
 // batchWeights makes the weights of the batch, unless they are there.
 func (w *Work[T]) batchWeights() {
-	if weights := &w.weights; weights.batch != w.c.Batch || w.c.Batch == 0 {
-		weights.batch = w.c.Batch
+	if weights := &w.weights; weights.number != w.c.Classes || w.c.Classes == 0 {
+		weights.number = w.c.Classes
 		weights.compute(w.c, &w.rule)
 	}
 }

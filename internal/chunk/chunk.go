@@ -44,10 +44,10 @@ type Bits struct {
 
 // Weights are what else the losses of the rows depend on.
 type Weights[T kernel.Float] struct {
-	// Batch counts the batches: Class is that of the last chunk where it is the
-	// same.
-	Batch int
-	Class []float64 // class weights; nil: all 1
+	// Classes numbers what there was of class weights: Class and N are those of the last
+	// chunk where it is the same, and not 0.
+	Classes int
+	Class   []float64 // class weights; nil: all 1
 
 	Threshold     []float64 // of every row, fixed or learned
 	ZeroThreshold bool      // all of them are 0

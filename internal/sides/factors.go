@@ -1,9 +1,7 @@
 package sides
 
 import (
-	"bytes"
 	"math"
-	"unsafe"
 
 	"github.com/zlpr/zlpr/internal/kernel"
 )
@@ -11,24 +9,18 @@ import (
 // factors are the class weights of a batch as m·2^e, 1 ≤ m < 2, or m = 0 for
 // weight 0: m in float64, and m and e in the form of the kernels' weights.
 type factors[T kernel.Float] struct {
-	batch   int // for which they are right
-	n       int
-	of      []float64 // the weights of which m and weights are
+	number  int // of the weights of which they are
 	m       []float64
 	weights []T
 }
 
-// get returns f, computed for a batch of n classes with the weights given; nil: all
+// get returns f, computed for n classes with the weights given, of that number; nil: all
 // 1.
-func (f *factors[T]) get(batch, n int, given []float64) *factors[T] {
-	if f.batch == batch && batch != 0 {
+func (f *factors[T]) get(number, n int, given []float64) *factors[T] {
+	if f.number == number && number != 0 {
 		return f
 	}
-	f.batch = batch
-	if f.n == n && bytes.Equal(asBytes(f.of), asBytes(given)) {
-		return f
-	}
-	f.n, f.of = n, append(f.of[:0], given...)
+	f.number = number
 	f.m, f.weights = kernel.Resize(f.m, n), kernel.Resize(f.weights, kernel.WeightsLen[T](n))
 	clear(f.weights)
 	for j := range n {
@@ -49,12 +41,11 @@ func (f *factors[T]) get(batch, n int, given []float64) *factors[T] {
 // multipliers are the class weights of a batch as multipliers of kept exponentials:
 // m·scale, m at most 1 and scale a power of two.
 type multipliers[T kernel.Float] struct {
-	batch, n, count int // for which they are right
-	of              []float64
-	fit             bool // the weights are 0 or moderate
-	narrow          bool // all m but 0 are large: see clamped
-	scale           float64
-	m, lo           []T // of count elements, those of a row of n again and again, and room; lo of float32
+	number, count int  // of the weights of which they are; of elements
+	fit           bool // the weights are 0 or moderate
+	narrow        bool // all m but 0 are large: see clamped
+	scale         float64
+	m, lo         []T // of count elements, those of a row of n again and again, and room; lo of float32
 }
 
 // Weights from 1/moderate to moderate are multipliers: so no product with an exponential
@@ -68,13 +59,13 @@ const (
 	clamped  = 1.0 / (1 << 6)
 )
 
-// get sets f for a batch of n classes with the weights given, and reports whether they fit.
-func (f *multipliers[T]) get(batch, n, count int, given []float64) bool {
-	if same := f.batch == batch && batch != 0 || f.n == n && bytes.Equal(asBytes(f.of), asBytes(given)); !same {
-		f.n, f.count, f.of = n, 0, append(f.of[:0], given...)
-		f.setScale()
+// get sets f for n classes with the weights given, of that number, and reports whether they
+// fit.
+func (f *multipliers[T]) get(number, n, count int, given []float64) bool {
+	if f.number != number || number == 0 {
+		f.number, f.count = number, 0
+		f.setScale(given)
 	}
-	f.batch = batch
 	if !f.fit || f.count >= count {
 		return f.fit
 	}
@@ -84,7 +75,7 @@ func (f *multipliers[T]) get(batch, n, count int, given []float64) bool {
 		f.lo = kernel.Resize(f.lo, count+group)
 	}
 	for j := range min(n, count) {
-		w := f.of[j] / f.scale
+		w := given[j] / f.scale
 		f.m[j] = T(w)
 		if f.lo != nil {
 			f.lo[j] = T(w - float64(f.m[j]))
@@ -103,10 +94,10 @@ func (f *multipliers[T]) get(batch, n, count int, given []float64) bool {
 }
 
 // setScale sets what follows from the weights alone.
-func (f *multipliers[T]) setScale() {
+func (f *multipliers[T]) setScale(given []float64) {
 	f.fit, f.scale = true, 1
 	least, most := math.Inf(1), 0.0
-	for _, w := range f.of {
+	for _, w := range given {
 		if w != 0 {
 			least, most = min(least, w), max(most, w)
 		}
@@ -121,10 +112,4 @@ func (f *multipliers[T]) setScale() {
 	}
 	f.scale = math.Ldexp(1, e)
 	f.narrow = least/f.scale >= clamped
-}
-
-// asBytes returns the bytes of x: to compare them is quicker than to compare
-// numbers.
-func asBytes(x []float64) []byte {
-	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(x))), 8*len(x))
 }

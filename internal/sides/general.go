@@ -260,7 +260,7 @@ func (w *Work[T]) noBits(n int) []uint64 {
 // prepareSides sets the passes over the chunk's rows.
 func (w *Work[T]) prepareSides() {
 	w.c.Unpack()
-	class := w.factors.get(w.c.Batch, w.c.N, w.weights())
+	class := w.factors.get(w.c.Classes, w.c.N, w.weights())
 	r := kernel.SideRows[T]{
 		X: w.c.X, Stride: w.c.Stride, Rows: w.c.Rows, N: w.c.N,
 		Pos: w.c.Pos, Neg: w.c.Neg, Words: w.c.Words,

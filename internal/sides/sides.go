@@ -279,7 +279,7 @@ func (w *Work[T]) multiplies() bool {
 		count *= chunk.Room(c.Rows)
 	}
 	few := kernel.IsFloat32[T]() || c.ZeroThreshold
-	return few && c.N <= keepLen && w.multiplier.get(c.Batch, c.N, count, w.weights())
+	return few && c.N <= keepLen && w.multiplier.get(c.Classes, c.N, count, w.weights())
 }
 
 // unscaleSums multiplies the sums of exponentials and multipliers by their scale, if there

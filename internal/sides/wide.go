@@ -24,7 +24,7 @@ func (w *Work[T]) evalWide() {
 		First: c.First, Rows: c.Rows, N: c.N, Bits: c.Bits,
 		Scores: chunk.Scores[float64]{X: d.x, Stride: c.N},
 		Weights: chunk.Weights[float64]{
-			Batch: c.Batch, Class: c.Class, Threshold: c.Threshold, ZeroThreshold: c.ZeroThreshold,
+			Classes: c.Classes, Class: c.Class, Threshold: c.Threshold, ZeroThreshold: c.ZeroThreshold,
 		},
 		Out: chunk.Out[float64]{Loss: c.Loss, Scale: c.Scale, ThresholdGrad: c.ThresholdGrad},
 	}
