@@ -148,12 +148,19 @@ const (
 
 // A soft label of at least PlainLabel counts for so much that exponentials below the
 // smallest normal number do not beside it: in a gradient of binary cross-entropy, and in
-// one of softmax cross-entropy whose scale is at least LeastScale.
+// one of softmax cross-entropy whose scale is at least LeastScale. Up to MostScale, and where
+// the argument of log1p is at most ColumnTermHigh, nothing of short rows is beyond the numbers.
 const (
-	PlainLabel32 = 0x1p-70
-	PlainLabel64 = 0x1p-900
-	LeastScale   = 0x1p-26
+	PlainLabel32   = 0x1p-70
+	PlainLabel64   = 0x1p-900
+	LeastScale     = 0x1p-26
+	MostScale      = 0x1p60
+	ColumnTermHigh = 0x1p950
 )
+
+// LargeLoss is the loss of a target up to which its share is well above a half: no other
+// class has an exponential as large.
+const LargeLoss = 0.688
 
 // ShiftedPlane is the distance of the numbers that the kernels of the
 // asymmetric loss with a shift keep of an element: y = -s, r and

@@ -136,6 +136,7 @@ type context interface {
 	VFMADD213PS(ops ...operand.Op)
 	VFMADD231PD(ops ...operand.Op)
 	VFMADD231PS(ops ...operand.Op)
+	VFMSUB213PD(ops ...operand.Op)
 	VFMSUB231PD(ops ...operand.Op)
 	VFMSUB231PS(ops ...operand.Op)
 	VFNMADD213PD(ops ...operand.Op)

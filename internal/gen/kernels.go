@@ -571,9 +571,24 @@ var softColumnKernels = []*kernel{
 		forms: []form{{x86: softColumnSums, noNEON: noColumns}},
 	},
 	{
+		name: "SoftColumnFinish", types: elems,
+		params: "loss []float64, factors []T, sums []float64, room int, label []T, scale []float64, rows int", results: "good bool",
+		doc: `finishes rows of which SoftColumnSums has written sums and the labels of the highest scores: it
+			writes their losses, and unless scale is nil what SoftColumnScale takes, as FinishTarget
+			and SoftTargetScale have it. It reports whether the sums, all steps and factors are in
+			range; where not, the row's results are open. Rows are a multiple of LanesOf.`,
+		optional: "factors, scale",
+		forms:    []form{{x86: softColumnFinish, noNEON: noColumns}},
+	},
+	{
 		name: "SoftColumnScale", types: elems,
-		params: "w, t []T, rows, n int, f, scale, most, peak []T", results: "bits uint64",
-		doc:   `makes of columns of exponentials w those of what SoftTargetScale writes, and returns what it returns.`,
+		params: "x, t, w []T, rows, n int, factors []T, room int", results: "bits uint64",
+		doc: `makes of columns of exponentials w those of the gradient,
+
+			w·factors[i] - t·factors[room+i]
+
+			that of the label not rounded, or factors[3·room+i] where x is factors[2·room+i]. It returns
+			what SoftTargetScale returns.`,
 		forms: []form{{x86: softColumnScale, noNEON: noColumns}},
 	},
 }

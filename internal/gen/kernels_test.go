@@ -184,6 +184,7 @@ func TestNEONExceptions(t *testing.T) {
 		"kernel.toColumns: " + noColumns,
 		"kernel.toRows: " + noColumns,
 		"kernel.softColumnSums: " + noColumns,
+		"kernel.softColumnFinish: " + noColumns,
 		"kernel.softColumnScale: " + noColumns,
 		"kernel.keyColumns: " + noKeys,
 		"kernel.countKeys: " + noCounts,

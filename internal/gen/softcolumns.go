@@ -355,28 +355,24 @@ func (s *softColumns) take(disp, i int, e, q, l vreg) {
 
 // softColumnScale emits the gradients of the rows.
 func softColumnScale(v *vec) {
-	l, least := newColumnLoop(v, "w", "t"), newLeastBits(v)
-	var places []gpreg
-	for _, name := range []string{"f", "scale", "most", "peak"} {
-		places = append(places, v.param(name))
-	}
+	l, least := newColumnLoop(v, "x", "t", "w"), newLeastBits(v)
+	from, apart := v.param("factors"), v.stride("room")
+	third := v.threeTimes(apart)
 	l.run(func() {
-		var factors []vreg
-		for _, p := range places {
-			factors = append(factors, v.inRegister(at(p, 0)))
-			v.ADDQ(operand.U8(v.bytes), p)
+		var factors []vreg // f, scale, the highest score or +Inf, and its derivative
+		for i := range 4 {
+			factors = append(factors, v.inRegister(oneOfFour(from, apart, third, i)))
 		}
+		v.ADDQ(operand.U8(v.bytes), from)
 		v.XORQ(l.off, l.off)
 		l.each(l.end, func() {
-			e, g, t, k := v.reg(), v.reg(), v.inRegister(l.at(1, 0)), v.newMask()
-			v.move(l.at(0, 0), e)
+			g, t, k, r := v.reg(), v.inRegister(l.at(labels, 0)), v.newMask(), v.reg()
 			least.take(t)
-			v.mul(e, factors[0], g)
+			v.mul(factors[0], l.at(powers, 0), g)
 			v.either(v.VFNMADD231PS, v.VFNMADD231PD, t, factors[1], g)
-			v.compare(greaterOrEqual, e, factors[2], k)
-			r := v.reg()
+			v.compare(equal, factors[2], l.at(scores, 0), k)
 			v.choose(k, factors[3], g, r)
-			v.move(r, l.at(0, 0))
+			v.move(r, l.at(powers, 0))
 		})
 	})
 	least.report()

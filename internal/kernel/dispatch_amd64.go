@@ -1039,24 +1039,44 @@ func softColumnSums64(out []float64, room int, label, x, t, w []float64, rows, n
 	return softColumnSums64Generic(out, room, label, x, t, w, rows, n)
 }
 
-func softColumnScale32(w, t []float32, rows, n int, f, scale, most, peak []float32) (bits uint64) {
+func softColumnFinish32(loss []float64, factors []float32, sums []float64, room int, label []float32, scale []float64, rows int) (good bool) {
 	switch Active {
 	case AVX512:
-		return softColumnScale32AVX512(&w[0], &t[0], rows, n, &f[0], &scale[0], &most[0], &peak[0])
+		return softColumnFinish32AVX512(&loss[0], unsafe.SliceData(factors), &sums[0], room, &label[0], unsafe.SliceData(scale), rows) == 0
 	case AVX2:
-		return softColumnScale32AVX2(&w[0], &t[0], rows, n, &f[0], &scale[0], &most[0], &peak[0])
+		return softColumnFinish32AVX2(&loss[0], unsafe.SliceData(factors), &sums[0], room, &label[0], unsafe.SliceData(scale), rows) == 0
 	}
-	return softColumnScale32Generic(w, t, rows, n, f, scale, most, peak)
+	return softColumnFinish32Generic(loss, factors, sums, room, label, scale, rows)
 }
 
-func softColumnScale64(w, t []float64, rows, n int, f, scale, most, peak []float64) (bits uint64) {
+func softColumnFinish64(loss []float64, factors []float64, sums []float64, room int, label []float64, scale []float64, rows int) (good bool) {
 	switch Active {
 	case AVX512:
-		return softColumnScale64AVX512(&w[0], &t[0], rows, n, &f[0], &scale[0], &most[0], &peak[0])
+		return softColumnFinish64AVX512(&loss[0], unsafe.SliceData(factors), &sums[0], room, &label[0], unsafe.SliceData(scale), rows) == 0
 	case AVX2:
-		return softColumnScale64AVX2(&w[0], &t[0], rows, n, &f[0], &scale[0], &most[0], &peak[0])
+		return softColumnFinish64AVX2(&loss[0], unsafe.SliceData(factors), &sums[0], room, &label[0], unsafe.SliceData(scale), rows) == 0
 	}
-	return softColumnScale64Generic(w, t, rows, n, f, scale, most, peak)
+	return softColumnFinish64Generic(loss, factors, sums, room, label, scale, rows)
+}
+
+func softColumnScale32(x, t, w []float32, rows, n int, factors []float32, room int) (bits uint64) {
+	switch Active {
+	case AVX512:
+		return softColumnScale32AVX512(&x[0], &t[0], &w[0], rows, n, &factors[0], room)
+	case AVX2:
+		return softColumnScale32AVX2(&x[0], &t[0], &w[0], rows, n, &factors[0], room)
+	}
+	return softColumnScale32Generic(x, t, w, rows, n, factors, room)
+}
+
+func softColumnScale64(x, t, w []float64, rows, n int, factors []float64, room int) (bits uint64) {
+	switch Active {
+	case AVX512:
+		return softColumnScale64AVX512(&x[0], &t[0], &w[0], rows, n, &factors[0], room)
+	case AVX2:
+		return softColumnScale64AVX2(&x[0], &t[0], &w[0], rows, n, &factors[0], room)
+	}
+	return softColumnScale64Generic(x, t, w, rows, n, factors, room)
 }
 
 func sideMax32(top []SideTop[float32], r *SideRows[float32]) {
@@ -1987,16 +2007,28 @@ func softColumnSums64AVX512(out *float64, room int, label *float64, x *float64, 
 func softColumnSums64AVX2(out *float64, room int, label *float64, x *float64, t *float64, w *float64, rows int, n int) (bits uint64)
 
 //go:noescape
-func softColumnScale32AVX512(w *float32, t *float32, rows int, n int, f *float32, scale *float32, most *float32, peak *float32) (bits uint64)
+func softColumnFinish32AVX512(loss *float64, factors *float32, sums *float64, room int, label *float32, scale *float64, rows int) (bad uint64)
 
 //go:noescape
-func softColumnScale32AVX2(w *float32, t *float32, rows int, n int, f *float32, scale *float32, most *float32, peak *float32) (bits uint64)
+func softColumnFinish32AVX2(loss *float64, factors *float32, sums *float64, room int, label *float32, scale *float64, rows int) (bad uint64)
 
 //go:noescape
-func softColumnScale64AVX512(w *float64, t *float64, rows int, n int, f *float64, scale *float64, most *float64, peak *float64) (bits uint64)
+func softColumnFinish64AVX512(loss *float64, factors *float64, sums *float64, room int, label *float64, scale *float64, rows int) (bad uint64)
 
 //go:noescape
-func softColumnScale64AVX2(w *float64, t *float64, rows int, n int, f *float64, scale *float64, most *float64, peak *float64) (bits uint64)
+func softColumnFinish64AVX2(loss *float64, factors *float64, sums *float64, room int, label *float64, scale *float64, rows int) (bad uint64)
+
+//go:noescape
+func softColumnScale32AVX512(x *float32, t *float32, w *float32, rows int, n int, factors *float32, room int) (bits uint64)
+
+//go:noescape
+func softColumnScale32AVX2(x *float32, t *float32, w *float32, rows int, n int, factors *float32, room int) (bits uint64)
+
+//go:noescape
+func softColumnScale64AVX512(x *float64, t *float64, w *float64, rows int, n int, factors *float64, room int) (bits uint64)
+
+//go:noescape
+func softColumnScale64AVX2(x *float64, t *float64, w *float64, rows int, n int, factors *float64, room int) (bits uint64)
 
 //go:noescape
 func sideMax32AVX512(top *[4]float32, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32)

@@ -384,13 +384,23 @@ func softColumnSums64(out []float64, room int, label, x, t, w []float64, rows, n
 }
 
 //go:noinline
-func softColumnScale32(w, t []float32, rows, n int, f, scale, most, peak []float32) (bits uint64) {
-	return softColumnScale32Generic(w, t, rows, n, f, scale, most, peak)
+func softColumnFinish32(loss []float64, factors []float32, sums []float64, room int, label []float32, scale []float64, rows int) (good bool) {
+	return softColumnFinish32Generic(loss, factors, sums, room, label, scale, rows)
 }
 
 //go:noinline
-func softColumnScale64(w, t []float64, rows, n int, f, scale, most, peak []float64) (bits uint64) {
-	return softColumnScale64Generic(w, t, rows, n, f, scale, most, peak)
+func softColumnFinish64(loss []float64, factors []float64, sums []float64, room int, label []float64, scale []float64, rows int) (good bool) {
+	return softColumnFinish64Generic(loss, factors, sums, room, label, scale, rows)
+}
+
+//go:noinline
+func softColumnScale32(x, t, w []float32, rows, n int, factors []float32, room int) (bits uint64) {
+	return softColumnScale32Generic(x, t, w, rows, n, factors, room)
+}
+
+//go:noinline
+func softColumnScale64(x, t, w []float64, rows, n int, factors []float64, room int) (bits uint64) {
+	return softColumnScale64Generic(x, t, w, rows, n, factors, room)
 }
 
 //go:noinline

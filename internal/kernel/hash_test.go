@@ -74,10 +74,12 @@ func TestHashes(t *testing.T) {
 		kerneltest.Case("toColumns/float64", 0xa0e1eeab0e41be5b, 0xf6f0e32f03c51e8b, hashToColumns[float64]),
 		kerneltest.Case("toRows/float32", 0xaa806fcdf1c1450c, 0x36d29f93a02b69c7, hashToRows[float32]),
 		kerneltest.Case("toRows/float64", 0xd6b63c1f6b701018, 0xd79958ccda9c3b35, hashToRows[float64]),
-		kerneltest.Case("softColumnSums/float32", 0xdf3c1f186f59dd79, 0xeb2e2608d626833d, hashSoftColumnSums[float32]),
-		kerneltest.Case("softColumnSums/float64", 0xe58d7259473d7347, 0xaabca5fadf0f4911, hashSoftColumnSums[float64]),
-		kerneltest.Case("softColumnScale/float32", 0xd61c17aafa2f1e3f, 0xdfe82f1953b762fd, hashSoftColumnScale[float32]),
-		kerneltest.Case("softColumnScale/float64", 0x4038538950d1c8d1, 0x4fda808b4e3e1b70, hashSoftColumnScale[float64]),
+		kerneltest.Case("softColumnSums/float32", 0x126c437cdc8e71c5, 0x5fb96f6f9f850a71, hashSoftColumnSums[float32]),
+		kerneltest.Case("softColumnSums/float64", 0xefc8b2c8da4778fd, 0x2e491f666e611281, hashSoftColumnSums[float64]),
+		kerneltest.Case("softColumnFinish/float32", 0x8dfffd587b38953f, 0x391e53ccc58fd0ff, hashSoftColumnFinish[float32]),
+		kerneltest.Case("softColumnFinish/float64", 0x5ef01b30812ba87a, 0xc092301a01bfdb17, hashSoftColumnFinish[float64]),
+		kerneltest.Case("softColumnScale/float32", 0x4fd4bc034b36d686, 0xa59c13fb374fef68, hashSoftColumnScale[float32]),
+		kerneltest.Case("softColumnScale/float64", 0xc8cbbaec34a7f11a, 0xc4dcb9bac6a2adc1, hashSoftColumnScale[float64]),
 		kerneltest.Case("sideMax/float32", 0x44838edb947f50f3, 0x513af16f0827285a, hashSideMax[float32]),
 		kerneltest.Case("sideMax/float64", 0x86c597bb3ede1d6f, 0xa705aa45e7befc45, hashSideMax[float64]),
 		kerneltest.Case("sideSums/float32", 0x50f3d5fe607ca530, 0x5cb423cbecfc6df8, hashSideSums[float32]),
@@ -924,14 +926,22 @@ func hashToRows[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
 }
 
 func hashSoftColumnSums[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
-	_, sums, good := newColumnCase[T](r, LeastColumns+r.IntN(MostColumns[T]()-LeastColumns+1)).columns()
+	_, sums, good, _ := newColumnCase[T](r, LeastColumns+r.IntN(MostColumns[T]()-LeastColumns+1)).columns()
 	if good {
 		kerneltest.AddHash(h, sums...)
 	}
 }
 
+func hashSoftColumnFinish[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
+	c := newColumnCase[T](r, LeastColumns+r.IntN(MostColumns[T]()-LeastColumns+1))
+	if results, sums, _, finished := c.columns(); finished {
+		kerneltest.AddHash(h, results...)
+		kerneltest.AddHash(h, sums...)
+	}
+}
+
 func hashSoftColumnScale[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
-	results, _, _ := newColumnCase[T](r, LeastColumns+r.IntN(MostColumns[T]()-LeastColumns+1)).columns()
+	results, _, _, _ := newColumnCase[T](r, LeastColumns+r.IntN(MostColumns[T]()-LeastColumns+1)).columns()
 	canonicalNaNs(results)
 	kerneltest.AddHash(h, results...)
 }

@@ -293,12 +293,29 @@ func SoftColumnSums[T Float](out []float64, room int, label, x, t, w []T, rows, 
 	}
 }
 
-// SoftColumnScale makes of columns of exponentials w those of what SoftTargetScale writes, and returns what it returns.
-func SoftColumnScale[T Float](w, t []T, rows, n int, f, scale, most, peak []T) (bits uint64) {
+// SoftColumnFinish finishes rows of which SoftColumnSums has written sums and the labels of the highest scores: it
+// writes their losses, and unless scale is nil what SoftColumnScale takes, as FinishTarget
+// and SoftTargetScale have it. It reports whether the sums, all steps and factors are in
+// range; where not, the row's results are open. Rows are a multiple of LanesOf.
+func SoftColumnFinish[T Float](loss []float64, factors []T, sums []float64, room int, label []T, scale []float64, rows int) (good bool) {
 	if IsFloat32[T]() {
-		return softColumnScale32(As32(w), As32(t), rows, n, As32(f), As32(scale), As32(most), As32(peak))
+		return softColumnFinish32(loss, As32(factors), sums, room, As32(label), scale, rows)
 	} else {
-		return softColumnScale64(As64(w), As64(t), rows, n, As64(f), As64(scale), As64(most), As64(peak))
+		return softColumnFinish64(loss, As64(factors), sums, room, As64(label), scale, rows)
+	}
+}
+
+// SoftColumnScale makes of columns of exponentials w those of the gradient,
+//
+// w·factors[i] - t·factors[room+i]
+//
+// that of the label not rounded, or factors[3·room+i] where x is factors[2·room+i]. It returns
+// what SoftTargetScale returns.
+func SoftColumnScale[T Float](x, t, w []T, rows, n int, factors []T, room int) (bits uint64) {
+	if IsFloat32[T]() {
+		return softColumnScale32(As32(x), As32(t), As32(w), rows, n, As32(factors), room)
+	} else {
+		return softColumnScale64(As64(x), As64(t), As64(w), rows, n, As64(factors), room)
 	}
 }
 

@@ -228,8 +228,8 @@ func testPlainLabels[T Float](t *testing.T) {
 }
 
 // columns returns the results of the kernels of columns, bounds of the labels' bits behind them,
-// and whether sums are good.
-func (c *softCase[T]) columns() (results []T, sums []float64, good bool) {
+// and whether sums are good and rows are finished.
+func (c *softCase[T]) columns() (results []T, sums []float64, good, finished bool) {
 	size := (c.rows*c.n + 63) &^ 63
 	x, t, w := ResizeAligned[T](nil, size), ResizeAligned[T](nil, size), ResizeAligned[T](nil, size)
 	ToColumns(x, c.x, c.stride, c.rows, c.n)
@@ -237,7 +237,7 @@ func (c *softCase[T]) columns() (results []T, sums []float64, good bool) {
 	p := SoftPowers[T]()
 	ShortPowers(w, x, &p)
 	sums = make([]float64, 5*c.rows)
-	label, factors := make([]T, c.rows), make([]T, c.rows)
+	label, factors := make([]T, c.rows), make([]T, 4*c.rows)
 	most := SoftColumnSums(sums, c.rows, label, x, t, w, c.rows, c.n)
 	good = most < math.MaxUint64
 	if good {
@@ -245,14 +245,25 @@ func (c *softCase[T]) columns() (results []T, sums []float64, good bool) {
 	} else {
 		clear(sums)
 	}
-	for i := range factors {
-		factors[i] = 1.25 + T(i)
+	loss, scale := make([]float64, c.rows), make([]float64, c.rows)
+	for i := range scale {
+		scale[i] = (0.75 + float64(i)) * float64(1-i%2*2)
 	}
-	least := SoftColumnScale(w, t, c.rows, c.n, factors, factors, factors, factors)
+	if finished = good && SoftColumnFinish(loss, factors, sums, c.rows, label, scale, c.rows); finished {
+		sums = append(sums, loss...)
+		clear(loss)
+		SoftColumnFinish(loss, nil, sums, c.rows, label, nil, c.rows)
+		sums = append(sums, loss...)
+	} else {
+		for i := range factors {
+			factors[i] = 1.25 + T(i)
+		}
+	}
+	least := SoftColumnScale(x, t, w, c.rows, c.n, factors, c.rows)
 	stride := c.n + 2
 	dst := make([]T, c.rows*stride)
 	ToRows(dst, stride, w, c.rows, c.n)
-	return slices.Concat(results, x[:c.rows*c.n], dst), append(sums, float64(most), float64(least)), good
+	return slices.Concat(results, x[:c.rows*c.n], factors, dst), append(sums, float64(most), float64(least)), good, finished
 }
 
 // newColumnCase returns one of these kernels.
@@ -274,17 +285,17 @@ func TestSoftColumns(t *testing.T) {
 
 func testSoftColumns[T Float](t *testing.T) {
 	r := &kerneltest.Rand{Rand: rand.New(rand.NewPCG(37, 38))}
-	goods := 0
+	goods, finishes := 0, 0
 	lengths := MostColumns[T]() - LeastColumns + 1
 	for round := range 4 * lengths {
 		n := LeastColumns + round%lengths
 		c := newColumnCase[T](r, n)
-		results, sums, good := c.columns()
+		results, sums, good, finished := c.columns()
 		func() {
 			defer forceTier(Generic)()
-			want, wantSums, wantGood := c.columns()
-			if good != wantGood {
-				t.Fatalf("n = %d: good is %t, want %t", n, good, wantGood)
+			want, wantSums, wantGood, wantFinished := c.columns()
+			if good != wantGood || finished != wantFinished {
+				t.Fatalf("n = %d: good is %t, want %t, finished %t, want %t", n, good, wantGood, finished, wantFinished)
 			}
 			canonicalNaNs(results)
 			canonicalNaNs(want)
@@ -295,6 +306,9 @@ func testSoftColumns[T Float](t *testing.T) {
 			continue
 		}
 		goods++
+		if finished {
+			finishes++
+		}
 		top, peaks := make([]T, c.rows), make([]Peak[T], c.rows)
 		Maximum(top, c.x, c.stride, c.rows, n)
 		of, a := make([][2]float64, c.rows), make([]float64, c.rows)
@@ -308,7 +322,7 @@ func testSoftColumns[T Float](t *testing.T) {
 			t.FailNow()
 		}
 	}
-	if goods < 50 {
-		t.Errorf("%d cases were good", goods)
+	if goods < 50 || finishes < 40 {
+		t.Errorf("%d cases were good, %d finished", goods, finishes)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/zlpr/zlpr/internal/coef"
+	"github.com/zlpr/zlpr/internal/scalar"
 )
 
 // This file is the specification of the kernels of softmax cross-entropy with soft labels of
@@ -170,15 +171,95 @@ func eightExactly(c *[8]float64) float64 {
 	return c[0] + d[0]
 }
 
-// softColumnScale32Generic makes exponentials w gradients, as softTargetScale32Generic.
-func softColumnScale32Generic(w, t []float32, rows, n int, f, scale, most, peak []float32) (bits uint64) {
+// softColumnFinish32Generic finishes rows as finishTarget32Generic does, with their products
+// and labels.
+func softColumnFinish32Generic(loss []float64, factors []float32, sums []float64, room int, label []float32, scale []float64, rows int) bool {
+	good := true
+	for i := range rows {
+		f := columnFinish[float32]{log1p: scalar.Log1pSum}
+		good = f.finish(loss[i:], factors, sums[i:], room, scale, i) && good
+		if scale != nil {
+			factors[3*room+i] = float32(f.product - float64(float32(f.share)))
+		}
+	}
+	return good
+}
+
+// softColumnFinish64Generic is softColumnFinish32Generic for float64.
+func softColumnFinish64Generic(loss, factors, sums []float64, room int, label, scale []float64, rows int) bool {
+	good := true
+	for i := range rows {
+		f := columnFinish[float64]{log1p: scalar.Log1pFinite}
+		good = f.finish(loss[i:], factors, sums[i:], room, scale, i) && good
+		if scale != nil {
+			_, err := TwoSum(f.others, 0, label[i])
+			factors[3*room+i], _ = ExactPeak(scale[i], f.factor, f.mass, err, f.others, -f.share)
+		}
+	}
+	return good
+}
+
+// ExactPeak returns scale·others + product, of which product is factor times what is left
+// when mass + err times the scale stands in the factor's place, and the share of the product that it has lost.
+func ExactPeak(scale, factor, mass, err, others, product float64) (d, rest float64) {
+	if factor != 0 {
+		rest = (math.FMA(scale, mass, -factor) + float64(scale*err)) / factor
+	}
+	h := float64(scale * others)
+	lo := math.FMA(scale, others, -h)
+	d = product + h
+	b := d - product
+	return d + ((product - (d - b)) + (h - b) + (lo + float64(product*rest))), rest
+}
+
+// A columnFinish is a row of these kernels: for the derivative by the highest score
+// the scale times the others' labels and, to be taken off, times T·(1-p).
+type columnFinish[T Float] struct {
+	log1p                                func(float64) float64
+	others, mass, factor, product, share float64
+}
+
+// finish finishes row i but for that derivative.
+func (f *columnFinish[T]) finish(loss []float64, factors []T, sums []float64, room int, scale []float64, i int) bool {
+	a, distance, top := sums[0], sums[room], sums[3*room]
+	f.others, f.mass = sums[2*room], sums[4*room]
+	_, high := powersRange[T]()
+	if above := top - coef.LeastTop; !(a > 0 && FastSum[T](a) && above >= 0 && above <= min(coef.TargetLimit, float64(high))-coef.LeastTop) {
+		return false
+	}
+	b := scalar.Exp(-top)
+	u := float64(a * b)
+	if !(u >= coef.TermLow && u <= coef.ColumnTermHigh) {
+		return false
+	}
+	l := f.log1p(u)
+	loss[0] = float64(l*f.mass) + distance
+	good := loss[0] >= 0 && loss[0] <= math.MaxFloat64 && !SmallProducts[T](distance, f.others)
+	if scale == nil {
+		return good
+	}
+	f.factor = float64(scale[i] * f.mass)
+	g, target := TargetFactors(b, u, f.factor)
+	f.product, f.share = float64(scale[i]*f.others), -target
+	most := T(top)
+	if l > coef.LargeLoss {
+		most = T(math.Inf(1))
+	}
+	factors[i], factors[room+i], factors[2*room+i] = T(g), T(scale[i]), most
+	s := math.Abs(scale[i])
+	return good && s >= coef.LeastScale && s <= coef.MostScale && FactorFits[T](g)
+}
+
+// softColumnScale32Generic makes exponentials w gradients, as softTargetScale32Generic does.
+func softColumnScale32Generic(x, t, w []float32, rows, n int, factors []float32, room int) (bits uint64) {
 	for i := range rows {
 		at, step := column[float32](i, n)
+		f, scale, most, peak := factors[i], factors[room+i], factors[2*room+i], factors[3*room+i]
 		for k := at; k < at+n*step; k += step {
 			e := w[k]
-			w[k] = peak[i]
-			if !(e >= most[i]) {
-				w[k] = fma32(-scale[i], t[k], float32(e*f[i]))
+			w[k] = peak
+			if x[k] != most {
+				w[k] = fma32(-scale, t[k], float32(e*f))
 			}
 		}
 	}
@@ -186,14 +267,15 @@ func softColumnScale32Generic(w, t []float32, rows, n int, f, scale, most, peak 
 }
 
 // softColumnScale64Generic is softColumnScale32Generic for float64.
-func softColumnScale64Generic(w, t []float64, rows, n int, f, scale, most, peak []float64) (bits uint64) {
+func softColumnScale64Generic(x, t, w []float64, rows, n int, factors []float64, room int) (bits uint64) {
 	for i := range rows {
 		at, step := column[float64](i, n)
+		f, scale, most, peak := factors[i], factors[room+i], factors[2*room+i], factors[3*room+i]
 		for k := at; k < at+n*step; k += step {
 			e := w[k]
-			w[k] = peak[i]
-			if !(e >= most[i]) {
-				w[k] = math.FMA(-scale[i], t[k], float64(e*f[i]))
+			w[k] = peak
+			if x[k] != most {
+				w[k] = math.FMA(-scale, t[k], float64(e*f))
 			}
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"math"
 
 	"github.com/zlpr/zlpr/internal/chunk"
-	"github.com/zlpr/zlpr/internal/coef"
 	"github.com/zlpr/zlpr/internal/kernel"
 )
 
@@ -16,10 +15,11 @@ import (
 type softTargetColumns[T kernel.Float] struct {
 	x, t, w []T       // columns of scores, labels and exponentials
 	rest    []T       // rows that do not fill a virtual vector, and copies of the last
-	out     []float64 // of the kernel: exponentials, products, labels, highest scores, and all labels
+	out     []float64 // sums: of exponentials, products, labels, highest scores, and all labels
+	label   []T       // of the highest scores
+	factors []T       // of the gradient
 
-	label, fa, fb, scale, most, peak, power []T
-	loss, mass, factor                      []float64
+	loss, scale []float64 // of rows with copies of the last
 
 	sub chunk.Chunk[T] // of a block that is left
 }
@@ -62,14 +62,9 @@ func (s *softTargetColumns[T]) resize(rows, n int) {
 	for _, x := range [...]*[]T{&s.x, &s.t, &s.w} {
 		*x = kernel.ResizeAligned(*x, powersRoom(rows*n))
 	}
-	s.power = kernel.Resize(s.power, powersRoom(rows))
 	s.rest, s.out = kernel.Resize(s.rest, kernel.LanesOf[T]()*n), kernel.Resize(s.out, 5*rows)
-	for _, x := range [...]*[]T{&s.label, &s.fa, &s.fb, &s.scale, &s.most, &s.peak} {
-		*x = kernel.Resize(*x, rows)
-	}
-	for _, x := range [...]*[]float64{&s.loss, &s.factor} {
-		*x = kernel.Resize(*x, rows)
-	}
+	s.label, s.factors = kernel.Resize(s.label, rows), kernel.Resize(s.factors, 4*rows)
+	s.loss, s.scale = kernel.Resize(s.loss, rows), kernel.Resize(s.scale, rows)
 }
 
 // powersRoom returns of how many elements ShortPowers takes so many.
@@ -94,42 +89,40 @@ func (w *Work[T]) evalColumns(from, count int) bool {
 	case !kernel.LabelsFit[T](most) && !w.labels.right():
 		return true
 	}
-	a, distance, others, top := s.out[:rows], s.out[room:][:rows], s.out[2*room:][:rows], s.out[3*room:][:rows]
-	s.mass = s.out[4*room:][:rows]
-	var factor []float64
-	var fa, fb []T
-	if c.Grad != nil {
-		factor, fa, fb = s.factor[:rows], s.fa[:rows], s.fb[:rows]
-		if !s.factors(c.Scale[from:][:count]) {
-			return false
-		}
-	}
-	loss := s.loss[:rows]
-	if !kernel.FinishTarget(loss, fa, fb, a, top, factor) {
-		return false
+	loss, scale := s.loss[:rows], []float64(nil)
+	if whole == count {
+		loss = c.Loss[from:][:rows]
 	}
 	if c.Grad != nil {
-		s.peaks(c.Scale[from:][:count], others, top)
-		least := kernel.SoftColumnScale(s.w, s.t, rows, n, fa, s.scale, s.most, s.peak)
-		if !kernel.LabelsPlain[T](least) {
-			return false
-		}
-		grad := c.Grad[from*c.GradStride:]
-		if whole > 0 {
-			kernel.ToRows(grad, c.GradStride, s.w, whole, n)
-		}
-		if whole < count {
-			kernel.ToRows(s.rest, n, s.w[whole*n:], lanes, n)
-			for i := whole; i < count; i++ {
-				copy(grad[i*c.GradStride:][:n], s.rest[(i-whole)*n:])
+		if scale = c.Scale[from:]; whole < count {
+			scale = s.scale[:rows]
+			for i := range scale {
+				scale[i] = c.Scale[from+min(i, count-1)]
 			}
 		}
 	}
-	out := c.Loss[from:][:count]
-	loss, distance = loss[:len(out)], distance[:len(out)]
-	mass := s.mass[:len(out)]
-	for i := range out {
-		out[i] = float64(loss[i]*mass[i]) + distance[i]
+	if !kernel.SoftColumnFinish(loss, s.factors, s.out, room, s.label, scale, rows) {
+		return false
+	}
+	if whole < count {
+		copy(c.Loss[from:], loss[:count])
+	}
+	if c.Grad == nil {
+		return true
+	}
+	least := kernel.SoftColumnScale(s.x, s.t, s.w, rows, n, s.factors, room)
+	if !kernel.LabelsPlain[T](least) {
+		return false
+	}
+	grad := c.Grad[from*c.GradStride:]
+	if whole > 0 {
+		kernel.ToRows(grad, c.GradStride, s.w, whole, n)
+	}
+	if whole < count {
+		kernel.ToRows(s.rest, n, s.w[whole*n:], lanes, n)
+		for i := whole; i < count; i++ {
+			copy(grad[i*c.GradStride:][:n], s.rest[(i-whole)*n:])
+		}
 	}
 	return true
 }
@@ -149,48 +142,4 @@ func (s *softTargetColumns[T]) columns(dst, x []T, stride, count, n int) {
 		copy(s.rest[i*n:][:n], x[min(whole+i, count-1)*stride:])
 	}
 	kernel.ToColumns(dst[whole*n:], s.rest, n, lanes, n)
-}
-
-// factors sets the products of the scales and T. It reports whether all scales are such as
-// kernels take.
-func (s *softTargetColumns[T]) factors(scales []float64) (fit bool) {
-	factor, mass := s.factor[:len(scales)], s.mass[:len(scales)]
-	fit = true
-	for i, f := range scales {
-		factor[i] = float64(f * mass[i])
-		a := math.Abs(f)
-		fit = fit && coef.LeastScale <= a && a <= 0x1p60
-	}
-	// Those of the copies.
-	last := factor[len(factor)-1]
-	for i := len(scales); i < len(s.factor); i++ {
-		s.factor[i] = last
-	}
-	return fit
-}
-
-// peaks sets what the gradient takes of the highest scores (see peakDerivatives).
-func (s *softTargetColumns[T]) peaks(scales, others, top []float64) {
-	for i, v := range top {
-		s.power[i] = T(v)
-	}
-	p := kernel.SoftPowers[T]()
-	powers := s.power[:powersRoom(len(top))]
-	kernel.ShortPowers(powers, powers, &p)
-	n := len(scales)
-	most, out, peak, loss, product := s.most[:n], s.scale[:n], s.peak[:n], s.loss[:n], s.fb[:n]
-	others = others[:n]
-	none := T(math.Inf(1))
-	for i, scale := range scales {
-		out[i], most[i] = T(scale), powers[i]
-		if loss[i] > largeLoss {
-			most[i] = none
-		}
-		if kernel.IsFloat32[T]() {
-			peak[i] = T(float64(product[i]) + float64(scale*others[i]))
-			continue
-		}
-		_, err := kernel.TwoSum(others[i], 0, float64(s.label[i]))
-		peak[i] = T(exactPeak(scale, s.factor[i], s.mass[i], err, others[i], float64(product[i])))
-	}
 }

@@ -32,15 +32,9 @@ type softTargetRows[T kernel.Float] struct {
 	sub           chunk.Chunk[T] // of slow rows
 }
 
-const (
-	// nearScores is about as many scores as kernels take at a time that read them twice:
-	// they are in the nearest cache then.
-	nearScores = 4096
-
-	// largeLoss is the loss of the target m up to which p_m is well above a half: no other
-	// class has an exponential as large.
-	largeLoss = 0.688
-)
+// nearScores is about as many scores as kernels take at a time that read them twice:
+// they are in the nearest cache then.
+const nearScores = 4096
 
 // evalSoftTargetRows evaluates the rows of the chunk.
 func (w *Work[T]) evalSoftTargetRows() {
@@ -74,7 +68,7 @@ func (w *Work[T]) evalSoftTargetRows() {
 		for i, f := range c.Scale[:c.Rows] {
 			s.factor[i] = float64(f * s.mass[i])
 			a := math.Abs(f)
-			w.settled[i] = coef.LeastScale <= a && a <= 0x1p60 && top[i] >= coef.LeastTop
+			w.settled[i] = coef.LeastScale <= a && a <= coef.MostScale && top[i] >= coef.LeastTop
 			anySlow = anySlow || !w.settled[i]
 		}
 		scale, fa, fb = s.factor, w.fa, w.fb
@@ -296,7 +290,7 @@ func (w *Work[T]) peakDerivatives() {
 	none := T(math.Inf(1))
 	for i, scale := range scales {
 		out[i], most[i] = T(scale), power[i]
-		if loss[i] > largeLoss {
+		if loss[i] > coef.LargeLoss {
 			most[i] = none
 		}
 		if kernel.IsFloat32[T]() {
@@ -307,18 +301,9 @@ func (w *Work[T]) peakDerivatives() {
 	}
 }
 
-// exactPeak returns (T - t_m) - T·(1-p_m) times the scale, given that of the second product. It
-// is what softFactor.less makes of it, without calls: there is one for every row.
+// exactPeak returns (T - t_m) - T·(1-p_m) times the scale, given that of the second product.
 func exactPeak(scale, factor, mass, err, others, product float64) float64 {
-	rest := 0.0
-	if factor != 0 {
-		rest = (math.FMA(scale, mass, -factor) + float64(scale*err)) / factor
-	}
-	h := float64(scale * others)
-	lo := math.FMA(scale, others, -h)
-	d := product + h
-	b := d - product
-	d += (product - (d - b)) + (h - b) + (lo + float64(product*rest))
+	d, rest := kernel.ExactPeak(scale, factor, mass, err, others, product)
 	if math.Abs(d) <= math.MaxFloat64 {
 		return d
 	}
