@@ -8,72 +8,241 @@ import (
 	"github.com/zlpr/zlpr/internal/coef"
 )
 
-// A bce emits binary cross-entropy with weights and thresholds, of hard labels or, where t
-// is not nil, of soft ones. Elements go through it as in selectSums, by groups of four
-// virtual vectors; what is left at the end of a row is a whole group of which the bits tell
-// what takes part. The gradient and the terms are left out at run time.
-type bce struct {
-	*rowLoop
-	sides *sides
-
-	x, t, dst, terms     gpreg
-	negWeight, posWeight gpreg
-
-	low, sign, one op
-	factor, hi, lo op          // of the row
-	shifted        operand.Mem // whether there are hi and lo
-	e              *exponential
-	log            *logarithms // float64
-	sum            *accumulator
-}
-
-// A bceTerm is one register of elements, y = x - s0.
-type bceTerm struct {
-	number   int
-	label    vreg // t
-	up, part mask // y ≥ 0; the element takes part
-	keep     mask // e^-|y| is not 0
-	a, short vreg // -|y|, and what that is short of
-	m        vreg // -|y|, complete
+// bceWeights is what a bceJoin knows of weights. They are of hard labels or, where the
+// argument t is not nil, of soft ones. The gradient, the terms and the thresholds are left
+// out at run time. Elements that take no part have weights of 0 and y = 0.
+type bceWeights struct {
+	neg           gpreg       // those of the stage as negatives
+	pos, terms    operand.Mem // the bytes from there to those as positives, and to the place of the terms
+	t             operand.Mem // the place of the stage's soft labels
+	shifted, soft operand.Mem // arguments: whether there are thresholds, and soft labels
+	y, m          operand.Mem // in a place: y = x - s0, and -|y| with what that is short of
+	part          operand.Mem // in a place: the elements that take part
 }
 
 func emitWeightedBCE(v *vec) {
-	kind := withBits
-	if !v.wide() {
-		kind = inBuffer
-		v.Attributes(0) // the frame is too large for NOSPLIT
-	}
-	b := &bce{rowLoop: newWholeLoop(v, kind, 4*v.lanes)}
-	b.halved = true
-	b.x, b.t, b.dst = b.input("x", "stride"), b.optionalInput("t", "tStride"), b.output("dst", "dstStride", true)
-	b.negWeight, b.posWeight, b.terms = v.param("negWeight"), v.param("posWeight"), v.param("terms")
-	b.sides = &sides{vec: v, pos: v.param("pos"), neg: v.param("neg"), at: v.GP64()}
-	b.sides.laneTests()
+	b := &bceJoin{shifted: true, grad: true, weights: &bceWeights{shifted: v.argument("shifted"), soft: v.argument("t")}}
+	b.emit(v)
+}
 
-	var magic op
-	magic, b.low, _ = v.naturalRange()
-	b.sign, b.one = v.held(math.Copysign(0, -1)), v.held(1)
-	b.e = newExponential(v, magic, false)
-	b.sum = newAccumulator(v)
-	if v.double() {
-		b.log = newLogarithms(v)
-	}
-	b.factor, b.hi, b.lo = v.place(), v.place(), v.place()
-	b.shifted = v.argument("shifted")
+// weightArguments loads what there is with weights, and returns the stride of soft labels.
+func (b *bceJoin) weightArguments() gpreg {
+	w := b.weights
+	w.neg = b.param("negWeight")
+	pos, terms := b.param("posWeight"), b.param("terms")
+	b.SUBQ(w.neg, pos)
+	b.SUBQ(w.neg, terms)
+	w.pos, w.terms, w.t = b.slot(pos), b.slot(terms), b.slot(b.param("t"))
+	zero := b.reg()
+	b.zero(zero)
+	b.move(zero, b.hi)
+	b.move(zero, b.lo)
+	return b.stride("tStride")
+}
 
-	b.runWhole(func() {
-		b.sum.clear()
-		p := b.param("p")
-		for i, d := range []op{b.factor, b.hi, b.lo} {
-			b.setKept(at(p, i*b.size), d)
-		}
-		b.ADDQ(operand.U8(3*b.size), b.file.argument("p"))
-	}, b.group, func() {
-		b.sides.nextRow()
-		sum := b.param("sum")
-		b.sum.store(at(sum, 0))
-		b.ADDQ(operand.U8(8), b.file.argument("sum"))
+// weightPlaces finds the places of a stage, behind its bits.
+func (b *bceJoin) weightPlaces() {
+	w := b.weights
+	w.part = b.bits
+	w.part.Disp += 16
+	w.y = b.register(b.bits, 1)
+	w.m = b.register(b.bits, 5)
+}
+
+// startWeights loads the factor of a row, and begins with the first class.
+func (b *bceJoin) startWeights() {
+	p := b.param("p")
+	b.setKept(at(p, 0), b.factor)
+	b.ADDQ(operand.U8(3*b.size), b.file.argument("p"))
+	b.Load(b.Param("negWeight"), b.weights.neg)
+}
+
+// ifShifted emits what is done where there are thresholds.
+func (b *bceJoin) ifShifted(do func()) {
+	if b.weights == nil {
+		do()
+		return
+	}
+	plain := b.newLabel("plain")
+	b.CMPQ(b.weights.shifted, operand.U8(0))
+	b.JEQ(operand.LabelRef(plain))
+	do()
+	b.Label(plain)
+}
+
+// weightArgument returns -|y| of register i of the next stage, and what that is short of,
+// and keeps y and their sum.
+func (b *bceJoin) weightArgument(from operand.Mem, i int) (a, short vreg) {
+	w, sign := b.weights, b.constant(math.Copysign(0, -1))
+	a, short = b.reg(), b.reg()
+	b.prefetch(from, i)
+	b.move(from, a)
+	b.zero(short)
+	b.ifShifted(func() {
+		y, lost := b.difference(a, b.hi, b.lo)
+		b.move(y, a)
+		b.andNot(y, sign, short)
+		b.xor(lost, short, short)
 	})
+	b.move(a, b.register(b.of(1, w.y), i))
+	b.or(a, sign, a)
+	m := b.reg()
+	b.add(a, short, m)
+	b.move(m, b.register(b.of(1, w.m), i))
+	return a, short
+}
+
+// weigh adds the terms of the stage, whose exponentials are e, and stores what is wanted
+// of them and their derivatives. Two registers go together whose terms are added.
+func (b *bceJoin) weigh(e []vreg) {
+	pos, terms := b.GP64(), b.GP64()
+	b.MOVQ(b.weights.pos, pos)
+	b.ADDQ(b.weights.neg, pos)
+	b.MOVQ(b.weights.terms, terms)
+	b.ADDQ(b.weights.neg, terms)
+	apart, step := 1, 2
+	if !b.wide() {
+		apart, step = 2, 1
+	}
+	var sums []vreg
+	for first := range 2 {
+		i := first * step
+		j := i + apart
+		l := b.weighTwo([2]int{i, j}, [2]vreg{e[i], e[j]}, pos, terms)
+		b.add(l[0], l[1], l[0])
+		sums = append(sums, l[0])
+	}
+	switch {
+	case b.wide():
+		b.sum.take(&half{}, sums[0])
+		b.sum.take(&half{}, sums[1])
+	case b.double():
+		b.sum.take(&half{}, sums[0])
+		b.sum.take(&half{number: 1}, sums[1])
+	default:
+		b.add(sums[0], sums[1], sums[0])
+		b.sum.takeWidened(0, sums[0])
+	}
+}
+
+// weighTwo returns the terms of registers i, with a = (1-t)·w of the weight of a negative,
+// b = t·w of that of a positive, and c = a where y ≥ 0, else b,
+//
+//	(a+b)·log1p(e) + c·|y|
+//
+// and stores the derivatives ±(c - (a+b)·q)·factor, q = e/(1+e).
+func (b *bceJoin) weighTwo(i [2]int, e [2]vreg, pos, terms gpreg) [2]vreg {
+	w := b.weights
+	var either, choice, q, l [2]vreg
+	var down [2]mask
+	for k := range i {
+		d := b.reg()
+		q[k] = b.reg()
+		b.add(e[k], b.constant(1), d)
+		b.either(b.VDIVPS, b.VDIVPD, d, e[k], q[k])
+	}
+	// log(1+e) = q + z·(1/2 - (e+q)·C(z)),  z = e·q
+	c := hyperbolic(b.elem)
+	var z [2]vreg
+	for k := range i {
+		z[k], l[k] = b.reg(), b.reg()
+		b.mul(e[k], q[k], z[k])
+		b.add(e[k], q[k], e[k])
+		b.move(b.constant(c[len(c)-1]), l[k])
+	}
+	for n := len(c) - 2; n >= 0; n-- {
+		for k := range i {
+			b.fmaMul(z[k], b.constant(c[n]), l[k])
+		}
+	}
+	for k := range i {
+		b.either(b.VFNMADD213PS, b.VFNMADD213PD, b.constant(0.5), e[k], l[k])
+	}
+	for k, n := range i {
+		either[k], choice[k], down[k] = b.weightsOf(n, pos)
+		b.fmaMul(z[k], q[k], l[k])
+		b.mul(l[k], either[k], l[k])
+		b.either(b.VFNMADD231PS, b.VFNMADD231PD, b.register(b.of(0, w.m), n), choice[k], l[k])
+	}
+	none, without := b.newLabel("none"), b.newLabel("without")
+	b.CMPQ(b.file.argument("dst"), operand.U8(0))
+	b.JEQ(operand.LabelRef(none))
+	for k, n := range i {
+		b.mul(choice[k], b.factor, choice[k])
+		b.mul(either[k], b.factor, either[k])
+		b.either(b.VFNMADD231PS, b.VFNMADD231PD, q[k], either[k], choice[k])
+		b.flip(down[k], choice[k])
+		b.move(choice[k], at(b.dst, n*b.bytes))
+	}
+	b.Label(none)
+	b.CMPQ(b.file.argument("terms"), operand.U8(0))
+	b.JEQ(operand.LabelRef(without))
+	for k, n := range i {
+		b.move(l[k], at(terms, n*b.bytes))
+	}
+	b.Label(without)
+	return l
+}
+
+// hyperbolic are the coefficients of C in kernel.log1pUnit.
+func hyperbolic(e elem) []float64 {
+	if e == float64s {
+		return coef.Log1pHyperbolic64[:]
+	}
+	return coefficients(coef.Log1pHyperbolic32[:])
+}
+
+// weightsOf returns a+b and c of register i, and the lanes in which y < 0 or is -0.
+func (b *bceJoin) weightsOf(i int, posWeight gpreg) (either, choice vreg, down mask) {
+	w := b.weights
+	y, neg, pos := b.register(b.of(0, w.y), i), at(w.neg, i*b.bytes), at(posWeight, i*b.bytes)
+	either, choice = b.reg(), b.reg()
+	soft, ready := b.newLabel("soft"), b.newLabel("weights")
+	var part, label mask
+	if b.wide() {
+		part, label, down = b.maskOf(b.of(0, w.part), i), b.positives(0, i), b.newMask()
+		if r := b.inRegister(y); b.double() {
+			b.VPMOVQ2M(r, down)
+		} else {
+			b.VPMOVD2M(r, down)
+		}
+	} else {
+		part, label = b.bitsSigns(b.lanesBits(b.of(0, w.part)), i), b.bitsSigns(b.lanesBits(b.of(0, b.bits)), i)
+		down = b.inRegister(y)
+	}
+	b.load(part, neg, either)
+	b.CMPQ(w.soft, operand.U8(0))
+	b.JNE(operand.LabelRef(soft))
+	if b.wide() {
+		b.either(b.VMOVUPS, b.VMOVUPD, pos, label, either)
+		side := b.newMask()
+		if b.double() {
+			b.KXNORB(down, label, side)
+		} else {
+			b.KXNORW(down, label, side)
+		}
+		b.keep(side, either, choice)
+	} else {
+		b.choose(label, pos, either, either)
+		// Where the signs of y and of the label differ there is none.
+		b.xor(label, down, label)
+		none := b.reg()
+		b.zero(none)
+		b.choose(label, none, either, choice)
+	}
+	b.Label(ready)
+	b.aside = append(b.aside, func() {
+		b.Label(soft)
+		from, t := b.GP64(), b.reg()
+		b.MOVQ(w.t, from)
+		b.load(part, at(from, i*b.bytes), t)
+		b.either(b.VFNMADD231PS, b.VFNMADD231PD, t, either, either)
+		b.mul(t, pos, t)
+		b.choose(down, t, either, choice)
+		b.add(either, t, either)
+		b.JMP(operand.LabelRef(ready))
+	})
+	return either, choice, down
 }
 
 // place returns a place for a number of the row: on AVX2 in memory.
@@ -82,162 +251,6 @@ func (v *vec) place() op {
 		return v.reg()
 	}
 	return v.AllocLocal(v.bytes)
-}
-
-// group adds a group.
-func (b *bce) group() {
-	for i := range 4 {
-		b.prefetch(b.inRow(b.x, i*b.regs()), 0)
-	}
-	b.halves(b.off, true, b.half)
-	b.sum.endGroup()
-}
-
-// half adds a register of each of the four virtual vectors: with a = (1-t)·w of the weight
-// of a negative, b = t·w of that of a positive, c = a where y ≥ 0, else b, and e = e^-|y|,
-//
-//	m = (a+b)·log1p(e) + c·|y|,  g = ±(c - (a+b)·e/(1+e))·factor
-func (b *bce) half(h *half) {
-	b.sides.half(h, b.off)
-	sum := b.two(0)
-	// The end of a row may have nothing in the other two.
-	left, short := b.param("n"), b.newLabel("short")
-	b.SHLQ(operand.U8(log2(b.size)), left)
-	b.SUBQ(b.off, left)
-	b.CMPQ(left, operand.U32(128))
-	b.JLE(operand.LabelRef(short))
-	b.add(sum, b.two(2), sum)
-	b.Label(short)
-	h.setOffset(b.vec, b.off)
-	b.sum.take(h, sum)
-}
-
-// two returns the sum of the terms of two of the virtual vectors.
-func (b *bce) two(first int) vreg {
-	step := 1 // there are few registers
-	if b.wide() {
-		step = 2
-	}
-	var sums []vreg
-	for ; len(sums) < 2; first += step {
-		var all []bceTerm
-		var y, short []vreg
-		for i := first; i < first+step; i++ {
-			t := b.argument(i * b.regs()) // in a loop of halves registers are numbered as those of the first
-			all, y, short = append(all, t), append(y, t.a), append(short, t.short)
-		}
-		p, s := b.e.evaluateShifted(y, short)
-		for i, t := range all {
-			b.mulKeep(t.keep, p[i], s[i], p[i])
-			sums = append(sums, b.weigh(t, p[i]))
-		}
-	}
-	b.add(sums[0], sums[1], sums[0])
-	return sums[0]
-}
-
-// argument returns a term.
-func (b *bce) argument(number int) bceTerm {
-	t := bceTerm{number: number, label: b.reg(), up: b.newMask(), m: b.reg(), keep: b.newMask()}
-	x, mem := b.reg(), b.inRow(b.x, number)
-	pos := b.sides.mask(b.sides.pos, number)
-	t.part = b.union(b.sides.mask(b.sides.neg, number), pos)
-	if b.wide() {
-		b.keep(pos, b.one, t.label)
-	} else {
-		b.and(pos, b.one, t.label)
-	}
-	hard := b.newLabel("hard")
-	b.TESTQ(b.t, b.t)
-	b.JZ(operand.LabelRef(hard))
-	b.load(b.inPlace(t.part), b.inRow(b.t, number), t.label)
-	b.Label(hard)
-	if b.wide() {
-		b.load(t.part, mem, x)
-	} else {
-		b.move(mem, x)
-	}
-	t.a, t.short = x, b.reg()
-	b.zero(t.short)
-	plain := b.newLabel("plain")
-	b.CMPQ(b.shifted, operand.U8(0))
-	b.JEQ(operand.LabelRef(plain))
-	y, short := b.difference(x, b.hi, b.lo)
-	b.move(y, t.a)
-	b.move(short, t.short)
-	b.Label(plain)
-	zero := b.reg()
-	b.zero(zero)
-	b.compare(notLess, t.a, zero, t.up)
-	b.flip(t.up, t.short)
-	b.or(t.a, b.sign, t.a)
-	b.add(t.a, t.short, t.m)
-	if b.wide() {
-		b.either(b.VCMPPS, b.VCMPPD, operand.U8(notLess), b.low, t.a, t.part, t.keep)
-	} else {
-		b.compare(notLess, t.a, b.low, t.keep)
-		b.and(t.keep, t.part, t.keep)
-	}
-	return t
-}
-
-// weigh returns the term, whose exponential is e, and stores what is wanted of it and its
-// derivative.
-func (b *bce) weigh(t bceTerm, e vreg) vreg {
-	label, either, choice := t.label, b.reg(), b.reg()
-	weight := b.inRow(b.negWeight, t.number)
-	b.move(weight, either)
-	b.either(b.VFNMADD231PS, b.VFNMADD231PD, weight, label, either)
-	b.mul(label, b.inRow(b.posWeight, t.number), label)
-	b.choose(t.up, either, label, choice)
-	b.add(either, label, either)
-
-	none := b.newLabel("none")
-	b.TESTQ(b.dst, b.dst)
-	b.JZ(operand.LabelRef(none))
-	d, q, g := b.reg(), b.reg(), b.reg()
-	b.add(e, b.one, d)
-	b.either(b.VDIVPS, b.VDIVPD, d, e, q)
-	b.mul(either, b.factor, d)
-	b.mul(choice, b.factor, g)
-	b.either(b.VFMSUB231PS, b.VFMSUB231PD, q, d, g)
-	b.flip(t.up, g)
-	b.keep(t.part, g, g)
-	b.store(b.existing(t.number), g, b.inRow(b.dst, t.number))
-	b.Label(none)
-
-	var l vreg
-	if b.double() {
-		l, _ = b.log.log1p(e)
-	} else {
-		l = b.log1pUnit(e)
-	}
-	b.mul(l, either, l)
-	b.mul(choice, t.m, choice)
-	b.sub(l, choice, l)
-	b.keep(t.part, l, l)
-	without := b.newLabel("without")
-	b.TESTQ(b.terms, b.terms)
-	b.JZ(operand.LabelRef(without))
-	b.move(l, b.inRow(b.terms, t.number))
-	b.Label(without)
-	return l
-}
-
-// inPlace returns the mask of what may be read in place: on AVX2 there is a buffer.
-func (b *bce) inPlace(part mask) mask {
-	if b.wide() {
-		return part
-	}
-	return nil
-}
-
-// existing returns the mask of the elements that exist: on AVX2 there is a buffer.
-func (b *bce) existing(number int) mask {
-	if b.wide() {
-		return b.sides.maskAt(b.exist, number)
-	}
-	return nil
 }
 
 // difference returns y = x - hi, and what that and lo leave out.
@@ -251,23 +264,4 @@ func (v *vec) difference(x vreg, hi, lo op) (y, short vreg) {
 	v.sub(u, t, u)
 	v.sub(u, lo, u)
 	return y, u
-}
-
-// log1pUnit returns log(1+e), 0 ≤ e ≤ 1, in float32:
-//
-//	s = e/(2+e);  z = s²;  log(1+e) = s·z·(c0 + c1·z + …) + 2s
-func (b *bce) log1pUnit(e vreg) vreg {
-	s, z, r := b.reg(), b.reg(), b.reg()
-	b.add(e, b.constant(2), s)
-	b.VDIVPS(s, e, s)
-	b.mul(s, s, z)
-	c := coefficients(coef.Log1pUnit32[:])
-	b.move(b.constant(c[len(c)-1]), r)
-	for i := len(c) - 2; i >= 0; i-- {
-		b.fmaMul(z, b.constant(c[i]), r)
-	}
-	b.mul(z, s, z)
-	b.add(s, s, s)
-	b.fmaMul(z, s, r)
-	return r
 }

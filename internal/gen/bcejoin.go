@@ -8,8 +8,8 @@ import (
 	"github.com/zlpr/zlpr/internal/coef"
 )
 
-// A bceJoin emits a kernel of binary cross-entropy without weights. It runs through
-// all rows by stages of four registers: while one is in the polynomial, the arguments
+// A bceJoin emits a kernel of binary cross-entropy, without weights or with them. It runs
+// through all rows by stages of four registers: while one is in the polynomial, the arguments
 // of the next are loaded, on AVX2 those of the one after the next: see twoAhead. They may
 // be of the next row. A stage of which not every element takes part, the end of a row among
 // them, goes through a buffer, in which the others have a score whose exponential is 0.
@@ -41,6 +41,7 @@ type bceJoin struct {
 	sum     *accumulator // float64
 	log     *logarithms
 	half    operand.Mem // AVX2, float64: the joins of the stage before, where that is the first of 32 elements
+	weights *bceWeights // nil for none
 }
 
 // ahead is how many stages ahead arguments are loaded.
@@ -53,7 +54,10 @@ func (b *bceJoin) ahead() int {
 
 // placeBytes is the distance of the places of stages, of which there are twice ahead.
 func (b *bceJoin) placeBytes() int {
-	if b.wide() {
+	switch {
+	case b.weights != nil:
+		return 1024
+	case b.wide():
 		return 64
 	}
 	return 512
@@ -64,9 +68,14 @@ func emitBCEJoin(v *vec, shifted, grad bool) {
 	if grad {
 		b.copy = &sideCopy{v, v.param("to"), v.param("from"), v.param("blocks")}
 	}
+	b.emit(v)
+}
+
+// emit emits the kernel.
+func (b *bceJoin) emit(v *vec) {
 	v.Attributes(0) // the frame is too large for NOSPLIT
 	b.rowsAhead = rowsAhead{vec: v, n: v.argument("n"), groupSize: 4 * v.perReg(), buffer: v.AllocLocal(5 * v.bytes), look: b.look, fill: b.fill}
-	if !v.double() && !shifted {
+	if !v.double() && !b.shifted {
 		b.sixteen = newSixteenBits(v, 4, b.buffer)
 	}
 	rows, last := v.argument("rows"), v.newLabel("last")
@@ -100,6 +109,9 @@ func (b *bceJoin) arguments() {
 			b.ADDQ(operand.U8(3*b.size), b.params)
 			b.threshold()
 		}
+	}
+	if b.weights != nil {
+		strides = append(strides, b.weightArguments())
 	}
 	b.part = v.AllocLocal(8)
 	words := v.param("words")
@@ -141,14 +153,20 @@ func (b *bceJoin) lookSixteen(bits gpreg) {
 // constants loads what stays.
 func (b *bceJoin) constants() {
 	v := b.vec
-	if v.double() {
+	switch {
+	case b.weights != nil:
+		b.sum = newAccumulator(v)
+	case v.double():
 		b.sum, b.log = newAccumulator(v), newLogarithms(v)
-	} else {
+	default:
 		b.product = newProduct(v)
 		b.product.clear()
 	}
 	bias, least, most := zeroToInf(v.elem)
 	b.low, b.high = v.constant(least), v.constant(most)
+	if b.weights != nil {
+		b.high = nil // there is none above
+	}
 	if !b.shifted {
 		b.low, b.high = v.inRegister(v.constant(least)), v.inRegister(v.constant(most))
 	}
@@ -161,7 +179,7 @@ func (b *bceJoin) constants() {
 		index[i] = place
 		index[i].Index, index[i].Scale = b.slots[i], 1
 	}
-	b.bits, b.whole = index[0], index[0]
+	b.bits = index[0]
 	if v.wide() {
 		b.e = newExponential(v, v.inRegister(v.constant(bias)), !v.double() && !b.grad && !b.shifted)
 		b.args = v.newRegs(4)
@@ -178,9 +196,12 @@ func (b *bceJoin) constants() {
 			b.line.slots[i] = narrowSlots{m, v.register(m, 4), v.register(m, 4)}
 		}
 		b.bits = v.register(b.bits, 8)
-		b.whole = b.bits
 	}
+	b.whole = b.bits
 	b.whole.Disp += 8
+	if b.weights != nil {
+		b.weightPlaces()
+	}
 }
 
 // zeroToInf returns the magic number of pivot 0, and the arguments between which e^y
@@ -223,6 +244,10 @@ func (b *bceJoin) run(rows operand.Mem) {
 	if b.grad {
 		b.ADDQ(operand.I32(4*b.bytes), b.dst)
 	}
+	if b.weights != nil {
+		b.ADDQ(operand.I32(4*b.bytes), b.weights.neg)
+		b.ADDQ(operand.I32(4*b.bytes), b.weights.t)
+	}
 	b.nextSlots()
 	b.SUBQ(operand.U8(b.groupSize), b.left)
 	row, end := b.newLabel("row"), b.newLabel("end")
@@ -246,6 +271,11 @@ func (b *bceJoin) run(rows operand.Mem) {
 	if b.grad {
 		b.ADDQ(b.skip[2], b.dst)
 	}
+	if b.weights != nil {
+		step := b.GP64()
+		b.MOVQ(b.skip[3], step)
+		b.ADDQ(step, b.weights.t)
+	}
 	b.DECQ(rows)
 	b.JZ(goTo(end))
 	b.startRow()
@@ -261,7 +291,10 @@ func (b *bceJoin) startRow() {
 	if b.sum != nil {
 		b.sum.clear()
 	}
-	if b.grad {
+	switch {
+	case b.weights != nil:
+		b.startWeights()
+	case b.grad:
 		b.setFactor()
 	}
 	b.Load(b.Param("n"), b.left)
@@ -280,8 +313,10 @@ func (b *bceJoin) setFactor() {
 func (b *bceJoin) threshold() {
 	p := b.GP64()
 	b.MOVQ(b.params, p)
-	b.setKept(at(p, b.size), b.hi)
-	b.setKept(at(p, 2*b.size), b.lo)
+	b.ifShifted(func() {
+		b.setKept(at(p, b.size), b.hi)
+		b.setKept(at(p, 2*b.size), b.lo)
+	})
 }
 
 // nextSlots makes the next stage this one.
@@ -318,6 +353,9 @@ func (b *bceJoin) look(bits gpreg, other string) {
 		b.CMPL(bits.As32(), operand.U32(0xffff))
 	}
 	b.SETEQ(t.As8())
+	if b.weights != nil {
+		b.MOVQ(bits, b.of(1, b.weights.part))
+	}
 	b.MOVB(t.As8(), b.of(1, b.whole))
 	b.JNE(operand.LabelRef(other))
 }
@@ -329,8 +367,10 @@ func (b *bceJoin) fill(bits gpreg) {
 		b.MOVQ(bits, b.part)
 		part = b.lanesBits(b.part)
 	}
-	none := b.inRegister(b.constant(b.pick(coef.NoScore32, coef.NoScore64)))
-	if b.shifted {
+	var none vreg
+	if b.weights != nil {
+		none = b.asRegister(b.hi) // y = +0
+	} else if none = b.inRegister(b.constant(b.pick(coef.NoScore32, coef.NoScore64))); b.shifted {
 		b.add(none, b.hi, none)
 	}
 	for i := range 4 {
@@ -381,6 +421,10 @@ func (b *bceJoin) leaveBuffer() {
 	b.aside = append(b.aside, func() {
 		b.Label(some)
 		b.MOVQ(b.saved, b.dst)
+		if b.weights != nil {
+			b.CMPQ(b.file.argument("dst"), operand.U8(0))
+			b.JEQ(operand.LabelRef(ready))
+		}
 		count := b.GP64()
 		b.MOVQ(operand.U32(b.groupSize), count)
 		b.CMPQ(b.left, count)
@@ -409,25 +453,37 @@ func (v *vec) leadingBits(mem operand.Mem, i int) vreg {
 func (b *bceJoin) reduced() (steps []func()) {
 	from := func(i int) operand.Mem { return at(b.src, i*b.bytes) }
 	if !b.wide() {
-		return b.line.reducedShifted(1, func(i int) (y, magic op, short vreg) {
-			if i == 0 {
+		return b.line.reducedShifted(1, func(i int) (r, magic op, short vreg) {
+			if i == 0 && b.weights == nil {
 				b.next = b.lanesBits(b.of(1, b.bits))
 			}
-			r := b.reg()
+			if b.weights != nil {
+				r, short = b.weightArgument(from(i), i)
+				return r, b.e.magic, short
+			}
+			y := b.reg()
 			b.prefetch(from(i), i)
 			if b.shifted {
-				b.move(from(i), r)
-				r, short = b.difference(r, b.hi, b.lo)
+				b.move(from(i), y)
+				y, short = b.difference(y, b.hi, b.lo)
 				sign := b.sign(i)
 				b.xor(short, sign, short)
-				b.xor(r, sign, r)
+				b.xor(y, sign, y)
 			} else {
-				b.xor(b.sign(i), from(i), r)
+				b.xor(b.sign(i), from(i), y)
 			}
-			return r, b.e.magic, short
+			return y, b.e.magic, short
 		})
 	}
 	for i, y := range b.args {
+		if b.weights != nil {
+			steps = append(steps, func() {
+				a, short := b.weightArgument(from(i), i)
+				b.move(a, y)
+				b.move(short, b.rem[i])
+			}, func() { b.max(b.asRegister(b.low), y, y) })
+			continue
+		}
 		steps = append(steps, func() {
 			k := b.positives(1, i)
 			b.prefetch(from(i), i)
@@ -446,9 +502,14 @@ func (b *bceJoin) reduced() (steps []func()) {
 
 // positives returns, on AVX-512, those of register i of this stage or of the next.
 func (b *bceJoin) positives(stage, i int) mask {
-	k, m := b.newMask(), b.of(stage, b.bits)
-	m.Disp += i * b.perReg() / 8
-	b.loadMask(m, k)
+	return b.maskOf(b.of(stage, b.bits), i)
+}
+
+// maskOf returns, on AVX-512, the bits at mem of register i.
+func (v *vec) maskOf(mem operand.Mem, i int) mask {
+	k := v.newMask()
+	mem.Disp += i * v.perReg() / 8
+	v.loadMask(mem, k)
 	return k
 }
 
@@ -484,7 +545,11 @@ func (b *bceJoin) terms() {
 	for i := range w {
 		b.mul(w[i], s[i], w[i])
 	}
-	if b.grad {
+	switch {
+	case b.weights != nil:
+		b.weigh(w)
+		return
+	case b.grad:
 		b.gradient(w)
 	}
 	if b.product != nil {

@@ -237,7 +237,7 @@ func (f focal[R]) element(again func() R, e, q, p, excess R) (term, derivative R
 	f.smaller(q, p, b)
 	f.times(e, b, z)
 	f.plus(e, b, e)
-	l := f.hyperbolic()
+	l := hyperbolic(f.elem)
 	k := f.constantIn(l[len(l)-1])
 	for i := len(l) - 2; i >= 0; i-- {
 		k = f.fmaConstant(k, z, l[i])
@@ -284,14 +284,6 @@ func (f focal[R]) element(again func() R, e, q, p, excess R) (term, derivative R
 	f.times(h, corrected, corrected)
 	f.drop(p, h, x)
 	return s, corrected
-}
-
-// hyperbolic are the coefficients of C in kernel.focalElement.
-func (f focal[R]) hyperbolic() []float64 {
-	if f.double() {
-		return coef.Log1pHyperbolic64[:]
-	}
-	return coefficients(coef.Log1pHyperbolic32[:])
 }
 
 // sigmoidPower is kernel.sigmoidPower of what sigmoidLogarithm takes.

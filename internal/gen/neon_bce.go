@@ -2,8 +2,6 @@ package gen
 
 import (
 	"math"
-
-	"github.com/zlpr/zlpr/internal/coef"
 )
 
 // A neonBCE emits the kernel with weights, as a bce does. Two registers go through the
@@ -18,23 +16,21 @@ type neonBCE struct {
 	low            *vecReg
 	factor, hi, lo *vecReg // of the row
 	e              *neonExponential
-	log            *neonLogarithms // float64
 	sum            *neonAccumulator
 }
 
 // A neonBCETerm is one register of elements, y = x - s0.
 type neonBCETerm struct {
 	number int
-	down   *vecReg // y < 0
+	down   *vecReg // y < 0, or -0
 	m      *vecReg // -|y|, complete
-	keep   *vecReg // where e^-|y| is not 0
 }
 
 func emitNeonWeightedBCE(v *neonVec) {
 	b := &neonBCE{x: v.input("x", "stride"), t: v.input("t", "tStride"), dst: v.output("dst", "dstStride")}
 	b.t.optional, b.dst.optional = true, true
 	b.negWeight, b.posWeight, b.out = v.remote("negWeight"), v.remote("posWeight"), v.padded("terms", "")
-	l := newNeonLoop(v, 4, b.x, b.t, b.dst, b.negWeight, b.posWeight, b.out)
+	l := newNeonLoop(v, 2, b.x, b.t, b.dst, b.negWeight, b.posWeight, b.out)
 	b.neonLoop = l
 	l.halves(16)
 	l.accumulators()
@@ -45,13 +41,9 @@ func emitNeonWeightedBCE(v *neonVec) {
 	params := v.regs(3)
 	b.factor, b.hi, b.lo = params[0], params[1], params[2]
 	v.loadConstants()
-	magic, low, high := v.naturalRange()
-	v.free(high)
-	b.low = low
-	b.e = newNeonExponential(v, magic)
-	if v.double() {
-		b.log = newNeonLogarithms(v, false, false)
-	}
+	bias, least, _ := zeroToInf(v.elem)
+	b.low = v.inRegister(v.constant(least))
+	b.e = newNeonExponential(v, v.inRegister(v.constant(bias)))
 	l.run(func() {
 		b.sum.clear()
 		v.inMemory("p", func(p genReg) {
@@ -79,10 +71,9 @@ func (b *neonBCE) terms(turn neonTurn) {
 			two[i] = b.argument(number, y[i], short[i])
 		}
 		p, s := b.e.evaluateShifted(y, short)
-		for i, t := range two {
+		for i := range two {
 			b.mul(p[i], s[i], p[i])
-			b.and(p[i], t.keep, p[i])
-			b.free(s[i], t.keep)
+			b.free(s[i])
 		}
 		for i, m := range b.weigh(two, p) {
 			number := two[i].number
@@ -128,17 +119,15 @@ func (b *neonBCE) differences(numbers []int) (y, short []*vecReg) {
 // argument returns a term; y becomes -|y|, and short what that is short of.
 func (b *neonBCE) argument(number int, y, short *vecReg) neonBCETerm {
 	b.comment("m = -|y|")
-	t := neonBCETerm{number: number, down: b.reg(), keep: b.part(number), m: b.reg()}
-	test := b.cleared(1)[0]
-	b.above(test, y, t.down)
-	b.load(b.constant(math.Copysign(0, -1)), test)
-	b.or(y, test, y)
-	b.keepOut(t.down, test)
-	b.xor(short, test, short)
+	t := neonBCETerm{number: number, down: b.reg(), m: b.reg()}
+	sign := b.inRegister(b.constant(math.Copysign(0, -1)))
+	b.op("VCMTST", b.lanes(sign), b.lanes(y), b.lanes(t.down))
+	b.or(y, sign, y)
+	b.keepOut(t.down, sign)
+	b.xor(short, sign, short)
 	b.add(y, short, t.m)
-	b.above(b.low, y, test)
-	b.keepOut(test, t.keep)
-	b.free(test)
+	b.max(b.low, y, y)
+	b.free(sign)
 	return t
 }
 
@@ -157,43 +146,38 @@ func (b *neonBCE) weigh(two [2]neonBCETerm, e []*vecReg) []*vecReg {
 	for i, t := range two {
 		either[i], choice[i] = b.weights(t, one)
 	}
+	var q [2]*vecReg
+	for i := range two {
+		q[i] = b.reg()
+		b.add(e[i], one, q[i])
+		b.div(e[i], q[i], q[i])
+	}
+	b.free(one)
 	none := b.newLabel("none")
 	b.op("CBZ", b.dst.base, none)
 	minus := b.inRegister(b.constant(math.Copysign(0, -1)))
 	for i, t := range two {
-		q, f, g := b.reg(), b.reg(), b.reg()
-		b.add(e[i], one, q)
-		b.div(e[i], q, q)
+		f, g := b.reg(), b.reg()
 		b.mul(either[i], b.factor, f)
 		b.mul(choice[i], b.factor, g)
-		b.xor(g, minus, g)
-		b.fmaAcc(f, q, g)
-		b.VBIC(t.down.b16(), minus.b16(), f.b16())
+		b.fmaSub(f, q[i], g)
+		b.and(t.down, minus, f)
 		b.xor(g, f, g)
 		part := b.part(t.number)
 		b.and(g, part, g)
 		b.store(g, b.dst.place(t.number))
-		b.free(q, f, g, part)
+		b.free(f, g, part)
 	}
 	b.free(minus)
 	b.label(none)
-	b.free(one)
-	for i, t := range two {
-		b.mul(choice[i], t.m, choice[i])
-		b.free(t.down, t.m)
-	}
 	var l []*vecReg
-	if b.double() {
-		l = b.log.log1p(e)
-	} else {
-		l = []*vecReg{b.log1pUnit(e[0]), b.log1pUnit(e[1])}
-	}
 	for i, t := range two {
+		l = append(l, b.log1pUnit(e[i], q[i]))
 		b.mul(l[i], either[i], l[i])
-		b.sub(l[i], choice[i], l[i])
+		b.fmaSub(choice[i], t.m, l[i])
 		part := b.part(t.number)
 		b.and(l[i], part, l[i])
-		b.free(either[i], choice[i], part)
+		b.free(either[i], choice[i], part, t.down, t.m)
 	}
 	without := b.newLabel("without")
 	b.op("CBZ", b.out.base, without)
@@ -240,25 +224,23 @@ func (v *neonVec) difference(x, hi, lo *vecReg) (y, short *vecReg) {
 	return y, u
 }
 
-// log1pUnit returns log(1+e), 0 ≤ e ≤ 1, in float32, as that of bce does. It
+// log1pUnit returns log(1+e), 0 ≤ e ≤ 1, given q = e/(1+e), as kernel.log1pUnit does. It
 // frees e.
-func (b *neonBCE) log1pUnit(e *vecReg) *vecReg {
-	s, z := b.reg(), b.reg()
-	constant := func(x float64, f func(r *vecReg)) { b.with(b.place(x, false), f) }
-	constant(2, func(two *vecReg) { b.add(e, two, s) })
-	b.div(e, s, s)
-	b.mul(s, s, z)
-	c := coefficients(coef.Log1pUnit32[:])
-	r := b.inRegister(b.constant(c[len(c)-1]))
+func (b *neonBCE) log1pUnit(e, q *vecReg) *vecReg {
+	z := b.reg()
+	b.mul(e, q, z)
+	b.add(e, q, e)
+	c := hyperbolic(b.elem)
+	k := b.inRegister(b.constant(c[len(c)-1]))
 	for i := len(c) - 2; i >= 0; i-- {
 		x := b.inRegister(b.constant(c[i]))
-		b.fmaAcc(r, z, x)
-		b.free(r)
-		r = x
+		b.fmaAcc(k, z, x)
+		b.free(k)
+		k = x
 	}
-	b.mul(z, s, z)
-	b.add(s, s, s)
-	b.fmaAcc(r, z, s)
-	b.free(e, r, z)
-	return s
+	rest := b.inRegister(b.constant(0.5))
+	b.fmaSub(e, k, rest)
+	b.fmaAcc(z, rest, q)
+	b.free(e, z, k, rest)
+	return q
 }

@@ -36,13 +36,15 @@ import (
 //
 // With weights, a class has both terms, that of a negative times a = (1-t)·w and that of a
 // positive times b = t·w of the weights w of the two, with a soft label t; a hard one is 0 or
-// 1. With y = x - s0, e = e^-|y| and c = a where y ≥ 0, else b,
+// 1. With y = x - s0, e = e^-|y|, q = e/(1+e) and c = a where y ≥ 0, else b,
 //
 //	a·softplus(y) + b·softplus(-y) = (a+b)·log1p(e) + c·|y|
-//	derivative by y: c - (a+b)·e/(1+e) where y ≥ 0, less that else
+//	derivative by y: c - (a+b)·q where y ≥ 0, less that else
 //
-// The choice of c follows the rounded y: softplus(y) = y + softplus(-y). The terms are
-// added lane by lane as selectSums adds its own.
+// The choice of c follows the sign of the rounded y: softplus(y) = y + softplus(-y). The
+// logarithm is made from q (see coef.Log1pHyperbolic32): a division serves both. Terms of
+// two virtual vectors are added, of float32 those of lanes l and l+8, too, and these to the
+// row's lanes.
 
 // BCEParams are a row's factor of the gradient, for kernels with weights, hi and lo.
 type BCEParams[T Float] [3]T
@@ -190,16 +192,10 @@ func join32(a, b float32) float32 { return fma32(a, b, a+b) }
 
 func join64(a, b float64) float64 { return math.FMA(a, b, a+b) }
 
-// log1pUnit32 returns log(1+e), 0 ≤ e ≤ 1: 2·atanh(s), s = e/(2+e).
-func log1pUnit32(e float32) float32 {
-	s := e / (2 + e)
-	z := float32(s * s)
-	c := &coef.Log1pUnit32
-	r := c[len(c)-1]
-	for i := len(c) - 2; i >= 0; i-- {
-		r = fma32(r, z, c[i])
-	}
-	return fma32(r, s*z, s+s)
+// log1pUnit returns log(1+e), 0 ≤ e ≤ 1, given q = e/(1+e).
+func log1pUnit[T Float](e, q T) T {
+	z := T(e * q)
+	return fma(z, fma(-(e+q), hyperbolic(z), 0.5), q)
 }
 
 // bce32Generic makes the copy and evaluates rows.
@@ -256,12 +252,11 @@ func compensated(sum, err *[8]float64) float64 {
 func weightedBCE32Generic(a *BCEArgs[float32]) {
 	for i := range a.Rows {
 		var sum [8]float64
-		for k := 0; k < a.N; k += 64 {
-			var m [64]float32
-			a.weightedGroup(m[:], i, k)
+		for k := 0; k < a.N; k += 32 {
+			var m [32]float32
+			a.weighted(m[:], i, k)
 			for l := range sum {
-				t := func(l int) float32 { return (m[l] + m[16+l]) + (m[32+l] + m[48+l]) }
-				sum[l] += float64(t(l) + t(8+l))
+				sum[l] += float64((m[l] + m[16+l]) + (m[8+l] + m[24+l]))
 			}
 		}
 		a.Sum[i] = eight(&sum)
@@ -274,71 +269,55 @@ func weightedBCE64Generic(a *BCEArgs[float64]) {
 		var sum, err [8]float64
 		for k := 0; k < a.N; k += 32 {
 			var m [32]float64
-			a.weightedGroup(m[:], i, k)
+			a.weighted(m[:], i, k)
 			for l := range sum {
-				sum[l], err[l] = TwoSum(sum[l], err[l], (m[l]+m[8+l])+(m[16+l]+m[24+l]))
+				sum[l], err[l] = TwoSum(sum[l], err[l], m[l]+m[8+l])
+				sum[l], err[l] = TwoSum(sum[l], err[l], m[16+l]+m[24+l])
 			}
 		}
 		a.Sum[i] = compensated(&sum, &err)
 	}
 }
 
-// weightedGroup writes the weighted terms of the elements of a group from k on of row i to
-// m, of which the others stay 0.
-func (a *BCEArgs[T]) weightedGroup(m []T, i, k int) {
-	for h := 0; h < min(len(m), a.N-k); h += 32 {
-		a.weighted(m[h:][:min(32, a.N-k-h)], i, k+h)
-	}
-	if a.Terms != nil {
-		copy(a.Terms[k:], m)
-	}
-}
-
-// weighted writes the terms of the elements from k on of row i, 0 of those that take no
-// part, and their gradients.
-func (a *BCEArgs[T]) weighted(m []T, i, k int) {
+// weighted writes the terms of the 32 elements from k on of row i to all, 0 of those that
+// take no part, and their gradients.
+func (a *BCEArgs[T]) weighted(all []T, i, k int) {
+	m := all[:min(32, a.N-k)]
 	pos, part := a.Pos[i*a.Words+k/64]>>(k%64), a.Neg[i*a.Words+k/64]>>(k%64)
 	part |= pos
-	limits := PivotParams[T](0)
 	var y, short, e [32]T
-	var up [32]bool
+	var down [32]bool
 	for j, x := range a.X[i*a.Stride+k:][:len(m)] {
 		v, l := a.difference(i, x, 0)
-		if up[j] = !(v < 0); up[j] {
+		if down[j] = math.Signbit(float64(v)); !down[j] {
 			l = -l
 		}
 		y[j], short[j] = -abs(v), l
 	}
-	exponentials(&e, y[:len(m)], &short, limits, true)
+	exponentials(&e, y[:len(m)], &short, zeroToInf[T](), true)
 	for j := range m {
-		if y[j] < limits[1] {
-			e[j] = 0
-		}
-		e := only(e[j], part>>j)
+		e, q := e[j], e[j]/(1+e[j])
 		t := T(pos >> j & 1)
 		if a.Soft != nil {
 			t = a.Soft[i*a.SoftStride+k+j]
 		}
 		w := a.NegWeight[k+j]
 		negative, positive := fma(-t, w, w), T(t*a.PosWeight[k+j])
-		either, choice := negative+positive, positive
-		if up[j] {
-			choice = negative
+		either, choice := negative+positive, negative
+		if down[j] {
+			choice = positive
 		}
 		if a.Dst != nil {
 			f := a.Params[i][0]
-			g := fma(T(either*f), e/(1+e), -T(choice*f))
-			if up[j] {
+			g := fma(-T(either*f), q, T(choice*f))
+			if down[j] {
 				g = -g
 			}
 			a.Dst[i*a.DstStride+k+j] = only(g, part>>j)
 		}
-		var l T
-		if IsFloat32[T]() {
-			l = T(log1pUnit32(float32(e)))
-		} else {
-			l = T(scalar.Log1pFinite(float64(e)))
-		}
-		m[j] = only(T(l*either)-T(choice*(y[j]+short[j])), part>>j)
+		m[j] = only(fma(-choice, y[j]+short[j], T(log1pUnit(e, q)*either)), part>>j)
+	}
+	if a.Terms != nil {
+		copy(a.Terms[k:], all)
 	}
 }

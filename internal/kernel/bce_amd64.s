@@ -2722,674 +2722,846 @@ DATA f32_7fff<>+28(SB)/4, $0x00007fff
 GLOBL f32_7fff<>(SB), RODATA|NOPTR, $32
 
 // func weightedBCE32AVX2(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, shifted int, negWeight *float32, posWeight *float32)
-// Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·weightedBCE32AVX2(SB), $800-136
-	LEAQ    63(SP), BP
-	ANDQ    $-64, BP
-	MOVQ    x+32(FP), CX
-	MOVQ    t+48(FP), DX
-	MOVQ    dst+16(FP), BX
-	MOVQ    negWeight+120(FP), SI
-	MOVQ    posWeight+128(FP), DI
-	MOVQ    terms+8(FP), R8
-	MOVQ    pos+80(FP), R9
-	MOVQ    neg+88(FP), R10
-	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
-	CMPQ    rows+64(FP), $0x00
-	JZ      last112
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·weightedBCE32AVX2(SB), $4672-136
+	LEAQ         63(SP), BP
+	ANDQ         $-64, BP
+	CMPQ         rows+64(FP), $0x00
+	JEQ          last111
+	CMPQ         n+72(FP), $0x00
+	JEQ          last111
+	MOVQ         x+32(FP), AX
+	MOVQ         pos+80(FP), CX
+	MOVQ         neg+88(FP), DX
+	MOVQ         stride+40(FP), BX
+	SHLQ         $0x02, BX
+	MOVQ         dst+16(FP), SI
+	MOVQ         dstStride+24(FP), R8
+	SHLQ         $0x02, R8
+	MOVQ         p+104(FP), DI
+	MOVQ         DI, 288(BP)
+	MOVQ         negWeight+120(FP), DI
+	MOVQ         posWeight+128(FP), R9
+	MOVQ         terms+8(FP), R10
+	SUBQ         DI, R9
+	SUBQ         DI, R10
+	MOVQ         R9, 296(BP)
+	MOVQ         R10, 304(BP)
+	MOVQ         t+48(FP), DI
+	MOVQ         DI, 312(BP)
+	VXORPS       Y0, Y0, Y0
+	VMOVUPS      Y0, 224(BP)
+	VMOVUPS      Y0, 256(BP)
+	MOVQ         tStride+56(FP), DI
+	SHLQ         $0x02, DI
+	MOVQ         words+96(FP), R9
+	SHLQ         $0x03, R9
+	MOVQ         n+72(FP), R10
+	MOVQ         rows+64(FP), R11
+	MOVQ         R10, 328(BP)
+	MOVQ         R11, 336(BP)
+	ADDQ         $0x1f, R10
+	ANDQ         $-32, R10
+	SHRQ         $0x03, R10
+	SUBQ         R10, R9
+	MOVQ         R9, 344(BP)
+	SHLQ         $0x05, R10
+	SUBQ         R10, BX
+	MOVQ         BX, 352(BP)
+	SUBQ         R10, R8
+	MOVQ         R8, 360(BP)
+	SUBQ         R10, DI
+	MOVQ         DI, 368(BP)
+	MOVQ         $0x00000800, R9
+	MOVQ         $0x00000000, R10
+	VMOVUPS      f32_4b40007f<>+0(SB), Y0
+	MOVQ         288(BP), BX
+	CMPQ         shifted+112(FP), $0x00
+	JEQ          plain113
+	VBROADCASTSS 4(BX), Y1
+	VMOVUPS      Y1, 224(BP)
+	VBROADCASTSS 8(BX), Y1
+	VMOVUPS      Y1, 256(BP)
 
-row111:
+plain113:
 	VXORPS       Y1, Y1, Y1
-	VMOVUPS      Y1, 512(BP)
-	VMOVUPS      Y1, 544(BP)
-	MOVQ         p+104(FP), AX
-	VBROADCASTSS (AX), Y1
-	VMOVUPS      Y1, 640(BP)
-	VBROADCASTSS 4(AX), Y1
-	VMOVUPS      Y1, 672(BP)
-	VBROADCASTSS 8(AX), Y1
-	VMOVUPS      Y1, 704(BP)
+	VMOVUPS      Y1, 384(BP)
+	VMOVUPS      Y1, 416(BP)
+	MOVQ         p+104(FP), BX
+	VBROADCASTSS (BX), Y1
+	VMOVUPS      Y1, 192(BP)
 	ADDQ         $0x0c, p+104(FP)
-	XORQ         AX, AX
-	MOVQ         n+72(FP), R12
-	SUBQ         $0x40, R12
-	JL           rest115
+	MOVQ         negWeight+120(FP), DI
+	MOVQ         n+72(FP), BX
 
-group113:
-	PREFETCHT0 12288(CX)(AX*1)
-	PREFETCHT0 12352(CX)(AX*1)
-	PREFETCHT0 12416(CX)(AX*1)
-	PREFETCHT0 12480(CX)(AX*1)
+first114:
+	CMPQ         328(BP), $0x00
+	JG           same115
+	LEAQ         (BP), R8
+	DECQ         336(BP)
+	JLE          none116
+	ADDQ         352(BP), AX
+	ADDQ         344(BP), CX
+	ADDQ         344(BP), DX
+	MOVQ         n+72(FP), R11
+	MOVQ         R11, 328(BP)
+	ADDQ         $0x0c, 288(BP)
+	MOVQ         288(BP), R8
+	CMPQ         shifted+112(FP), $0x00
+	JEQ          plain119
+	VBROADCASTSS 4(R8), Y1
+	VMOVUPS      Y1, 224(BP)
+	VBROADCASTSS 8(R8), Y1
+	VMOVUPS      Y1, 256(BP)
 
-half118:
-	MOVQ         AX, R11
-	SHRQ         $0x05, R11
-	VPBROADCASTB (R9)(R11*1), Y1
-	VANDPS       bits32<>+0(SB), Y1, Y1
-	VPCMPEQD     bits32<>+0(SB), Y1, Y1
-	VPBROADCASTB (R10)(R11*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y1, Y6, Y6
-	VANDPS       f32_3f800000<>+0(SB), Y1, Y1
-	TESTQ        DX, DX
-	JZ           hard119
-	VMOVUPS      (DX)(AX*1), Y1
+plain119:
+same115:
+	MOVQ  AX, R8
+	MOVL  (CX), R11
+	MOVQ  R11, 768(BP)(R10*1)
+	ORL   (DX), R11
+	CMPL  R11, $-1
+	SETEQ R12
+	MOVQ  R11, 784(BP)(R10*1)
+	MOVB  R12, 776(BP)(R10*1)
+	JNE   other117
 
-hard119:
-	VMOVUPS (CX)(AX*1), Y5
-	VXORPS  Y7, Y7, Y7
-	CMPQ    shifted+112(FP), $0x00
-	JEQ     plain120
-	VSUBPS  672(BP), Y5, Y2
-	VSUBPS  Y5, Y2, Y3
-	VSUBPS  Y3, Y2, Y4
-	VSUBPS  Y4, Y5, Y4
-	VADDPS  672(BP), Y3, Y3
-	VSUBPS  Y3, Y4, Y4
-	VSUBPS  704(BP), Y4, Y4
-	VMOVUPS Y2, Y5
-	VMOVUPS Y4, Y7
+ready118:
+	ADDQ $+128, AX
+	ADDQ $0x04, CX
+	ADDQ $0x04, DX
+	SUBQ $0x20, 328(BP)
+
+none116:
+	PREFETCHT0 12288(R8)
+	VMOVUPS    (R8), Y1
+	VXORPS     Y2, Y2, Y2
+	CMPQ       shifted+112(FP), $0x00
+	JEQ        plain120
+	VSUBPS     224(BP), Y1, Y2
+	VSUBPS     Y1, Y2, Y4
+	VSUBPS     Y4, Y2, Y3
+	VSUBPS     Y3, Y1, Y3
+	VADDPS     224(BP), Y4, Y4
+	VSUBPS     Y4, Y3, Y3
+	VSUBPS     256(BP), Y3, Y3
+	VMOVUPS    Y2, Y1
+	VANDNPS    f32_80000000<>+0(SB), Y2, Y2
+	VXORPS     Y2, Y3, Y2
 
 plain120:
-	VXORPS       Y2, Y2, Y2
-	VCMPPS       $0x15, Y2, Y5, Y2
-	VANDPS       f32_80000000<>+0(SB), Y2, Y3
-	VXORPS       Y3, Y7, Y7
-	VORPS        f32_80000000<>+0(SB), Y5, Y5
-	VADDPS       Y7, Y5, Y3
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y4
-	VANDPS       Y6, Y4, Y4
-	VMOVUPS      Y5, Y9
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y9
-	VSUBPS       f32_4b40007f<>+0(SB), Y9, Y8
-	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y5
-	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y5
-	VADDPS       Y7, Y5, Y5
-	VMOVUPS      f32_3ab52766<>+0(SB), Y8
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y8
-	VPSLLD       $0x17, Y9, Y9
-	VMULPS       Y9, Y8, Y8
-	VANDPS       Y4, Y8, Y8
-	VMOVUPS      (SI)(AX*1), Y4
-	VFNMADD231PS (SI)(AX*1), Y1, Y4
-	VMULPS       (DI)(AX*1), Y1, Y1
-	VBLENDVPS    Y2, Y4, Y1, Y5
-	VADDPS       Y1, Y4, Y4
-	TESTQ        BX, BX
-	JZ           none121
-	VADDPS       f32_3f800000<>+0(SB), Y8, Y1
-	VDIVPS       Y1, Y8, Y7
-	VMULPS       640(BP), Y4, Y1
-	VMULPS       640(BP), Y5, Y9
-	VFMSUB231PS  Y7, Y1, Y9
-	VANDPS       f32_80000000<>+0(SB), Y2, Y1
-	VXORPS       Y1, Y9, Y9
-	VANDPS       Y6, Y9, Y9
-	VMOVUPS      Y9, (BX)(AX*1)
+	VMOVUPS     Y1, 800(BP)(R10*1)
+	VORPS       f32_80000000<>+0(SB), Y1, Y1
+	VADDPS      Y2, Y1, Y3
+	VMOVUPS     Y3, 928(BP)(R10*1)
+	VMOVUPS     f32_c2b00f34<>+0(SB), Y3
+	VMAXPS      Y1, Y3, Y1
+	VMOVUPS     Y1, Y3
+	VFMADD132PS f32_3fb8aa3b<>+0(SB), Y0, Y3
+	VSUBPS      Y0, Y3, Y4
+	VPSLLD      $0x17, Y3, Y3
+	VFMADD231PS f32_bf317218<>+0(SB), Y4, Y1
+	VFMADD231PS f32_3102e308<>+0(SB), Y4, Y1
+	VADDPS      Y2, Y1, Y1
+	VMOVUPS     Y1, 512(BP)(R10*1)
+	VMOVUPS     Y3, 640(BP)(R10*1)
+	VMOVUPS     32(R8), Y1
+	VXORPS      Y2, Y2, Y2
+	CMPQ        shifted+112(FP), $0x00
+	JEQ         plain121
+	VSUBPS      224(BP), Y1, Y2
+	VSUBPS      Y1, Y2, Y4
+	VSUBPS      Y4, Y2, Y3
+	VSUBPS      Y3, Y1, Y3
+	VADDPS      224(BP), Y4, Y4
+	VSUBPS      Y4, Y3, Y3
+	VSUBPS      256(BP), Y3, Y3
+	VMOVUPS     Y2, Y1
+	VANDNPS     f32_80000000<>+0(SB), Y2, Y2
+	VXORPS      Y2, Y3, Y2
 
-none121:
-	VADDPS      f32_40000000<>+0(SB), Y8, Y1
-	VDIVPS      Y1, Y8, Y1
-	VMULPS      Y1, Y1, Y2
-	VMOVUPS     f32_3e8f82bc<>+0(SB), Y7
-	VFMADD213PS f32_3e8f59d1<>+0(SB), Y2, Y7
-	VFMADD213PS f32_3ecce94f<>+0(SB), Y2, Y7
-	VFMADD213PS f32_3f2aaa80<>+0(SB), Y2, Y7
-	VMULPS      Y1, Y2, Y2
-	VADDPS      Y1, Y1, Y1
-	VFMADD213PS Y1, Y2, Y7
-	VMULPS      Y4, Y7, Y7
-	VMULPS      Y3, Y5, Y5
-	VSUBPS      Y5, Y7, Y7
-	VANDPS      Y6, Y7, Y7
-	TESTQ       R8, R8
-	JZ          without122
-	VMOVUPS     Y7, (R8)(AX*1)
+plain121:
+	VMOVUPS     Y1, 832(BP)(R10*1)
+	VORPS       f32_80000000<>+0(SB), Y1, Y1
+	VADDPS      Y2, Y1, Y3
+	VMOVUPS     Y3, 960(BP)(R10*1)
+	VMOVUPS     f32_c2b00f34<>+0(SB), Y3
+	VMAXPS      Y1, Y3, Y1
+	VMOVUPS     Y1, Y3
+	VFMADD132PS f32_3fb8aa3b<>+0(SB), Y0, Y3
+	VSUBPS      Y0, Y3, Y4
+	VPSLLD      $0x17, Y3, Y3
+	VFMADD231PS f32_bf317218<>+0(SB), Y4, Y1
+	VFMADD231PS f32_3102e308<>+0(SB), Y4, Y1
+	VADDPS      Y2, Y1, Y1
+	VMOVUPS     Y1, 544(BP)(R10*1)
+	VMOVUPS     Y3, 672(BP)(R10*1)
+	PREFETCHT0  12352(R8)
+	VMOVUPS     64(R8), Y1
+	VXORPS      Y2, Y2, Y2
+	CMPQ        shifted+112(FP), $0x00
+	JEQ         plain122
+	VSUBPS      224(BP), Y1, Y2
+	VSUBPS      Y1, Y2, Y4
+	VSUBPS      Y4, Y2, Y3
+	VSUBPS      Y3, Y1, Y3
+	VADDPS      224(BP), Y4, Y4
+	VSUBPS      Y4, Y3, Y3
+	VSUBPS      256(BP), Y3, Y3
+	VMOVUPS     Y2, Y1
+	VANDNPS     f32_80000000<>+0(SB), Y2, Y2
+	VXORPS      Y2, Y3, Y2
 
-without122:
-	VPBROADCASTB 2(R9)(R11*1), Y1
-	VANDPS       bits32<>+0(SB), Y1, Y1
-	VPCMPEQD     bits32<>+0(SB), Y1, Y1
-	VPBROADCASTB 2(R10)(R11*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y1, Y6, Y6
-	VANDPS       f32_3f800000<>+0(SB), Y1, Y1
-	TESTQ        DX, DX
-	JZ           hard123
-	VMOVUPS      64(DX)(AX*1), Y1
+plain122:
+	VMOVUPS     Y1, 864(BP)(R10*1)
+	VORPS       f32_80000000<>+0(SB), Y1, Y1
+	VADDPS      Y2, Y1, Y3
+	VMOVUPS     Y3, 992(BP)(R10*1)
+	VMOVUPS     f32_c2b00f34<>+0(SB), Y3
+	VMAXPS      Y1, Y3, Y1
+	VMOVUPS     Y1, Y3
+	VFMADD132PS f32_3fb8aa3b<>+0(SB), Y0, Y3
+	VSUBPS      Y0, Y3, Y4
+	VPSLLD      $0x17, Y3, Y3
+	VFMADD231PS f32_bf317218<>+0(SB), Y4, Y1
+	VFMADD231PS f32_3102e308<>+0(SB), Y4, Y1
+	VADDPS      Y2, Y1, Y1
+	VMOVUPS     Y1, 576(BP)(R10*1)
+	VMOVUPS     Y3, 704(BP)(R10*1)
+	VMOVUPS     96(R8), Y1
+	VXORPS      Y2, Y2, Y2
+	CMPQ        shifted+112(FP), $0x00
+	JEQ         plain123
+	VSUBPS      224(BP), Y1, Y2
+	VSUBPS      Y1, Y2, Y4
+	VSUBPS      Y4, Y2, Y3
+	VSUBPS      Y3, Y1, Y3
+	VADDPS      224(BP), Y4, Y4
+	VSUBPS      Y4, Y3, Y3
+	VSUBPS      256(BP), Y3, Y3
+	VMOVUPS     Y2, Y1
+	VANDNPS     f32_80000000<>+0(SB), Y2, Y2
+	VXORPS      Y2, Y3, Y2
 
-hard123:
-	VMOVUPS 64(CX)(AX*1), Y5
-	VXORPS  Y8, Y8, Y8
-	CMPQ    shifted+112(FP), $0x00
-	JEQ     plain124
-	VSUBPS  672(BP), Y5, Y2
-	VSUBPS  Y5, Y2, Y3
-	VSUBPS  Y3, Y2, Y4
-	VSUBPS  Y4, Y5, Y4
-	VADDPS  672(BP), Y3, Y3
-	VSUBPS  Y3, Y4, Y4
-	VSUBPS  704(BP), Y4, Y4
-	VMOVUPS Y2, Y5
-	VMOVUPS Y4, Y8
+plain123:
+	VMOVUPS     Y1, 896(BP)(R10*1)
+	VORPS       f32_80000000<>+0(SB), Y1, Y1
+	VADDPS      Y2, Y1, Y3
+	VMOVUPS     Y3, 1024(BP)(R10*1)
+	VMOVUPS     f32_c2b00f34<>+0(SB), Y3
+	VMAXPS      Y1, Y3, Y1
+	VMOVUPS     Y1, Y3
+	VFMADD132PS f32_3fb8aa3b<>+0(SB), Y0, Y3
+	VSUBPS      Y0, Y3, Y4
+	VPSLLD      $0x17, Y3, Y3
+	VFMADD231PS f32_bf317218<>+0(SB), Y4, Y1
+	VFMADD231PS f32_3102e308<>+0(SB), Y4, Y1
+	VADDPS      Y2, Y1, Y1
+	VMOVUPS     Y1, 608(BP)(R10*1)
+	VMOVUPS     Y3, 736(BP)(R10*1)
+	ADDQ        $+1024, R9
+	ANDQ        $+4095, R9
+	ADDQ        $+1024, R10
+	ANDQ        $+4095, R10
+	TESTQ       R9, R9
+	JNZ         first114
 
-plain124:
-	VXORPS       Y2, Y2, Y2
-	VCMPPS       $0x15, Y2, Y5, Y2
-	VANDPS       f32_80000000<>+0(SB), Y2, Y3
-	VXORPS       Y3, Y8, Y8
-	VORPS        f32_80000000<>+0(SB), Y5, Y5
-	VADDPS       Y8, Y5, Y3
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y4
-	VANDPS       Y6, Y4, Y4
-	VMOVUPS      Y5, Y10
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y10
-	VSUBPS       f32_4b40007f<>+0(SB), Y10, Y9
-	VFMADD231PS  f32_bf317218<>+0(SB), Y9, Y5
-	VFMADD231PS  f32_3102e308<>+0(SB), Y9, Y5
-	VADDPS       Y8, Y5, Y5
-	VMOVUPS      f32_3ab52766<>+0(SB), Y9
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y9
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y9
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y9
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y9
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y9
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y9
-	VPSLLD       $0x17, Y10, Y10
-	VMULPS       Y10, Y9, Y9
-	VANDPS       Y4, Y9, Y9
-	VMOVUPS      64(SI)(AX*1), Y4
-	VFNMADD231PS 64(SI)(AX*1), Y1, Y4
-	VMULPS       64(DI)(AX*1), Y1, Y1
-	VBLENDVPS    Y2, Y4, Y1, Y5
-	VADDPS       Y1, Y4, Y4
-	TESTQ        BX, BX
-	JZ           none125
-	VADDPS       f32_3f800000<>+0(SB), Y9, Y1
-	VDIVPS       Y1, Y9, Y8
-	VMULPS       640(BP), Y4, Y1
-	VMULPS       640(BP), Y5, Y10
-	VFMSUB231PS  Y8, Y1, Y10
-	VANDPS       f32_80000000<>+0(SB), Y2, Y1
-	VXORPS       Y1, Y10, Y10
-	VANDPS       Y6, Y10, Y10
-	VMOVUPS      Y10, 64(BX)(AX*1)
+group112:
+	CMPQ         328(BP), $0x00
+	JG           same124
+	LEAQ         (BP), R8
+	DECQ         336(BP)
+	JLE          none125
+	ADDQ         352(BP), AX
+	ADDQ         344(BP), CX
+	ADDQ         344(BP), DX
+	MOVQ         n+72(FP), R11
+	MOVQ         R11, 328(BP)
+	ADDQ         $0x0c, 288(BP)
+	MOVQ         288(BP), R8
+	CMPQ         shifted+112(FP), $0x00
+	JEQ          plain128
+	VBROADCASTSS 4(R8), Y1
+	VMOVUPS      Y1, 224(BP)
+	VBROADCASTSS 8(R8), Y1
+	VMOVUPS      Y1, 256(BP)
+
+plain128:
+same124:
+	MOVQ  AX, R8
+	MOVL  (CX), R11
+	MOVQ  R11, 768(BP)(R10*1)
+	ORL   (DX), R11
+	CMPL  R11, $-1
+	SETEQ R12
+	MOVQ  R11, 784(BP)(R10*1)
+	MOVB  R12, 776(BP)(R10*1)
+	JNE   other126
+
+ready127:
+	ADDQ $+128, AX
+	ADDQ $0x04, CX
+	ADDQ $0x04, DX
+	SUBQ $0x20, 328(BP)
 
 none125:
-	VADDPS      f32_40000000<>+0(SB), Y9, Y1
-	VDIVPS      Y1, Y9, Y1
-	VMULPS      Y1, Y1, Y2
-	VMOVUPS     f32_3e8f82bc<>+0(SB), Y8
-	VFMADD213PS f32_3e8f59d1<>+0(SB), Y2, Y8
-	VFMADD213PS f32_3ecce94f<>+0(SB), Y2, Y8
-	VFMADD213PS f32_3f2aaa80<>+0(SB), Y2, Y8
-	VMULPS      Y1, Y2, Y2
-	VADDPS      Y1, Y1, Y1
-	VFMADD213PS Y1, Y2, Y8
-	VMULPS      Y4, Y8, Y8
-	VMULPS      Y3, Y5, Y5
-	VSUBPS      Y5, Y8, Y8
-	VANDPS      Y6, Y8, Y8
-	TESTQ       R8, R8
-	JZ          without126
-	VMOVUPS     Y8, 64(R8)(AX*1)
+	CMPB 776(BP)(R9*1), $0x00
+	JEQ  into129
 
-without126:
-	VADDPS       Y8, Y7, Y7
-	MOVQ         n+72(FP), R13
-	SHLQ         $0x02, R13
-	SUBQ         AX, R13
-	CMPQ         R13, $0x00000080
-	JLE          short127
-	VPBROADCASTB 4(R9)(R11*1), Y1
-	VANDPS       bits32<>+0(SB), Y1, Y1
-	VPCMPEQD     bits32<>+0(SB), Y1, Y1
-	VPBROADCASTB 4(R10)(R11*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y1, Y6, Y6
-	VANDPS       f32_3f800000<>+0(SB), Y1, Y1
-	TESTQ        DX, DX
-	JZ           hard128
-	VMOVUPS      128(DX)(AX*1), Y1
+entered130:
+	VMOVUPS     512(BP)(R9*1), Y1
+	VMOVUPS     544(BP)(R9*1), Y2
+	VMOVUPS     576(BP)(R9*1), Y3
+	VMOVUPS     608(BP)(R9*1), Y4
+	VMOVUPS     f32_3ab52766<>+0(SB), Y8
+	VMOVUPS     Y8, Y5
+	VMOVUPS     Y8, Y6
+	VMOVUPS     Y8, Y7
+	VMOVUPS     Y8, Y8
+	VMOVUPS     f32_3c091cce<>+0(SB), Y9
+	VFMADD213PS Y9, Y1, Y5
+	VFMADD213PS Y9, Y2, Y6
+	VFMADD213PS Y9, Y3, Y7
+	VFMADD213PS Y9, Y4, Y8
+	PREFETCHT0  12288(R8)
+	VMOVUPS     (R8), Y9
+	VXORPS      Y10, Y10, Y10
+	CMPQ        shifted+112(FP), $0x00
+	JEQ         plain131
+	VSUBPS      224(BP), Y9, Y10
+	VSUBPS      Y9, Y10, Y12
+	VSUBPS      Y12, Y10, Y11
+	VSUBPS      Y11, Y9, Y11
+	VADDPS      224(BP), Y12, Y12
+	VSUBPS      Y12, Y11, Y11
+	VSUBPS      256(BP), Y11, Y11
+	VMOVUPS     Y10, Y9
+	VANDNPS     f32_80000000<>+0(SB), Y10, Y10
+	VXORPS      Y10, Y11, Y10
 
-hard128:
-	VMOVUPS 128(CX)(AX*1), Y5
-	VXORPS  Y8, Y8, Y8
-	CMPQ    shifted+112(FP), $0x00
-	JEQ     plain129
-	VSUBPS  672(BP), Y5, Y2
-	VSUBPS  Y5, Y2, Y3
-	VSUBPS  Y3, Y2, Y4
-	VSUBPS  Y4, Y5, Y4
-	VADDPS  672(BP), Y3, Y3
-	VSUBPS  Y3, Y4, Y4
-	VSUBPS  704(BP), Y4, Y4
-	VMOVUPS Y2, Y5
-	VMOVUPS Y4, Y8
+plain131:
+	VMOVUPS     Y9, 800(BP)(R10*1)
+	VORPS       f32_80000000<>+0(SB), Y9, Y9
+	VADDPS      Y10, Y9, Y11
+	VMOVUPS     Y11, 928(BP)(R10*1)
+	VMOVUPS     f32_c2b00f34<>+0(SB), Y11
+	VMAXPS      Y9, Y11, Y9
+	VMOVUPS     Y9, Y11
+	VFMADD132PS f32_3fb8aa3b<>+0(SB), Y0, Y11
+	VSUBPS      Y0, Y11, Y12
+	VPSLLD      $0x17, Y11, Y11
+	VMOVUPS     f32_3d2aac58<>+0(SB), Y13
+	VFMADD213PS Y13, Y1, Y5
+	VFMADD213PS Y13, Y2, Y6
+	VFMADD213PS Y13, Y3, Y7
+	VFMADD213PS Y13, Y4, Y8
+	VFMADD231PS f32_bf317218<>+0(SB), Y12, Y9
+	VFMADD231PS f32_3102e308<>+0(SB), Y12, Y9
+	VADDPS      Y10, Y9, Y9
+	VMOVUPS     Y9, 512(BP)(R10*1)
+	VMOVUPS     Y11, 640(BP)(R10*1)
+	VMOVUPS     32(R8), Y9
+	VXORPS      Y10, Y10, Y10
+	CMPQ        shifted+112(FP), $0x00
+	JEQ         plain132
+	VSUBPS      224(BP), Y9, Y10
+	VSUBPS      Y9, Y10, Y12
+	VSUBPS      Y12, Y10, Y11
+	VSUBPS      Y11, Y9, Y11
+	VADDPS      224(BP), Y12, Y12
+	VSUBPS      Y12, Y11, Y11
+	VSUBPS      256(BP), Y11, Y11
+	VMOVUPS     Y10, Y9
+	VANDNPS     f32_80000000<>+0(SB), Y10, Y10
+	VXORPS      Y10, Y11, Y10
 
-plain129:
-	VXORPS       Y2, Y2, Y2
-	VCMPPS       $0x15, Y2, Y5, Y2
-	VANDPS       f32_80000000<>+0(SB), Y2, Y3
-	VXORPS       Y3, Y8, Y8
-	VORPS        f32_80000000<>+0(SB), Y5, Y5
-	VADDPS       Y8, Y5, Y3
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y4
-	VANDPS       Y6, Y4, Y4
-	VMOVUPS      Y5, Y10
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y10
-	VSUBPS       f32_4b40007f<>+0(SB), Y10, Y9
-	VFMADD231PS  f32_bf317218<>+0(SB), Y9, Y5
-	VFMADD231PS  f32_3102e308<>+0(SB), Y9, Y5
-	VADDPS       Y8, Y5, Y5
-	VMOVUPS      f32_3ab52766<>+0(SB), Y9
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y9
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y9
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y9
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y9
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y9
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y9
-	VPSLLD       $0x17, Y10, Y10
-	VMULPS       Y10, Y9, Y9
-	VANDPS       Y4, Y9, Y9
-	VMOVUPS      128(SI)(AX*1), Y4
-	VFNMADD231PS 128(SI)(AX*1), Y1, Y4
-	VMULPS       128(DI)(AX*1), Y1, Y1
-	VBLENDVPS    Y2, Y4, Y1, Y5
-	VADDPS       Y1, Y4, Y4
-	TESTQ        BX, BX
-	JZ           none130
-	VADDPS       f32_3f800000<>+0(SB), Y9, Y1
-	VDIVPS       Y1, Y9, Y8
-	VMULPS       640(BP), Y4, Y1
-	VMULPS       640(BP), Y5, Y10
-	VFMSUB231PS  Y8, Y1, Y10
-	VANDPS       f32_80000000<>+0(SB), Y2, Y1
-	VXORPS       Y1, Y10, Y10
-	VANDPS       Y6, Y10, Y10
-	VMOVUPS      Y10, 128(BX)(AX*1)
-
-none130:
-	VADDPS      f32_40000000<>+0(SB), Y9, Y1
-	VDIVPS      Y1, Y9, Y1
-	VMULPS      Y1, Y1, Y2
-	VMOVUPS     f32_3e8f82bc<>+0(SB), Y8
-	VFMADD213PS f32_3e8f59d1<>+0(SB), Y2, Y8
-	VFMADD213PS f32_3ecce94f<>+0(SB), Y2, Y8
-	VFMADD213PS f32_3f2aaa80<>+0(SB), Y2, Y8
-	VMULPS      Y1, Y2, Y2
-	VADDPS      Y1, Y1, Y1
-	VFMADD213PS Y1, Y2, Y8
-	VMULPS      Y4, Y8, Y8
-	VMULPS      Y3, Y5, Y5
-	VSUBPS      Y5, Y8, Y8
-	VANDPS      Y6, Y8, Y8
-	TESTQ       R8, R8
-	JZ          without131
-	VMOVUPS     Y8, 128(R8)(AX*1)
-
-without131:
-	VPBROADCASTB 6(R9)(R11*1), Y1
-	VANDPS       bits32<>+0(SB), Y1, Y1
-	VPCMPEQD     bits32<>+0(SB), Y1, Y1
-	VPBROADCASTB 6(R10)(R11*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y1, Y6, Y6
-	VANDPS       f32_3f800000<>+0(SB), Y1, Y1
-	TESTQ        DX, DX
-	JZ           hard132
-	VMOVUPS      192(DX)(AX*1), Y1
-
-hard132:
-	VMOVUPS 192(CX)(AX*1), Y5
-	VXORPS  Y9, Y9, Y9
-	CMPQ    shifted+112(FP), $0x00
-	JEQ     plain133
-	VSUBPS  672(BP), Y5, Y2
-	VSUBPS  Y5, Y2, Y3
-	VSUBPS  Y3, Y2, Y4
-	VSUBPS  Y4, Y5, Y4
-	VADDPS  672(BP), Y3, Y3
-	VSUBPS  Y3, Y4, Y4
-	VSUBPS  704(BP), Y4, Y4
-	VMOVUPS Y2, Y5
-	VMOVUPS Y4, Y9
+plain132:
+	VMOVUPS     Y9, 832(BP)(R10*1)
+	VORPS       f32_80000000<>+0(SB), Y9, Y9
+	VADDPS      Y10, Y9, Y11
+	VMOVUPS     Y11, 960(BP)(R10*1)
+	VMOVUPS     f32_c2b00f34<>+0(SB), Y11
+	VMAXPS      Y9, Y11, Y9
+	VMOVUPS     f32_3e2aaa49<>+0(SB), Y11
+	VFMADD213PS Y11, Y1, Y5
+	VFMADD213PS Y11, Y2, Y6
+	VFMADD213PS Y11, Y3, Y7
+	VFMADD213PS Y11, Y4, Y8
+	VMOVUPS     Y9, Y11
+	VFMADD132PS f32_3fb8aa3b<>+0(SB), Y0, Y11
+	VSUBPS      Y0, Y11, Y12
+	VPSLLD      $0x17, Y11, Y11
+	VFMADD231PS f32_bf317218<>+0(SB), Y12, Y9
+	VFMADD231PS f32_3102e308<>+0(SB), Y12, Y9
+	VADDPS      Y10, Y9, Y9
+	VMOVUPS     Y9, 544(BP)(R10*1)
+	VMOVUPS     Y11, 672(BP)(R10*1)
+	VMOVUPS     f32_3efffffe<>+0(SB), Y9
+	VFMADD213PS Y9, Y1, Y5
+	VFMADD213PS Y9, Y2, Y6
+	VFMADD213PS Y9, Y3, Y7
+	VFMADD213PS Y9, Y4, Y8
+	PREFETCHT0  12352(R8)
+	VMOVUPS     64(R8), Y9
+	VXORPS      Y10, Y10, Y10
+	CMPQ        shifted+112(FP), $0x00
+	JEQ         plain133
+	VSUBPS      224(BP), Y9, Y10
+	VSUBPS      Y9, Y10, Y12
+	VSUBPS      Y12, Y10, Y11
+	VSUBPS      Y11, Y9, Y11
+	VADDPS      224(BP), Y12, Y12
+	VSUBPS      Y12, Y11, Y11
+	VSUBPS      256(BP), Y11, Y11
+	VMOVUPS     Y10, Y9
+	VANDNPS     f32_80000000<>+0(SB), Y10, Y10
+	VXORPS      Y10, Y11, Y10
 
 plain133:
-	VXORPS       Y2, Y2, Y2
-	VCMPPS       $0x15, Y2, Y5, Y2
-	VANDPS       f32_80000000<>+0(SB), Y2, Y3
-	VXORPS       Y3, Y9, Y9
-	VORPS        f32_80000000<>+0(SB), Y5, Y5
-	VADDPS       Y9, Y5, Y3
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y4
-	VANDPS       Y6, Y4, Y4
-	VMOVUPS      Y5, Y11
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y11
-	VSUBPS       f32_4b40007f<>+0(SB), Y11, Y10
-	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y5
-	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y5
-	VADDPS       Y9, Y5, Y5
-	VMOVUPS      f32_3ab52766<>+0(SB), Y10
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y10
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y10
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y10
-	VPSLLD       $0x17, Y11, Y11
-	VMULPS       Y11, Y10, Y10
-	VANDPS       Y4, Y10, Y10
-	VMOVUPS      192(SI)(AX*1), Y4
-	VFNMADD231PS 192(SI)(AX*1), Y1, Y4
-	VMULPS       192(DI)(AX*1), Y1, Y1
-	VBLENDVPS    Y2, Y4, Y1, Y5
-	VADDPS       Y1, Y4, Y4
-	TESTQ        BX, BX
-	JZ           none134
-	VADDPS       f32_3f800000<>+0(SB), Y10, Y1
-	VDIVPS       Y1, Y10, Y9
-	VMULPS       640(BP), Y4, Y1
-	VMULPS       640(BP), Y5, Y11
-	VFMSUB231PS  Y9, Y1, Y11
-	VANDPS       f32_80000000<>+0(SB), Y2, Y1
+	VMOVUPS     Y9, 864(BP)(R10*1)
+	VORPS       f32_80000000<>+0(SB), Y9, Y9
+	VADDPS      Y10, Y9, Y11
+	VMOVUPS     Y11, 992(BP)(R10*1)
+	VMOVUPS     f32_c2b00f34<>+0(SB), Y11
+	VMAXPS      Y9, Y11, Y9
+	VMOVUPS     Y9, Y11
+	VFMADD132PS f32_3fb8aa3b<>+0(SB), Y0, Y11
+	VSUBPS      Y0, Y11, Y12
+	VPSLLD      $0x17, Y11, Y11
+	VMOVUPS     f32_3f800000<>+0(SB), Y13
+	VFMADD213PS Y13, Y1, Y5
+	VFMADD213PS Y13, Y2, Y6
+	VFMADD213PS Y13, Y3, Y7
+	VFMADD213PS Y13, Y4, Y8
+	VFMADD231PS f32_bf317218<>+0(SB), Y12, Y9
+	VFMADD231PS f32_3102e308<>+0(SB), Y12, Y9
+	VADDPS      Y10, Y9, Y9
+	VMOVUPS     Y9, 576(BP)(R10*1)
+	VMOVUPS     Y11, 704(BP)(R10*1)
+	VMOVUPS     96(R8), Y9
+	VXORPS      Y10, Y10, Y10
+	CMPQ        shifted+112(FP), $0x00
+	JEQ         plain134
+	VSUBPS      224(BP), Y9, Y10
+	VSUBPS      Y9, Y10, Y12
+	VSUBPS      Y12, Y10, Y11
+	VSUBPS      Y11, Y9, Y11
+	VADDPS      224(BP), Y12, Y12
+	VSUBPS      Y12, Y11, Y11
+	VSUBPS      256(BP), Y11, Y11
+	VMOVUPS     Y10, Y9
+	VANDNPS     f32_80000000<>+0(SB), Y10, Y10
+	VXORPS      Y10, Y11, Y10
+
+plain134:
+	VMOVUPS      Y9, 896(BP)(R10*1)
+	VORPS        f32_80000000<>+0(SB), Y9, Y9
+	VADDPS       Y10, Y9, Y11
+	VMOVUPS      Y11, 1024(BP)(R10*1)
+	VMOVUPS      f32_c2b00f34<>+0(SB), Y11
+	VMAXPS       Y9, Y11, Y9
+	VMOVUPS      f32_3f800000<>+0(SB), Y11
+	VFMADD213PS  Y11, Y1, Y5
+	VFMADD213PS  Y11, Y2, Y6
+	VFMADD213PS  Y11, Y3, Y7
+	VFMADD213PS  Y11, Y4, Y8
+	VMOVUPS      Y9, Y1
+	VFMADD132PS  f32_3fb8aa3b<>+0(SB), Y0, Y1
+	VSUBPS       Y0, Y1, Y2
+	VPSLLD       $0x17, Y1, Y1
+	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y9
+	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y9
+	VADDPS       Y10, Y9, Y9
+	VMOVUPS      Y9, 608(BP)(R10*1)
+	VMOVUPS      Y1, 736(BP)(R10*1)
+	VMULPS       640(BP)(R9*1), Y5, Y5
+	VMULPS       672(BP)(R9*1), Y6, Y6
+	VMULPS       704(BP)(R9*1), Y7, Y7
+	VMULPS       736(BP)(R9*1), Y8, Y8
+	MOVQ         296(BP), R8
+	ADDQ         DI, R8
+	MOVQ         304(BP), R11
+	ADDQ         DI, R11
+	VADDPS       f32_3f800000<>+0(SB), Y5, Y1
+	VDIVPS       Y1, Y5, Y1
+	VADDPS       f32_3f800000<>+0(SB), Y7, Y2
+	VDIVPS       Y2, Y7, Y2
+	VMULPS       Y1, Y5, Y3
+	VADDPS       Y1, Y5, Y5
+	VMOVUPS      f32_ba1faed7<>+0(SB), Y4
+	VMULPS       Y2, Y7, Y9
+	VADDPS       Y2, Y7, Y7
+	VMOVUPS      f32_ba1faed7<>+0(SB), Y10
+	VFMADD213PS  f32_3b65463c<>+0(SB), Y3, Y4
+	VFMADD213PS  f32_3b65463c<>+0(SB), Y9, Y10
+	VFMADD213PS  f32_bc886fee<>+0(SB), Y3, Y4
+	VFMADD213PS  f32_bc886fee<>+0(SB), Y9, Y10
+	VFMADD213PS  f32_3daaaa5b<>+0(SB), Y3, Y4
+	VFMADD213PS  f32_3daaaa5b<>+0(SB), Y9, Y10
+	VFNMADD213PS f32_3f000000<>+0(SB), Y5, Y4
+	VFNMADD213PS f32_3f000000<>+0(SB), Y7, Y10
+	VPBROADCASTD 784(BP)(R9*1), Y5
+	VPSRLVD      lanes32<>+0(SB), Y5, Y5
+	VPSLLD       $0x1f, Y5, Y7
+	VPBROADCASTD 768(BP)(R9*1), Y5
+	VPSRLVD      lanes32<>+0(SB), Y5, Y5
+	VPSLLD       $0x1f, Y5, Y12
+	VMOVUPS      800(BP)(R9*1), Y11
+	VMASKMOVPS   (DI), Y7, Y5
+	CMPQ         t+48(FP), $0x00
+	JNE          soft135
+	VBLENDVPS    Y12, (R8), Y5, Y5
+	VXORPS       Y11, Y12, Y12
+	VXORPS       Y7, Y7, Y7
+	VBLENDVPS    Y12, Y7, Y5, Y7
+
+weights136:
+	VFMADD213PS  Y1, Y3, Y4
+	VMULPS       Y5, Y4, Y4
+	VFNMADD231PS 928(BP)(R9*1), Y7, Y4
+	VPBROADCASTD 784(BP)(R9*1), Y3
+	VPSRLVD      lanes32<>+0(SB), Y3, Y3
+	VPSLLD       $0x0f, Y3, Y12
+	VPBROADCASTD 768(BP)(R9*1), Y3
+	VPSRLVD      lanes32<>+0(SB), Y3, Y3
+	VPSLLD       $0x0f, Y3, Y14
+	VMOVUPS      864(BP)(R9*1), Y13
+	VMASKMOVPS   64(DI), Y12, Y3
+	CMPQ         t+48(FP), $0x00
+	JNE          soft137
+	VBLENDVPS    Y14, 64(R8), Y3, Y3
+	VXORPS       Y13, Y14, Y14
+	VXORPS       Y12, Y12, Y12
+	VBLENDVPS    Y14, Y12, Y3, Y12
+
+weights138:
+	VFMADD213PS  Y2, Y9, Y10
+	VMULPS       Y3, Y10, Y10
+	VFNMADD231PS 992(BP)(R9*1), Y12, Y10
+	CMPQ         dst+16(FP), $0x00
+	JEQ          none139
+	VMULPS       192(BP), Y7, Y7
+	VMULPS       192(BP), Y5, Y5
+	VFNMADD231PS Y1, Y5, Y7
+	VANDPS       f32_80000000<>+0(SB), Y11, Y1
+	VXORPS       Y1, Y7, Y7
+	VMOVUPS      Y7, (SI)
+	VMULPS       192(BP), Y12, Y12
+	VMULPS       192(BP), Y3, Y3
+	VFNMADD231PS Y2, Y3, Y12
+	VANDPS       f32_80000000<>+0(SB), Y13, Y1
+	VXORPS       Y1, Y12, Y12
+	VMOVUPS      Y12, 64(SI)
+
+none139:
+	CMPQ    terms+8(FP), $0x00
+	JEQ     without140
+	VMOVUPS Y4, (R11)
+	VMOVUPS Y10, 64(R11)
+
+without140:
+	VADDPS       Y10, Y4, Y4
+	VADDPS       f32_3f800000<>+0(SB), Y6, Y1
+	VDIVPS       Y1, Y6, Y1
+	VADDPS       f32_3f800000<>+0(SB), Y8, Y2
+	VDIVPS       Y2, Y8, Y2
+	VMULPS       Y1, Y6, Y3
+	VADDPS       Y1, Y6, Y6
+	VMOVUPS      f32_ba1faed7<>+0(SB), Y5
+	VMULPS       Y2, Y8, Y7
+	VADDPS       Y2, Y8, Y8
+	VMOVUPS      f32_ba1faed7<>+0(SB), Y9
+	VFMADD213PS  f32_3b65463c<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3b65463c<>+0(SB), Y7, Y9
+	VFMADD213PS  f32_bc886fee<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_bc886fee<>+0(SB), Y7, Y9
+	VFMADD213PS  f32_3daaaa5b<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3daaaa5b<>+0(SB), Y7, Y9
+	VFNMADD213PS f32_3f000000<>+0(SB), Y6, Y5
+	VFNMADD213PS f32_3f000000<>+0(SB), Y8, Y9
+	VPBROADCASTD 784(BP)(R9*1), Y6
+	VPSRLVD      lanes32<>+0(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y8
+	VPBROADCASTD 768(BP)(R9*1), Y6
+	VPSRLVD      lanes32<>+0(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y11
+	VMOVUPS      832(BP)(R9*1), Y10
+	VMASKMOVPS   32(DI), Y8, Y6
+	CMPQ         t+48(FP), $0x00
+	JNE          soft141
+	VBLENDVPS    Y11, 32(R8), Y6, Y6
+	VXORPS       Y10, Y11, Y11
+	VXORPS       Y8, Y8, Y8
+	VBLENDVPS    Y11, Y8, Y6, Y8
+
+weights142:
+	VFMADD213PS  Y1, Y3, Y5
+	VMULPS       Y6, Y5, Y5
+	VFNMADD231PS 960(BP)(R9*1), Y8, Y5
+	VPBROADCASTD 784(BP)(R9*1), Y3
+	VPSRLVD      lanes32<>+0(SB), Y3, Y3
+	VPSLLD       $0x07, Y3, Y11
+	VPBROADCASTD 768(BP)(R9*1), Y3
+	VPSRLVD      lanes32<>+0(SB), Y3, Y3
+	VPSLLD       $0x07, Y3, Y13
+	VMOVUPS      896(BP)(R9*1), Y12
+	VMASKMOVPS   96(DI), Y11, Y3
+	CMPQ         t+48(FP), $0x00
+	JNE          soft143
+	VBLENDVPS    Y13, 96(R8), Y3, Y3
+	VXORPS       Y12, Y13, Y13
+	VXORPS       Y11, Y11, Y11
+	VBLENDVPS    Y13, Y11, Y3, Y11
+
+weights144:
+	VFMADD213PS  Y2, Y7, Y9
+	VMULPS       Y3, Y9, Y9
+	VFNMADD231PS 1024(BP)(R9*1), Y11, Y9
+	CMPQ         dst+16(FP), $0x00
+	JEQ          none145
+	VMULPS       192(BP), Y8, Y8
+	VMULPS       192(BP), Y6, Y6
+	VFNMADD231PS Y1, Y6, Y8
+	VANDPS       f32_80000000<>+0(SB), Y10, Y1
+	VXORPS       Y1, Y8, Y8
+	VMOVUPS      Y8, 32(SI)
+	VMULPS       192(BP), Y11, Y11
+	VMULPS       192(BP), Y3, Y3
+	VFNMADD231PS Y2, Y3, Y11
+	VANDPS       f32_80000000<>+0(SB), Y12, Y1
 	VXORPS       Y1, Y11, Y11
-	VANDPS       Y6, Y11, Y11
-	VMOVUPS      Y11, 192(BX)(AX*1)
+	VMOVUPS      Y11, 96(SI)
 
-none134:
-	VADDPS      f32_40000000<>+0(SB), Y10, Y1
-	VDIVPS      Y1, Y10, Y1
-	VMULPS      Y1, Y1, Y2
-	VMOVUPS     f32_3e8f82bc<>+0(SB), Y9
-	VFMADD213PS f32_3e8f59d1<>+0(SB), Y2, Y9
-	VFMADD213PS f32_3ecce94f<>+0(SB), Y2, Y9
-	VFMADD213PS f32_3f2aaa80<>+0(SB), Y2, Y9
-	VMULPS      Y1, Y2, Y2
-	VADDPS      Y1, Y1, Y1
-	VFMADD213PS Y1, Y2, Y9
-	VMULPS      Y4, Y9, Y9
-	VMULPS      Y3, Y5, Y5
-	VSUBPS      Y5, Y9, Y9
-	VANDPS      Y6, Y9, Y9
-	TESTQ       R8, R8
-	JZ          without135
-	VMOVUPS     Y9, 192(R8)(AX*1)
+none145:
+	CMPQ    terms+8(FP), $0x00
+	JEQ     without146
+	VMOVUPS Y5, 32(R11)
+	VMOVUPS Y9, 96(R11)
 
-without135:
-	VADDPS Y9, Y8, Y8
-	VADDPS Y8, Y7, Y7
-
-short127:
-	MOVQ         AX, R11
-	ANDQ         $0x20, R11
-	VMOVUPS      Y7, 576(BP)(R11*1)
-	ADDQ         $0x20, AX
-	TESTQ        $0x00000020, AX
-	JNZ          half118
-	VMOVUPS      608(BP), Y1
-	VADDPS       576(BP), Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X2
+without146:
+	VADDPS       Y9, Y5, Y5
+	VADDPS       Y5, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X1
+	VCVTPS2PD    X4, Y2
 	VCVTPS2PD    X1, Y1
-	VCVTPS2PD    X2, Y2
-	VADDPD       512(BP), Y1, Y1
-	VMOVUPD      Y1, 512(BP)
-	VADDPD       544(BP), Y2, Y2
-	VMOVUPD      Y2, 544(BP)
-	ADDQ         $+192, AX
-	SUBQ         $0x40, R12
-	JGE          group113
+	VADDPD       384(BP), Y2, Y2
+	VMOVUPD      Y2, 384(BP)
+	VADDPD       416(BP), Y1, Y1
+	VMOVUPD      Y1, 416(BP)
+	CMPB         776(BP)(R9*1), $0x00
+	JEQ          out147
 
-rest115:
-	ADDQ       $0x40, R12
-	JLE        done117
-	LEAQ       tail<>+0(SB), R11
-	SHLQ       $0x02, R12
-	SUBQ       R12, R11
-	VMOVUPS    256(R11), Y1
-	VMASKMOVPS (CX)(AX*1), Y1, Y1
-	VMOVUPS    Y1, (BP)
-	VMOVUPS    288(R11), Y1
-	VMASKMOVPS 32(CX)(AX*1), Y1, Y1
-	VMOVUPS    Y1, 32(BP)
-	VMOVUPS    320(R11), Y1
-	VMASKMOVPS 64(CX)(AX*1), Y1, Y1
-	VMOVUPS    Y1, 64(BP)
-	VMOVUPS    352(R11), Y1
-	VMASKMOVPS 96(CX)(AX*1), Y1, Y1
-	VMOVUPS    Y1, 96(BP)
-	VMOVUPS    384(R11), Y1
-	VMASKMOVPS 128(CX)(AX*1), Y1, Y1
-	VMOVUPS    Y1, 128(BP)
-	VMOVUPS    416(R11), Y1
-	VMASKMOVPS 160(CX)(AX*1), Y1, Y1
-	VMOVUPS    Y1, 160(BP)
-	VMOVUPS    448(R11), Y1
-	VMASKMOVPS 192(CX)(AX*1), Y1, Y1
-	VMOVUPS    Y1, 192(BP)
-	VMOVUPS    480(R11), Y1
-	VMASKMOVPS 224(CX)(AX*1), Y1, Y1
-	VMOVUPS    Y1, 224(BP)
-	LEAQ       (BP), CX
-	SUBQ       AX, CX
-	TESTQ      DX, DX
-	JZ         none136
-	VMOVUPS    256(R11), Y1
-	VMASKMOVPS (DX)(AX*1), Y1, Y1
-	VMOVUPS    Y1, 256(BP)
-	VMOVUPS    288(R11), Y1
-	VMASKMOVPS 32(DX)(AX*1), Y1, Y1
-	VMOVUPS    Y1, 288(BP)
-	VMOVUPS    320(R11), Y1
-	VMASKMOVPS 64(DX)(AX*1), Y1, Y1
-	VMOVUPS    Y1, 320(BP)
-	VMOVUPS    352(R11), Y1
-	VMASKMOVPS 96(DX)(AX*1), Y1, Y1
-	VMOVUPS    Y1, 352(BP)
-	VMOVUPS    384(R11), Y1
-	VMASKMOVPS 128(DX)(AX*1), Y1, Y1
-	VMOVUPS    Y1, 384(BP)
-	VMOVUPS    416(R11), Y1
-	VMASKMOVPS 160(DX)(AX*1), Y1, Y1
-	VMOVUPS    Y1, 416(BP)
-	VMOVUPS    448(R11), Y1
-	VMASKMOVPS 192(DX)(AX*1), Y1, Y1
-	VMOVUPS    Y1, 448(BP)
-	VMOVUPS    480(R11), Y1
-	VMASKMOVPS 224(DX)(AX*1), Y1, Y1
-	VMOVUPS    Y1, 480(BP)
-	LEAQ       256(BP), DX
-	SUBQ       AX, DX
-
-none136:
-	TESTQ BX, BX
-	JZ    none137
-	MOVQ  CX, BX
-
-none137:
-	XORQ R12, R12
-	JMP  group113
-
-done117:
-	MOVQ  stride+40(FP), CX
-	SHLQ  $0x02, CX
-	ADDQ  x+32(FP), CX
-	MOVQ  CX, x+32(FP)
-	TESTQ DX, DX
-	JZ    none138
-	MOVQ  tStride+56(FP), DX
-	SHLQ  $0x02, DX
-	ADDQ  t+48(FP), DX
-	MOVQ  DX, t+48(FP)
-
-none138:
-	MOVQ       dst+16(FP), R11
-	CMPQ       R11, BX
-	JEQ        direct139
-	MOVQ       n+72(FP), R12
-	ANDQ       $0x3f, R12
-	LEAQ       tail<>+0(SB), R13
-	SHLQ       $0x02, R12
-	SUBQ       R12, R13
-	VMOVUPS    (BP), Y1
-	VMOVUPS    256(R13), Y2
-	VMASKMOVPS Y1, Y2, -256(R11)(AX*1)
-	VMOVUPS    32(BP), Y1
-	VMOVUPS    288(R13), Y2
-	VMASKMOVPS Y1, Y2, -224(R11)(AX*1)
-	VMOVUPS    64(BP), Y1
-	VMOVUPS    320(R13), Y2
-	VMASKMOVPS Y1, Y2, -192(R11)(AX*1)
-	VMOVUPS    96(BP), Y1
-	VMOVUPS    352(R13), Y2
-	VMASKMOVPS Y1, Y2, -160(R11)(AX*1)
-	VMOVUPS    128(BP), Y1
-	VMOVUPS    384(R13), Y2
-	VMASKMOVPS Y1, Y2, -128(R11)(AX*1)
-	VMOVUPS    160(BP), Y1
-	VMOVUPS    416(R13), Y2
-	VMASKMOVPS Y1, Y2, -96(R11)(AX*1)
-	VMOVUPS    192(BP), Y1
-	VMOVUPS    448(R13), Y2
-	VMASKMOVPS Y1, Y2, -64(R11)(AX*1)
-	VMOVUPS    224(BP), Y1
-	VMOVUPS    480(R13), Y2
-	VMASKMOVPS Y1, Y2, -32(R11)(AX*1)
-
-direct139:
-	TESTQ BX, BX
-	JZ    none140
-	MOVQ  dstStride+24(FP), BX
-	SHLQ  $0x02, BX
-	ADDQ  dst+16(FP), BX
-	MOVQ  BX, dst+16(FP)
-
-none140:
-	MOVQ         words+96(FP), AX
-	SHLQ         $0x03, AX
-	ADDQ         AX, R9
-	ADDQ         AX, R10
-	MOVQ         sum+0(FP), AX
-	VMOVUPS      512(BP), Y1
-	VMOVUPS      544(BP), Y2
+left148:
+	ADDQ         $+128, SI
+	ADDQ         $+128, DI
+	ADDQ         $+128, 312(BP)
+	ADDQ         $+1024, R9
+	ANDQ         $+4095, R9
+	ADDQ         $+1024, R10
+	ANDQ         $+4095, R10
+	SUBQ         $0x20, BX
+	JG           group112
+	MOVQ         sum+0(FP), BX
+	VMOVUPS      384(BP), Y1
+	VMOVUPS      416(BP), Y2
 	VADDPD       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
 	VADDPD       X2, X1, X1
 	VUNPCKHPD    X1, X1, X2
 	VADDPD       X2, X1, X1
-	VMOVSD       X1, (AX)
+	VMOVSD       X1, (BX)
 	ADDQ         $0x08, sum+0(FP)
+	ADDQ         360(BP), SI
+	MOVQ         368(BP), BX
+	ADDQ         BX, 312(BP)
 	DECQ         rows+64(FP)
-	JNZ          row111
+	JZ           end150
+	VXORPS       Y1, Y1, Y1
+	VMOVUPS      Y1, 384(BP)
+	VMOVUPS      Y1, 416(BP)
+	MOVQ         p+104(FP), BX
+	VBROADCASTSS (BX), Y1
+	VMOVUPS      Y1, 192(BP)
+	ADDQ         $0x0c, p+104(FP)
+	MOVQ         negWeight+120(FP), DI
+	MOVQ         n+72(FP), BX
+	JMP          group112
 
-last112:
+other117:
+	MOVQ         R11, 320(BP)
+	VPBROADCASTD 320(BP), Y1
+	VPSRLVD      lanes32<>+0(SB), Y1, Y1
+	VMOVUPS      224(BP), Y2
+	VPSLLD       $0x1f, Y1, Y3
+	VMASKMOVPS   (AX), Y3, Y4
+	VBLENDVPS    Y3, Y4, Y2, Y3
+	VMOVUPS      Y3, (BP)
+	VPSLLD       $0x17, Y1, Y3
+	VMASKMOVPS   32(AX), Y3, Y4
+	VBLENDVPS    Y3, Y4, Y2, Y3
+	VMOVUPS      Y3, 32(BP)
+	VPSLLD       $0x0f, Y1, Y3
+	VMASKMOVPS   64(AX), Y3, Y4
+	VBLENDVPS    Y3, Y4, Y2, Y3
+	VMOVUPS      Y3, 64(BP)
+	VPSLLD       $0x07, Y1, Y1
+	VMASKMOVPS   96(AX), Y1, Y3
+	VBLENDVPS    Y1, Y3, Y2, Y1
+	VMOVUPS      Y1, 96(BP)
+	LEAQ         (BP), R8
+	JMP          ready118
+
+other126:
+	MOVQ         R11, 320(BP)
+	VPBROADCASTD 320(BP), Y1
+	VPSRLVD      lanes32<>+0(SB), Y1, Y1
+	VMOVUPS      224(BP), Y2
+	VPSLLD       $0x1f, Y1, Y3
+	VMASKMOVPS   (AX), Y3, Y4
+	VBLENDVPS    Y3, Y4, Y2, Y3
+	VMOVUPS      Y3, (BP)
+	VPSLLD       $0x17, Y1, Y3
+	VMASKMOVPS   32(AX), Y3, Y4
+	VBLENDVPS    Y3, Y4, Y2, Y3
+	VMOVUPS      Y3, 32(BP)
+	VPSLLD       $0x0f, Y1, Y3
+	VMASKMOVPS   64(AX), Y3, Y4
+	VBLENDVPS    Y3, Y4, Y2, Y3
+	VMOVUPS      Y3, 64(BP)
+	VPSLLD       $0x07, Y1, Y1
+	VMASKMOVPS   96(AX), Y1, Y3
+	VBLENDVPS    Y1, Y3, Y2, Y1
+	VMOVUPS      Y1, 96(BP)
+	LEAQ         (BP), R8
+	JMP          ready127
+
+into129:
+	MOVQ SI, 160(BP)
+	LEAQ (BP), SI
+	JMP  entered130
+
+soft135:
+	MOVQ         312(BP), R12
+	VMASKMOVPS   (R12), Y7, Y12
+	VFNMADD231PS Y12, Y5, Y5
+	VMULPS       (R8), Y12, Y12
+	VBLENDVPS    Y11, Y12, Y5, Y7
+	VADDPS       Y12, Y5, Y5
+	JMP          weights136
+
+soft137:
+	MOVQ         312(BP), R12
+	VMASKMOVPS   64(R12), Y12, Y14
+	VFNMADD231PS Y14, Y3, Y3
+	VMULPS       64(R8), Y14, Y14
+	VBLENDVPS    Y13, Y14, Y3, Y12
+	VADDPS       Y14, Y3, Y3
+	JMP          weights138
+
+soft141:
+	MOVQ         312(BP), R12
+	VMASKMOVPS   32(R12), Y8, Y11
+	VFNMADD231PS Y11, Y6, Y6
+	VMULPS       32(R8), Y11, Y11
+	VBLENDVPS    Y10, Y11, Y6, Y8
+	VADDPS       Y11, Y6, Y6
+	JMP          weights142
+
+soft143:
+	MOVQ         312(BP), R12
+	VMASKMOVPS   96(R12), Y11, Y13
+	VFNMADD231PS Y13, Y3, Y3
+	VMULPS       96(R8), Y13, Y13
+	VBLENDVPS    Y12, Y13, Y3, Y11
+	VADDPS       Y13, Y3, Y3
+	JMP          weights144
+
+out147:
+	MOVQ       160(BP), SI
+	CMPQ       dst+16(FP), $0x00
+	JEQ        left148
+	MOVQ       $0x00000020, R8
+	CMPQ       BX, R8
+	CMOVQLT    BX, R8
+	LEAQ       tail<>+0(SB), R11
+	SHLQ       $0x02, R8
+	SUBQ       R8, R11
+	VMOVUPS    (BP), Y1
+	VMOVUPS    256(R11), Y2
+	VMASKMOVPS Y1, Y2, (SI)
+	VMOVUPS    32(BP), Y1
+	VMOVUPS    288(R11), Y2
+	VMASKMOVPS Y1, Y2, 32(SI)
+	VMOVUPS    64(BP), Y1
+	VMOVUPS    320(R11), Y2
+	VMASKMOVPS Y1, Y2, 64(SI)
+	VMOVUPS    96(BP), Y1
+	VMOVUPS    352(R11), Y2
+	VMASKMOVPS Y1, Y2, 96(SI)
+	JMP        left148
+
+end150:
+last111:
 	VZEROUPPER
 	RET
 
-DATA bits32<>+0(SB)/4, $0x00000001
-DATA bits32<>+4(SB)/4, $0x00000002
-DATA bits32<>+8(SB)/4, $0x00000004
-DATA bits32<>+12(SB)/4, $0x00000008
-DATA bits32<>+16(SB)/4, $0x00000010
-DATA bits32<>+20(SB)/4, $0x00000020
-DATA bits32<>+24(SB)/4, $0x00000040
-DATA bits32<>+28(SB)/4, $0x00000080
-DATA bits32<>+32(SB)/4, $0x00000001
-DATA bits32<>+36(SB)/4, $0x00000002
-DATA bits32<>+40(SB)/4, $0x00000004
-DATA bits32<>+44(SB)/4, $0x00000008
-DATA bits32<>+48(SB)/4, $0x00000010
-DATA bits32<>+52(SB)/4, $0x00000020
-DATA bits32<>+56(SB)/4, $0x00000040
-DATA bits32<>+60(SB)/4, $0x00000080
-GLOBL bits32<>(SB), RODATA|NOPTR, $64
+DATA f32_ba1faed7<>+0(SB)/4, $0xba1faed7
+DATA f32_ba1faed7<>+4(SB)/4, $0xba1faed7
+DATA f32_ba1faed7<>+8(SB)/4, $0xba1faed7
+DATA f32_ba1faed7<>+12(SB)/4, $0xba1faed7
+DATA f32_ba1faed7<>+16(SB)/4, $0xba1faed7
+DATA f32_ba1faed7<>+20(SB)/4, $0xba1faed7
+DATA f32_ba1faed7<>+24(SB)/4, $0xba1faed7
+DATA f32_ba1faed7<>+28(SB)/4, $0xba1faed7
+GLOBL f32_ba1faed7<>(SB), RODATA|NOPTR, $32
 
-DATA f32_c2ae88d2<>+0(SB)/4, $0xc2ae88d2
-DATA f32_c2ae88d2<>+4(SB)/4, $0xc2ae88d2
-DATA f32_c2ae88d2<>+8(SB)/4, $0xc2ae88d2
-DATA f32_c2ae88d2<>+12(SB)/4, $0xc2ae88d2
-DATA f32_c2ae88d2<>+16(SB)/4, $0xc2ae88d2
-DATA f32_c2ae88d2<>+20(SB)/4, $0xc2ae88d2
-DATA f32_c2ae88d2<>+24(SB)/4, $0xc2ae88d2
-DATA f32_c2ae88d2<>+28(SB)/4, $0xc2ae88d2
-GLOBL f32_c2ae88d2<>(SB), RODATA|NOPTR, $32
+DATA f32_3b65463c<>+0(SB)/4, $0x3b65463c
+DATA f32_3b65463c<>+4(SB)/4, $0x3b65463c
+DATA f32_3b65463c<>+8(SB)/4, $0x3b65463c
+DATA f32_3b65463c<>+12(SB)/4, $0x3b65463c
+DATA f32_3b65463c<>+16(SB)/4, $0x3b65463c
+DATA f32_3b65463c<>+20(SB)/4, $0x3b65463c
+DATA f32_3b65463c<>+24(SB)/4, $0x3b65463c
+DATA f32_3b65463c<>+28(SB)/4, $0x3b65463c
+GLOBL f32_3b65463c<>(SB), RODATA|NOPTR, $32
 
-DATA f32_42afebb7<>+0(SB)/4, $0x42afebb7
-DATA f32_42afebb7<>+4(SB)/4, $0x42afebb7
-DATA f32_42afebb7<>+8(SB)/4, $0x42afebb7
-DATA f32_42afebb7<>+12(SB)/4, $0x42afebb7
-DATA f32_42afebb7<>+16(SB)/4, $0x42afebb7
-DATA f32_42afebb7<>+20(SB)/4, $0x42afebb7
-DATA f32_42afebb7<>+24(SB)/4, $0x42afebb7
-DATA f32_42afebb7<>+28(SB)/4, $0x42afebb7
-GLOBL f32_42afebb7<>(SB), RODATA|NOPTR, $32
+DATA f32_bc886fee<>+0(SB)/4, $0xbc886fee
+DATA f32_bc886fee<>+4(SB)/4, $0xbc886fee
+DATA f32_bc886fee<>+8(SB)/4, $0xbc886fee
+DATA f32_bc886fee<>+12(SB)/4, $0xbc886fee
+DATA f32_bc886fee<>+16(SB)/4, $0xbc886fee
+DATA f32_bc886fee<>+20(SB)/4, $0xbc886fee
+DATA f32_bc886fee<>+24(SB)/4, $0xbc886fee
+DATA f32_bc886fee<>+28(SB)/4, $0xbc886fee
+GLOBL f32_bc886fee<>(SB), RODATA|NOPTR, $32
 
-DATA f32_40000000<>+0(SB)/4, $0x40000000
-DATA f32_40000000<>+4(SB)/4, $0x40000000
-DATA f32_40000000<>+8(SB)/4, $0x40000000
-DATA f32_40000000<>+12(SB)/4, $0x40000000
-DATA f32_40000000<>+16(SB)/4, $0x40000000
-DATA f32_40000000<>+20(SB)/4, $0x40000000
-DATA f32_40000000<>+24(SB)/4, $0x40000000
-DATA f32_40000000<>+28(SB)/4, $0x40000000
-GLOBL f32_40000000<>(SB), RODATA|NOPTR, $32
+DATA f32_3daaaa5b<>+0(SB)/4, $0x3daaaa5b
+DATA f32_3daaaa5b<>+4(SB)/4, $0x3daaaa5b
+DATA f32_3daaaa5b<>+8(SB)/4, $0x3daaaa5b
+DATA f32_3daaaa5b<>+12(SB)/4, $0x3daaaa5b
+DATA f32_3daaaa5b<>+16(SB)/4, $0x3daaaa5b
+DATA f32_3daaaa5b<>+20(SB)/4, $0x3daaaa5b
+DATA f32_3daaaa5b<>+24(SB)/4, $0x3daaaa5b
+DATA f32_3daaaa5b<>+28(SB)/4, $0x3daaaa5b
+GLOBL f32_3daaaa5b<>(SB), RODATA|NOPTR, $32
 
-DATA f32_3e8f82bc<>+0(SB)/4, $0x3e8f82bc
-DATA f32_3e8f82bc<>+4(SB)/4, $0x3e8f82bc
-DATA f32_3e8f82bc<>+8(SB)/4, $0x3e8f82bc
-DATA f32_3e8f82bc<>+12(SB)/4, $0x3e8f82bc
-DATA f32_3e8f82bc<>+16(SB)/4, $0x3e8f82bc
-DATA f32_3e8f82bc<>+20(SB)/4, $0x3e8f82bc
-DATA f32_3e8f82bc<>+24(SB)/4, $0x3e8f82bc
-DATA f32_3e8f82bc<>+28(SB)/4, $0x3e8f82bc
-GLOBL f32_3e8f82bc<>(SB), RODATA|NOPTR, $32
-
-DATA f32_3e8f59d1<>+0(SB)/4, $0x3e8f59d1
-DATA f32_3e8f59d1<>+4(SB)/4, $0x3e8f59d1
-DATA f32_3e8f59d1<>+8(SB)/4, $0x3e8f59d1
-DATA f32_3e8f59d1<>+12(SB)/4, $0x3e8f59d1
-DATA f32_3e8f59d1<>+16(SB)/4, $0x3e8f59d1
-DATA f32_3e8f59d1<>+20(SB)/4, $0x3e8f59d1
-DATA f32_3e8f59d1<>+24(SB)/4, $0x3e8f59d1
-DATA f32_3e8f59d1<>+28(SB)/4, $0x3e8f59d1
-GLOBL f32_3e8f59d1<>(SB), RODATA|NOPTR, $32
-
-DATA f32_3ecce94f<>+0(SB)/4, $0x3ecce94f
-DATA f32_3ecce94f<>+4(SB)/4, $0x3ecce94f
-DATA f32_3ecce94f<>+8(SB)/4, $0x3ecce94f
-DATA f32_3ecce94f<>+12(SB)/4, $0x3ecce94f
-DATA f32_3ecce94f<>+16(SB)/4, $0x3ecce94f
-DATA f32_3ecce94f<>+20(SB)/4, $0x3ecce94f
-DATA f32_3ecce94f<>+24(SB)/4, $0x3ecce94f
-DATA f32_3ecce94f<>+28(SB)/4, $0x3ecce94f
-GLOBL f32_3ecce94f<>(SB), RODATA|NOPTR, $32
-
-DATA f32_3f2aaa80<>+0(SB)/4, $0x3f2aaa80
-DATA f32_3f2aaa80<>+4(SB)/4, $0x3f2aaa80
-DATA f32_3f2aaa80<>+8(SB)/4, $0x3f2aaa80
-DATA f32_3f2aaa80<>+12(SB)/4, $0x3f2aaa80
-DATA f32_3f2aaa80<>+16(SB)/4, $0x3f2aaa80
-DATA f32_3f2aaa80<>+20(SB)/4, $0x3f2aaa80
-DATA f32_3f2aaa80<>+24(SB)/4, $0x3f2aaa80
-DATA f32_3f2aaa80<>+28(SB)/4, $0x3f2aaa80
-GLOBL f32_3f2aaa80<>(SB), RODATA|NOPTR, $32
+DATA f32_3f000000<>+0(SB)/4, $0x3f000000
+DATA f32_3f000000<>+4(SB)/4, $0x3f000000
+DATA f32_3f000000<>+8(SB)/4, $0x3f000000
+DATA f32_3f000000<>+12(SB)/4, $0x3f000000
+DATA f32_3f000000<>+16(SB)/4, $0x3f000000
+DATA f32_3f000000<>+20(SB)/4, $0x3f000000
+DATA f32_3f000000<>+24(SB)/4, $0x3f000000
+DATA f32_3f000000<>+28(SB)/4, $0x3f000000
+GLOBL f32_3f000000<>(SB), RODATA|NOPTR, $32
 
 // func bceSumsShifted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·bceSumsShifted32AVX512(SB), $512-128
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last141
+	JEQ          last151
 	CMPQ         n+56(FP), $0x00
-	JEQ          last141
+	JEQ          last151
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
@@ -3421,10 +3593,10 @@ TEXT ·bceSumsShifted32AVX512(SB), $512-128
 	VBROADCASTSS 8(BX), Z1
 	MOVQ         n+56(FP), BX
 	CMPQ         336(SP), $0x00
-	JG           same144
+	JG           same154
 	LEAQ         (SP), SI
 	DECQ         344(SP)
-	JLE          none145
+	JLE          none155
 	ADDQ         360(SP), AX
 	ADDQ         352(SP), CX
 	ADDQ         352(SP), DX
@@ -3435,7 +3607,7 @@ TEXT ·bceSumsShifted32AVX512(SB), $512-128
 	VBROADCASTSS 4(SI), Z0
 	VBROADCASTSS 8(SI), Z1
 
-same144:
+same154:
 	MOVQ  AX, SI
 	MOVQ  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -3443,15 +3615,15 @@ same144:
 	CMPQ  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other146
+	JNE   other156
 
-ready147:
+ready157:
 	ADDQ $+256, AX
 	ADDQ $0x08, CX
 	ADDQ $0x08, DX
 	SUBQ $0x40, 336(SP)
 
-none145:
+none155:
 	KMOVW        384(SP)(R8*1), K1
 	PREFETCHT0   12288(SI)
 	VMOVUPS      (SI), Z5
@@ -3527,12 +3699,12 @@ none145:
 	XORQ         $+64, DI
 	XORQ         $+64, R8
 
-group142:
+group152:
 	CMPQ         336(SP), $0x00
-	JG           same148
+	JG           same158
 	LEAQ         (SP), SI
 	DECQ         344(SP)
-	JLE          none149
+	JLE          none159
 	ADDQ         360(SP), AX
 	ADDQ         352(SP), CX
 	ADDQ         352(SP), DX
@@ -3543,7 +3715,7 @@ group142:
 	VBROADCASTSS 4(SI), Z0
 	VBROADCASTSS 8(SI), Z1
 
-same148:
+same158:
 	MOVQ  AX, SI
 	MOVQ  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -3551,15 +3723,15 @@ same148:
 	CMPQ  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other150
+	JNE   other160
 
-ready151:
+ready161:
 	ADDQ $+256, AX
 	ADDQ $0x08, CX
 	ADDQ $0x08, DX
 	SUBQ $0x40, 336(SP)
 
-none149:
+none159:
 	VMOVUPS          Z5, Z17
 	VFMADD213PS      Z3, Z4, Z17
 	VMOVUPS          Z6, Z18
@@ -3715,10 +3887,10 @@ none149:
 	XORQ             $+64, R8
 	SUBQ             $0x40, BX
 	MOVQ             n+56(FP), SI
-	JLE              row152
+	JLE              row162
 	SUBQ             BX, SI
 	TESTQ            $0x0000007f, SI
-	JNZ              group142
+	JNZ              group152
 	MOVQ             product+8(FP), SI
 	VEXTRACTF64X4    $0x01, Z2, Y13
 	VADDPD           Y2, Y13, Y14
@@ -3732,9 +3904,9 @@ none149:
 	VMOVSD           X2, (SI)
 	VXORPS           Y2, Y2, Y2
 	ADDQ             $0x08, product+8(FP)
-	JMP              group142
+	JMP              group152
 
-row152:
+row162:
 	MOVQ          product+8(FP), BX
 	VEXTRACTF64X4 $0x01, Z2, Y13
 	VADDPD        Y2, Y13, Y14
@@ -3749,11 +3921,11 @@ row152:
 	VXORPS        Y2, Y2, Y2
 	ADDQ          $0x08, product+8(FP)
 	DECQ          rows+48(FP)
-	JZ            end153
+	JZ            end163
 	MOVQ          n+56(FP), BX
-	JMP           group142
+	JMP           group152
 
-other146:
+other156:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z5
 	VADDPS       Z0, Z5, Z5
 	KMOVW        R9, K1
@@ -3776,9 +3948,9 @@ other146:
 	VMOVUPS      192(AX), K1, Z5
 	VMOVUPS      Z5, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready147
+	JMP          ready157
 
-other150:
+other160:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z13
 	VADDPS       Z0, Z13, Z13
 	KMOVW        R9, K1
@@ -3801,10 +3973,10 @@ other150:
 	VMOVUPS      192(AX), K1, Z13
 	VMOVUPS      Z13, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready151
+	JMP          ready161
 
-end153:
-last141:
+end163:
+last151:
 	VZEROUPPER
 	RET
 
@@ -3812,9 +3984,9 @@ last141:
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·bceSums32AVX512(SB), $520-128
 	CMPQ rows+48(FP), $0x00
-	JEQ  last154
+	JEQ  last164
 	CMPQ n+56(FP), $0x00
-	JEQ  last154
+	JEQ  last164
 	MOVQ x+32(FP), AX
 	MOVQ pos+64(FP), CX
 	MOVQ neg+72(FP), DX
@@ -3835,11 +4007,11 @@ TEXT ·bceSums32AVX512(SB), $520-128
 	SUBQ DI, BX
 	MOVQ BX, 352(SP)
 	CMPQ kind+104(FP), $0x00
-	JEQ  single155
+	JEQ  single165
 	MOVQ x16+112(FP), AX
 	SARQ $0x01, 352(SP)
 
-single155:
+single165:
 	VXORPS       Y0, Y0, Y0
 	VBROADCASTSS f32_c2b00f34<>+0(SB), Z1
 	VBROADCASTSS f32_42b17218<>+0(SB), Z2
@@ -3857,20 +4029,20 @@ single155:
 	VBROADCASTSS f32_3f800000<>+0(SB), Z12
 	MOVQ         n+56(FP), BX
 	CMPQ         328(SP), $0x00
-	JG           same158
+	JG           same168
 	LEAQ         (SP), SI
 	DECQ         336(SP)
-	JLE          none159
+	JLE          none169
 	ADDQ         352(SP), AX
 	ADDQ         344(SP), CX
 	ADDQ         344(SP), DX
 	MOVQ         n+56(FP), R9
 	MOVQ         R9, 328(SP)
 
-same158:
+same168:
 	MOVQ  $0x00000000, 512(SP)
 	CMPQ  kind+104(FP), $0x00
-	JNE   sixteen162
+	JNE   sixteen172
 	MOVQ  AX, SI
 	MOVQ  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -3878,15 +4050,15 @@ same158:
 	CMPQ  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other160
+	JNE   other170
 
-ready161:
+ready171:
 	ADDQ $+256, AX
 	ADDQ $0x08, CX
 	ADDQ $0x08, DX
 	SUBQ $0x40, 328(SP)
 
-none159:
+none169:
 	KMOVW       384(SP)(R8*1), K1
 	PREFETCHT0  12288(SI)
 	VMOVUPS     (SI), Z13
@@ -3914,21 +4086,21 @@ none159:
 	XORQ        $+64, DI
 	XORQ        $+64, R8
 
-group156:
+group166:
 	CMPQ 328(SP), $0x00
-	JG   same163
+	JG   same173
 	LEAQ (SP), SI
 	DECQ 336(SP)
-	JLE  none164
+	JLE  none174
 	ADDQ 352(SP), AX
 	ADDQ 344(SP), CX
 	ADDQ 344(SP), DX
 	MOVQ n+56(FP), R9
 	MOVQ R9, 328(SP)
 
-same163:
+same173:
 	CMPQ  kind+104(FP), $0x00
-	JNE   sixteen162
+	JNE   sixteen172
 	MOVQ  AX, SI
 	MOVQ  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -3936,15 +4108,15 @@ same163:
 	CMPQ  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other165
+	JNE   other175
 
-ready166:
+ready176:
 	ADDQ $+256, AX
 	ADDQ $0x08, CX
 	ADDQ $0x08, DX
 	SUBQ $0x40, 328(SP)
 
-none164:
+none174:
 	VMOVUPS       Z13, Z21
 	VFMADD213PS   Z3, Z4, Z21
 	VMOVUPS       Z14, Z22
@@ -4048,10 +4220,10 @@ none164:
 	XORQ          $+64, R8
 	SUBQ          $0x40, BX
 	MOVQ          n+56(FP), SI
-	JLE           row167
+	JLE           row177
 	SUBQ          BX, SI
 	TESTQ         $0x0000007f, SI
-	JNZ           group156
+	JNZ           group166
 	MOVQ          product+8(FP), SI
 	VEXTRACTF64X4 $0x01, Z0, Y17
 	VADDPD        Y0, Y17, Y18
@@ -4065,9 +4237,9 @@ none164:
 	VMOVSD        X0, (SI)
 	VXORPS        Y0, Y0, Y0
 	ADDQ          $0x08, product+8(FP)
-	JMP           group156
+	JMP           group166
 
-row167:
+row177:
 	MOVQ          product+8(FP), BX
 	VEXTRACTF64X4 $0x01, Z0, Y17
 	VADDPD        Y0, Y17, Y18
@@ -4082,22 +4254,22 @@ row167:
 	VXORPS        Y0, Y0, Y0
 	ADDQ          $0x08, product+8(FP)
 	DECQ          rows+48(FP)
-	JZ            end168
+	JZ            end178
 	MOVQ          n+56(FP), BX
-	JMP           group156
+	JMP           group166
 
-sixteen162:
+sixteen172:
 	MOVQ       (CX), SI
 	MOVQ       SI, 384(SP)(R8*1)
 	ORQ        (DX), SI
 	CMPQ       SI, $-1
-	JNE        some169
+	JNE        some179
 	PREFETCHT0 12288(AX)
 	PREFETCHT0 12352(AX)
 	LEAQ       64(SP), SI
 	ANDQ       $-64, SI
 	CMPQ       kind+104(FP), $0x01
-	JNE        float16172
+	JNE        float16182
 	VPMOVZXWD  (AX), Z17
 	VPSLLD     $0x10, Z17, Z17
 	VMOVUPS    Z17, (SI)
@@ -4110,9 +4282,9 @@ sixteen162:
 	VPMOVZXWD  96(AX), Z17
 	VPSLLD     $0x10, Z17, Z17
 	VMOVUPS    Z17, 192(SI)
-	JMP        widened171
+	JMP        widened181
 
-float16172:
+float16182:
 	VCVTPH2PS (AX), Z17
 	VMOVUPS   Z17, (SI)
 	VCVTPH2PS 32(AX), Z17
@@ -4122,10 +4294,10 @@ float16172:
 	VCVTPH2PS 96(AX), Z17
 	VMOVUPS   Z17, 192(SI)
 
-widened171:
-	JMP read170
+widened181:
+	JMP read180
 
-some169:
+some179:
 	KMOVW        SI, K1
 	SHRQ         $0x10, SI
 	KMOVW        SI, K2
@@ -4139,7 +4311,7 @@ some169:
 	LEAQ         64(SP), SI
 	ANDQ         $-64, SI
 	CMPQ         kind+104(FP), $0x01
-	JNE          float16174
+	JNE          float16184
 	VPMOVZXWD.Z  (AX), K1, Z19
 	VMOVUPS      Z17, Z18
 	VPSLLD       $0x10, Z19, K1, Z18
@@ -4156,9 +4328,9 @@ some169:
 	VMOVUPS      Z17, Z18
 	VPSLLD       $0x10, Z19, K4, Z18
 	VMOVUPS      Z18, 192(SI)
-	JMP          widened173
+	JMP          widened183
 
-float16174:
+float16184:
 	VMOVUPS   Z17, Z18
 	VCVTPH2PS (AX), K1, Z18
 	VMOVUPS   Z18, (SI)
@@ -4172,15 +4344,15 @@ float16174:
 	VCVTPH2PS 96(AX), K4, Z18
 	VMOVUPS   Z18, 192(SI)
 
-widened173:
-read170:
+widened183:
+read180:
 	SUBQ $+128, AX
 	CMPQ 512(SP), $0x00
-	JNE  ready166
+	JNE  ready176
 	INCQ 512(SP)
-	JMP  ready161
+	JMP  ready171
 
-other160:
+other170:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z13
 	KMOVW        R9, K1
 	VMOVUPS      Z13, Z14
@@ -4202,9 +4374,9 @@ other160:
 	VMOVUPS      192(AX), K1, Z13
 	VMOVUPS      Z13, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready161
+	JMP          ready171
 
-other165:
+other175:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z17
 	KMOVW        R9, K1
 	VMOVUPS      Z17, Z18
@@ -4226,10 +4398,10 @@ other165:
 	VMOVUPS      192(AX), K1, Z17
 	VMOVUPS      Z17, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready166
+	JMP          ready176
 
-end168:
-last154:
+end178:
+last164:
 	VZEROUPPER
 	RET
 
@@ -4240,9 +4412,9 @@ TEXT ·bceGradShifted32AVX512(SB), $512-152
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last175
+	JEQ          last185
 	CMPQ         n+80(FP), $0x00
-	JEQ          last175
+	JEQ          last185
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -4285,10 +4457,10 @@ TEXT ·bceGradShifted32AVX512(SB), $512-152
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 	CMPQ         344(SP), $0x00
-	JG           same178
+	JG           same188
 	LEAQ         (SP), R10
 	DECQ         352(SP)
-	JLE          none179
+	JLE          none189
 	ADDQ         368(SP), BX
 	ADDQ         360(SP), SI
 	ADDQ         360(SP), DI
@@ -4299,7 +4471,7 @@ TEXT ·bceGradShifted32AVX512(SB), $512-152
 	VBROADCASTSS 4(R10), Z1
 	VBROADCASTSS 8(R10), Z2
 
-same178:
+same188:
 	MOVQ  BX, R10
 	MOVQ  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -4307,15 +4479,15 @@ same178:
 	CMPQ  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other180
+	JNE   other190
 
-ready181:
+ready191:
 	ADDQ $+256, BX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	SUBQ $0x40, 344(SP)
 
-none179:
+none189:
 	KMOVW        384(SP)(R12*1), K1
 	PREFETCHT0   12288(R10)
 	VMOVUPS      (R10), Z6
@@ -4391,14 +4563,14 @@ none179:
 	XORQ         $+64, R11
 	XORQ         $+64, R12
 
-group176:
+group186:
 	TESTQ      DX, DX
-	JZ         none182
+	JZ         none192
 	TESTQ      $0x00000f00, AX
-	JNZ        same183
+	JNZ        same193
 	PREFETCHT0 16384(AX)
 
-same183:
+same193:
 	VMOVUPS  (CX), Z14
 	VMOVNTPS Z14, (AX)
 	VMOVUPS  64(CX), Z14
@@ -4411,12 +4583,12 @@ same183:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none182:
+none192:
 	CMPQ         344(SP), $0x00
-	JG           same184
+	JG           same194
 	LEAQ         (SP), R10
 	DECQ         352(SP)
-	JLE          none185
+	JLE          none195
 	ADDQ         368(SP), BX
 	ADDQ         360(SP), SI
 	ADDQ         360(SP), DI
@@ -4427,7 +4599,7 @@ none182:
 	VBROADCASTSS 4(R10), Z1
 	VBROADCASTSS 8(R10), Z2
 
-same184:
+same194:
 	MOVQ  BX, R10
 	MOVQ  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -4435,19 +4607,19 @@ same184:
 	CMPQ  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other186
+	JNE   other196
 
-ready187:
+ready197:
 	ADDQ $+256, BX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	SUBQ $0x40, 344(SP)
 
-none185:
+none195:
 	CMPB 392(SP)(R11*1), $0x00
-	JEQ  into188
+	JEQ  into198
 
-entered189:
+entered199:
 	VMOVUPS          Z6, Z18
 	VFMADD213PS      Z4, Z5, Z18
 	VMOVUPS          Z7, Z19
@@ -4624,18 +4796,18 @@ entered189:
 	VADDPD           Z3, Z14, Z15
 	VFMADD213PD      Z15, Z14, Z3
 	CMPB             392(SP)(R11*1), $0x00
-	JEQ              out190
+	JEQ              out200
 
-left191:
+left201:
 	ADDQ          $+256, R9
 	XORQ          $+64, R11
 	XORQ          $+64, R12
 	SUBQ          $0x40, R8
 	MOVQ          n+80(FP), R10
-	JLE           row192
+	JLE           row202
 	SUBQ          R8, R10
 	TESTQ         $0x0000007f, R10
-	JNZ           group176
+	JNZ           group186
 	MOVQ          product+8(FP), R10
 	VEXTRACTF64X4 $0x01, Z3, Y14
 	VADDPD        Y3, Y14, Y15
@@ -4649,9 +4821,9 @@ left191:
 	VMOVSD        X3, (R10)
 	VXORPS        Y3, Y3, Y3
 	ADDQ          $0x08, product+8(FP)
-	JMP           group176
+	JMP           group186
 
-row192:
+row202:
 	MOVQ          product+8(FP), R8
 	VEXTRACTF64X4 $0x01, Z3, Y0
 	VADDPD        Y3, Y0, Y14
@@ -4667,7 +4839,7 @@ row192:
 	ADDQ          $0x08, product+8(FP)
 	ADDQ          376(SP), R9
 	DECQ          rows+72(FP)
-	JZ            end193
+	JZ            end203
 	MOVQ          scale+112(FP), R8
 	VBROADCASTSD  (R8), Z0
 	VCVTPD2PS     Z0, Y0
@@ -4675,9 +4847,9 @@ row192:
 	VMOVUPS       Z0, Z0
 	ADDQ          $0x08, scale+112(FP)
 	MOVQ          n+80(FP), R8
-	JMP           group176
+	JMP           group186
 
-other180:
+other190:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z6
 	VADDPS       Z1, Z6, Z6
 	KMOVW        R13, K1
@@ -4700,9 +4872,9 @@ other180:
 	VMOVUPS      192(BX), K1, Z6
 	VMOVUPS      Z6, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready181
+	JMP          ready191
 
-other186:
+other196:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z14
 	VADDPS       Z1, Z14, Z14
 	KMOVW        R13, K1
@@ -4725,14 +4897,14 @@ other186:
 	VMOVUPS      192(BX), K1, Z14
 	VMOVUPS      Z14, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready187
+	JMP          ready197
 
-into188:
+into198:
 	MOVQ R9, 320(SP)
 	LEAQ (SP), R9
-	JMP  entered189
+	JMP  entered199
 
-out190:
+out200:
 	MOVQ    320(SP), R9
 	MOVQ    $0x00000040, R10
 	CMPQ    R8, R10
@@ -4754,19 +4926,19 @@ out190:
 	VMOVUPS Z14, K3, 128(R9)
 	VMOVUPS 192(SP), Z14
 	VMOVUPS Z14, K4, 192(R9)
-	JMP     left191
+	JMP     left201
 
-end193:
-last175:
+end203:
+last185:
 	TESTQ DX, DX
-	JZ    none195
+	JZ    none205
 
-more194:
+more204:
 	TESTQ      $0x00000f00, AX
-	JNZ        same196
+	JNZ        same206
 	PREFETCHT0 16384(AX)
 
-same196:
+same206:
 	VMOVUPS  (CX), Z0
 	VMOVNTPS Z0, (AX)
 	VMOVUPS  64(CX), Z0
@@ -4778,9 +4950,9 @@ same196:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more194
+	JNZ      more204
 
-none195:
+none205:
 	VZEROUPPER
 	RET
 
@@ -4791,9 +4963,9 @@ TEXT ·bceGrad32AVX512(SB), $520-152
 	MOVQ from+40(FP), CX
 	MOVQ blocks+48(FP), DX
 	CMPQ rows+72(FP), $0x00
-	JEQ  last197
+	JEQ  last207
 	CMPQ n+80(FP), $0x00
-	JEQ  last197
+	JEQ  last207
 	MOVQ x+56(FP), BX
 	MOVQ pos+88(FP), SI
 	MOVQ neg+96(FP), DI
@@ -4819,13 +4991,13 @@ TEXT ·bceGrad32AVX512(SB), $520-152
 	SUBQ R12, R10
 	MOVQ R10, 368(SP)
 	CMPQ kind+128(FP), $0x00
-	JEQ  single198
+	JEQ  single208
 	MOVQ x16+136(FP), BX
 	MOVQ dst16+144(FP), R9
 	SARQ $0x01, 360(SP)
 	SARQ $0x01, 368(SP)
 
-single198:
+single208:
 	VXORPS       Y1, Y1, Y1
 	VBROADCASTSS f32_c2b00f34<>+0(SB), Z2
 	VBROADCASTSS f32_42b17218<>+0(SB), Z3
@@ -4841,20 +5013,20 @@ single198:
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 	CMPQ         336(SP), $0x00
-	JG           same201
+	JG           same211
 	LEAQ         (SP), R10
 	DECQ         344(SP)
-	JLE          none202
+	JLE          none212
 	ADDQ         360(SP), BX
 	ADDQ         352(SP), SI
 	ADDQ         352(SP), DI
 	MOVQ         n+80(FP), R13
 	MOVQ         R13, 336(SP)
 
-same201:
+same211:
 	MOVQ  $0x00000000, 512(SP)
 	CMPQ  kind+128(FP), $0x00
-	JNE   sixteen205
+	JNE   sixteen215
 	MOVQ  BX, R10
 	MOVQ  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -4862,15 +5034,15 @@ same201:
 	CMPQ  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other203
+	JNE   other213
 
-ready204:
+ready214:
 	ADDQ $+256, BX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	SUBQ $0x40, 336(SP)
 
-none202:
+none212:
 	KMOVW       384(SP)(R12*1), K1
 	PREFETCHT0  12288(R10)
 	VMOVUPS     (R10), Z6
@@ -4898,14 +5070,14 @@ none202:
 	XORQ        $+64, R11
 	XORQ        $+64, R12
 
-group199:
+group209:
 	TESTQ      DX, DX
-	JZ         none206
+	JZ         none216
 	TESTQ      $0x00000f00, AX
-	JNZ        same207
+	JNZ        same217
 	PREFETCHT0 16384(AX)
 
-same207:
+same217:
 	VMOVUPS  (CX), Z10
 	VMOVNTPS Z10, (AX)
 	VMOVUPS  64(CX), Z10
@@ -4918,21 +5090,21 @@ same207:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none206:
+none216:
 	CMPQ 336(SP), $0x00
-	JG   same208
+	JG   same218
 	LEAQ (SP), R10
 	DECQ 344(SP)
-	JLE  none209
+	JLE  none219
 	ADDQ 360(SP), BX
 	ADDQ 352(SP), SI
 	ADDQ 352(SP), DI
 	MOVQ n+80(FP), R13
 	MOVQ R13, 336(SP)
 
-same208:
+same218:
 	CMPQ  kind+128(FP), $0x00
-	JNE   sixteen205
+	JNE   sixteen215
 	MOVQ  BX, R10
 	MOVQ  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -4940,19 +5112,19 @@ same208:
 	CMPQ  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other210
+	JNE   other220
 
-ready211:
+ready221:
 	ADDQ $+256, BX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	SUBQ $0x40, 336(SP)
 
-none209:
+none219:
 	CMPB 392(SP)(R11*1), $0x00
-	JEQ  into212
+	JEQ  into222
 
-entered213:
+entered223:
 	VMOVUPS          Z6, Z14
 	VFMADD213PS      Z4, Z5, Z14
 	VMOVUPS          Z7, Z15
@@ -5038,7 +5210,7 @@ entered213:
 	VMULPS           Z16, Z12, Z12
 	VMULPS           Z17, Z13, Z13
 	CMPQ             kind+128(FP), $0x00
-	JNE              narrow214
+	JNE              narrow224
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z10, Z14
 	VDIVPS           Z14, Z10, Z14
 	KMOVW            384(SP)(R11*1), K1
@@ -5064,7 +5236,7 @@ entered213:
 	VMULPS           Z0, Z14, Z14
 	VMOVUPS          Z14, 192(R9)
 
-stored215:
+stored225:
 	VADDPS        Z11, Z10, Z14
 	VFMADD213PS   Z14, Z11, Z10
 	VADDPS        Z13, Z12, Z11
@@ -5081,18 +5253,18 @@ stored215:
 	VADDPD        Z1, Z10, Z11
 	VFMADD213PD   Z11, Z10, Z1
 	CMPB          392(SP)(R11*1), $0x00
-	JEQ           out216
+	JEQ           out226
 
-left217:
+left227:
 	ADDQ          $+256, R9
 	XORQ          $+64, R11
 	XORQ          $+64, R12
 	SUBQ          $0x40, R8
 	MOVQ          n+80(FP), R10
-	JLE           row218
+	JLE           row228
 	SUBQ          R8, R10
 	TESTQ         $0x0000007f, R10
-	JNZ           group199
+	JNZ           group209
 	MOVQ          product+8(FP), R10
 	VEXTRACTF64X4 $0x01, Z1, Y10
 	VADDPD        Y1, Y10, Y11
@@ -5106,9 +5278,9 @@ left217:
 	VMOVSD        X1, (R10)
 	VXORPS        Y1, Y1, Y1
 	ADDQ          $0x08, product+8(FP)
-	JMP           group199
+	JMP           group209
 
-row218:
+row228:
 	MOVQ          product+8(FP), R8
 	VEXTRACTF64X4 $0x01, Z1, Y0
 	VADDPD        Y1, Y0, Y10
@@ -5124,7 +5296,7 @@ row218:
 	ADDQ          $0x08, product+8(FP)
 	ADDQ          368(SP), R9
 	DECQ          rows+72(FP)
-	JZ            end219
+	JZ            end229
 	MOVQ          scale+112(FP), R8
 	VBROADCASTSD  (R8), Z0
 	VCVTPD2PS     Z0, Y0
@@ -5132,21 +5304,21 @@ row218:
 	VMOVUPS       Z0, Z0
 	ADDQ          $0x08, scale+112(FP)
 	MOVQ          n+80(FP), R8
-	JMP           group199
+	JMP           group209
 
-sixteen205:
+sixteen215:
 	MOVQ       (SI), R10
 	MOVQ       R10, 384(SP)(R12*1)
 	ORQ        (DI), R10
 	MOVB       $0x01, 392(SP)(R12*1)
 	CMPQ       R10, $-1
-	JNE        some220
+	JNE        some230
 	PREFETCHT0 12288(BX)
 	PREFETCHT0 12352(BX)
 	LEAQ       64(SP), R10
 	ANDQ       $-64, R10
 	CMPQ       kind+128(FP), $0x01
-	JNE        float16223
+	JNE        float16233
 	VPMOVZXWD  (BX), Z10
 	VPSLLD     $0x10, Z10, Z10
 	VMOVUPS    Z10, (R10)
@@ -5159,9 +5331,9 @@ sixteen205:
 	VPMOVZXWD  96(BX), Z10
 	VPSLLD     $0x10, Z10, Z10
 	VMOVUPS    Z10, 192(R10)
-	JMP        widened222
+	JMP        widened232
 
-float16223:
+float16233:
 	VCVTPH2PS (BX), Z10
 	VMOVUPS   Z10, (R10)
 	VCVTPH2PS 32(BX), Z10
@@ -5171,10 +5343,10 @@ float16223:
 	VCVTPH2PS 96(BX), Z10
 	VMOVUPS   Z10, 192(R10)
 
-widened222:
-	JMP read221
+widened232:
+	JMP read231
 
-some220:
+some230:
 	KMOVW        R10, K1
 	SHRQ         $0x10, R10
 	KMOVW        R10, K2
@@ -5188,7 +5360,7 @@ some220:
 	LEAQ         64(SP), R10
 	ANDQ         $-64, R10
 	CMPQ         kind+128(FP), $0x01
-	JNE          float16225
+	JNE          float16235
 	VPMOVZXWD.Z  (BX), K1, Z12
 	VMOVUPS      Z10, Z11
 	VPSLLD       $0x10, Z12, K1, Z11
@@ -5205,9 +5377,9 @@ some220:
 	VMOVUPS      Z10, Z11
 	VPSLLD       $0x10, Z12, K4, Z11
 	VMOVUPS      Z11, 192(R10)
-	JMP          widened224
+	JMP          widened234
 
-float16225:
+float16235:
 	VMOVUPS   Z10, Z11
 	VCVTPH2PS (BX), K1, Z11
 	VMOVUPS   Z11, (R10)
@@ -5221,15 +5393,15 @@ float16225:
 	VCVTPH2PS 96(BX), K4, Z11
 	VMOVUPS   Z11, 192(R10)
 
-widened224:
-read221:
+widened234:
+read231:
 	SUBQ $+128, BX
 	CMPQ 512(SP), $0x00
-	JNE  ready211
+	JNE  ready221
 	INCQ 512(SP)
-	JMP  ready204
+	JMP  ready214
 
-other203:
+other213:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z6
 	KMOVW        R13, K1
 	VMOVUPS      Z6, Z7
@@ -5251,9 +5423,9 @@ other203:
 	VMOVUPS      192(BX), K1, Z6
 	VMOVUPS      Z6, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready204
+	JMP          ready214
 
-other210:
+other220:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z10
 	KMOVW        R13, K1
 	VMOVUPS      Z10, Z11
@@ -5275,14 +5447,14 @@ other210:
 	VMOVUPS      192(BX), K1, Z10
 	VMOVUPS      Z10, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready211
+	JMP          ready221
 
-into212:
+into222:
 	MOVQ R9, 320(SP)
 	LEAQ (SP), R9
-	JMP  entered213
+	JMP  entered223
 
-narrow214:
+narrow224:
 	VADDPS.BCST  f32_3f800000<>+0(SB), Z10, Z14
 	VDIVPS       Z14, Z10, Z14
 	KMOVW        384(SP)(R11*1), K1
@@ -5304,7 +5476,7 @@ narrow214:
 	VXORPS.BCST  f32_80000000<>+0(SB), Z17, K1, Z17
 	VMULPS       Z0, Z17, Z17
 	CMPQ         kind+128(FP), $0x01
-	JNE          float16227
+	JNE          float16237
 	VBROADCASTSS f32_8000<>+0(SB), Z18
 	VMOVUPS      odd_words<>+0(SB), Z19
 	VPADDD       Z18, Z14, Z14
@@ -5316,12 +5488,12 @@ narrow214:
 	VPMINUW      Z20, Z21, Z20
 	VPTESTNMD    low_words<>+0(SB), Z20, K1
 	KORTESTW     K1, K1
-	JNE          tie228
+	JNE          tie238
 	VPERMT2W     Z15, Z19, Z14
 	VPERMT2W     Z17, Z19, Z16
-	JMP          narrowed226
+	JMP          narrowed236
 
-tie228:
+tie238:
 	VMOVUPS  even_words<>+0(SB), Z20
 	VPSUBD   Z18, Z14, Z14
 	VPSUBD   Z18, Z15, Z15
@@ -5343,9 +5515,9 @@ tie228:
 	VPAVGW   Z15, Z17, Z17
 	VPSRLW   $0x0f, Z17, Z17
 	VPADDW   Z17, Z16, Z16
-	JMP      narrowed226
+	JMP      narrowed236
 
-float16227:
+float16237:
 	VCVTPS2PH    $0x00, Z14, Y14
 	VCVTPS2PH    $0x00, Z15, Y15
 	VINSERTF64X4 $0x01, Y15, Z14, Z14
@@ -5353,9 +5525,9 @@ float16227:
 	VCVTPS2PH    $0x00, Z17, Y17
 	VINSERTF64X4 $0x01, Y17, Z16, Z16
 
-narrowed226:
+narrowed236:
 	CMPQ      R8, $0x40
-	JGE       whole229
+	JGE       whole239
 	MOVQ      $-1, R10
 	BZHIQ     R8, R10, R10
 	KMOVD     R10, K1
@@ -5364,17 +5536,17 @@ narrowed226:
 	KMOVD     R10, K1
 	SHRQ      $0x20, R10
 	VMOVDQU16 Z16, K1, 64(R9)
-	JMP       stored230
+	JMP       stored240
 
-whole229:
+whole239:
 	VMOVUPS Z14, (R9)
 	VMOVUPS Z16, 64(R9)
 
-stored230:
+stored240:
 	SUBQ $+128, R9
-	JMP  stored215
+	JMP  stored225
 
-out216:
+out226:
 	MOVQ    320(SP), R9
 	MOVQ    $0x00000040, R10
 	CMPQ    R8, R10
@@ -5396,19 +5568,19 @@ out216:
 	VMOVUPS Z10, K3, 128(R9)
 	VMOVUPS 192(SP), Z10
 	VMOVUPS Z10, K4, 192(R9)
-	JMP     left217
+	JMP     left227
 
-end219:
-last197:
+end229:
+last207:
 	TESTQ DX, DX
-	JZ    none232
+	JZ    none242
 
-more231:
+more241:
 	TESTQ      $0x00000f00, AX
-	JNZ        same233
+	JNZ        same243
 	PREFETCHT0 16384(AX)
 
-same233:
+same243:
 	VMOVUPS  (CX), Z0
 	VMOVNTPS Z0, (AX)
 	VMOVUPS  64(CX), Z0
@@ -5420,9 +5592,9 @@ same233:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more231
+	JNZ      more241
 
-none232:
+none242:
 	VZEROUPPER
 	RET
 
@@ -5597,436 +5769,717 @@ DATA words_7ffe<>+62(SB)/2, $0x7ffe
 GLOBL words_7ffe<>(SB), RODATA|NOPTR, $64
 
 // func weightedBCE32AVX512(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, shifted int, negWeight *float32, posWeight *float32)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·weightedBCE32AVX512(SB), NOSPLIT, $8-136
-	MOVQ         x+32(FP), CX
-	MOVQ         t+48(FP), DX
-	MOVQ         dst+16(FP), BX
-	MOVQ         negWeight+120(FP), SI
-	MOVQ         posWeight+128(FP), DI
-	MOVQ         terms+8(FP), R8
-	MOVQ         pos+80(FP), R9
-	MOVQ         neg+88(FP), R10
-	VBROADCASTSS f32_4b40007f<>+0(SB), Z0
-	VBROADCASTSS f32_c2ae88d2<>+0(SB), Z1
-	VBROADCASTSS f32_42afebb7<>+0(SB), Z2
-	VBROADCASTSS f32_80000000<>+0(SB), Z2
-	VBROADCASTSS f32_3f800000<>+0(SB), Z9
-	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z10
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, MMX+
+TEXT ·weightedBCE32AVX512(SB), $2496-136
 	CMPQ         rows+64(FP), $0x00
-	JZ           last235
+	JEQ          last244
+	CMPQ         n+72(FP), $0x00
+	JEQ          last244
+	MOVQ         x+32(FP), AX
+	MOVQ         pos+80(FP), CX
+	MOVQ         neg+88(FP), DX
+	MOVQ         stride+40(FP), BX
+	SHLQ         $0x02, BX
+	MOVQ         dst+16(FP), SI
+	MOVQ         dstStride+24(FP), R8
+	SHLQ         $0x02, R8
+	MOVQ         p+104(FP), DI
+	MOVQ         DI, 328(SP)
+	MOVQ         negWeight+120(FP), DI
+	MOVQ         posWeight+128(FP), R9
+	MOVQ         terms+8(FP), R10
+	SUBQ         DI, R9
+	SUBQ         DI, R10
+	MOVQ         R9, 336(SP)
+	MOVQ         R10, 344(SP)
+	MOVQ         t+48(FP), DI
+	MOVQ         DI, 352(SP)
+	VXORPS       Y0, Y0, Y0
+	VMOVUPS      Z0, Z1
+	VMOVUPS      Z0, Z2
+	MOVQ         tStride+56(FP), DI
+	SHLQ         $0x02, DI
+	MOVQ         words+96(FP), R9
+	SHLQ         $0x03, R9
+	MOVQ         n+72(FP), R10
+	MOVQ         rows+64(FP), R11
+	MOVQ         R10, 368(SP)
+	MOVQ         R11, 376(SP)
+	ADDQ         $0x3f, R10
+	ANDQ         $-64, R10
+	SHRQ         $0x03, R10
+	SUBQ         R10, R9
+	MOVQ         R9, 384(SP)
+	SHLQ         $0x05, R10
+	SUBQ         R10, BX
+	MOVQ         BX, 392(SP)
+	SUBQ         R10, R8
+	MOVQ         R8, 400(SP)
+	SUBQ         R10, DI
+	MOVQ         DI, 408(SP)
+	MOVQ         $0x00000400, R9
+	MOVQ         $0x00000000, R10
+	VBROADCASTSS f32_4b40007f<>+0(SB), Z4
+	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z5
+	MOVQ         328(SP), BX
+	CMPQ         shifted+112(FP), $0x00
+	JEQ          plain246
+	VBROADCASTSS 4(BX), Z1
+	VBROADCASTSS 8(BX), Z2
 
-row234:
+plain246:
 	VXORPS       Y3, Y3, Y3
-	MOVQ         p+104(FP), AX
-	VBROADCASTSS (AX), Z11
-	VBROADCASTSS 4(AX), Z12
-	VBROADCASTSS 8(AX), Z13
+	MOVQ         p+104(FP), BX
+	VBROADCASTSS (BX), Z0
 	ADDQ         $0x0c, p+104(FP)
-	XORQ         AX, AX
-	MOVQ         n+72(FP), R12
-	TESTQ        R12, R12
-	JZ           done238
+	MOVQ         negWeight+120(FP), DI
+	MOVQ         n+72(FP), BX
+	CMPQ         368(SP), $0x00
+	JG           same248
+	LEAQ         (SP), R8
+	DECQ         376(SP)
+	JLE          none249
+	ADDQ         392(SP), AX
+	ADDQ         384(SP), CX
+	ADDQ         384(SP), DX
+	MOVQ         n+72(FP), R11
+	MOVQ         R11, 368(SP)
+	ADDQ         $0x0c, 328(SP)
+	MOVQ         328(SP), R8
+	CMPQ         shifted+112(FP), $0x00
+	JEQ          plain252
+	VBROADCASTSS 4(R8), Z1
+	VBROADCASTSS 8(R8), Z2
 
-group236:
-	MOVQ  $-1, R11
-	CMPQ  R12, $0x40
-	JAE   whole237
-	BZHIQ R12, R11, R11
+plain252:
+same248:
+	MOVQ  AX, R8
+	MOVQ  (CX), R11
+	MOVQ  R11, 448(SP)(R10*1)
+	ORQ   (DX), R11
+	CMPQ  R11, $-1
+	SETEQ R12
+	MOVQ  R11, 464(SP)(R10*1)
+	MOVB  R12, 456(SP)(R10*1)
+	JNE   other250
 
-whole237:
-	MOVQ       R11, (SP)
-	PREFETCHT0 12288(CX)(AX*1)
-	PREFETCHT0 12352(CX)(AX*1)
-	PREFETCHT0 12416(CX)(AX*1)
-	PREFETCHT0 12480(CX)(AX*1)
-	MOVQ       AX, R11
-	SHRQ       $0x05, R11
-	KMOVW      (R9)(R11*1), K1
-	KMOVW      (R10)(R11*1), K3
-	KORW       K1, K3, K3
-	VMOVAPS.Z  Z9, K1, Z14
-	TESTQ      DX, DX
-	JZ         hard239
-	VMOVUPS.Z  (DX)(AX*1), K3, Z14
+ready251:
+	ADDQ $+256, AX
+	ADDQ $0x08, CX
+	ADDQ $0x08, DX
+	SUBQ $0x40, 368(SP)
 
-hard239:
-	VMOVUPS.Z (CX)(AX*1), K3, Z16
-	VXORPS    Y4, Y4, Y4
-	CMPQ      shifted+112(FP), $0x00
-	JEQ       plain240
-	VSUBPS    Z12, Z16, Z4
-	VSUBPS    Z16, Z4, Z15
-	VSUBPS    Z15, Z4, Z17
-	VSUBPS    Z17, Z16, Z17
-	VADDPS    Z12, Z15, Z15
-	VSUBPS    Z15, Z17, Z17
-	VSUBPS    Z13, Z17, Z17
-	VMOVUPS   Z4, Z16
-	VMOVUPS   Z17, Z4
+none249:
+	PREFETCHT0   12288(R8)
+	VMOVUPS      (R8), Z6
+	VXORPS       Y7, Y7, Y7
+	CMPQ         shifted+112(FP), $0x00
+	JEQ          plain253
+	VSUBPS       Z1, Z6, Z7
+	VSUBPS       Z6, Z7, Z11
+	VSUBPS       Z11, Z7, Z10
+	VSUBPS       Z10, Z6, Z10
+	VADDPS       Z1, Z11, Z11
+	VSUBPS       Z11, Z10, Z10
+	VSUBPS       Z2, Z10, Z10
+	VMOVUPS      Z7, Z6
+	VANDNPS.BCST f32_80000000<>+0(SB), Z7, Z7
+	VXORPS       Z7, Z10, Z7
 
-plain240:
-	VXORPS      Y5, Y5, Y5
-	VCMPPS      $0x15, Z5, Z16, K1
-	VXORPS.BCST f32_80000000<>+0(SB), Z4, K1, Z4
-	VORPS       Z2, Z16, Z16
-	VADDPS      Z4, Z16, Z15
-	VCMPPS      $0x15, Z1, Z16, K3, K2
-	KMOVW       2(R9)(R11*1), K4
-	KMOVW       2(R10)(R11*1), K6
-	KORW        K4, K6, K6
-	VMOVAPS.Z   Z9, K4, Z17
-	TESTQ       DX, DX
-	JZ          hard241
-	VMOVUPS.Z   64(DX)(AX*1), K6, Z17
+plain253:
+	VMOVUPS      Z6, 512(SP)(R10*1)
+	VORPS.BCST   f32_80000000<>+0(SB), Z6, Z6
+	VADDPS       Z7, Z6, Z10
+	VMOVUPS      Z10, 768(SP)(R10*1)
+	VMOVUPS      Z6, Z6
+	VMOVUPS      Z7, Z10
+	VBROADCASTSS f32_c2b00f34<>+0(SB), Z7
+	VMAXPS       Z6, Z7, Z6
+	PREFETCHT0   12352(R8)
+	VMOVUPS      64(R8), Z7
+	VXORPS       Y8, Y8, Y8
+	CMPQ         shifted+112(FP), $0x00
+	JEQ          plain254
+	VSUBPS       Z1, Z7, Z8
+	VSUBPS       Z7, Z8, Z12
+	VSUBPS       Z12, Z8, Z11
+	VSUBPS       Z11, Z7, Z11
+	VADDPS       Z1, Z12, Z12
+	VSUBPS       Z12, Z11, Z11
+	VSUBPS       Z2, Z11, Z11
+	VMOVUPS      Z8, Z7
+	VANDNPS.BCST f32_80000000<>+0(SB), Z8, Z8
+	VXORPS       Z8, Z11, Z8
 
-hard241:
-	VMOVUPS.Z 64(CX)(AX*1), K6, Z19
-	VXORPS    Y6, Y6, Y6
-	CMPQ      shifted+112(FP), $0x00
-	JEQ       plain242
-	VSUBPS    Z12, Z19, Z6
-	VSUBPS    Z19, Z6, Z18
-	VSUBPS    Z18, Z6, Z20
-	VSUBPS    Z20, Z19, Z20
-	VADDPS    Z12, Z18, Z18
-	VSUBPS    Z18, Z20, Z20
-	VSUBPS    Z13, Z20, Z20
-	VMOVUPS   Z6, Z19
-	VMOVUPS   Z20, Z6
+plain254:
+	VMOVUPS      Z7, 576(SP)(R10*1)
+	VORPS.BCST   f32_80000000<>+0(SB), Z7, Z7
+	VADDPS       Z8, Z7, Z11
+	VMOVUPS      Z11, 832(SP)(R10*1)
+	VMOVUPS      Z7, Z7
+	VMOVUPS      Z8, Z11
+	VBROADCASTSS f32_c2b00f34<>+0(SB), Z8
+	VMAXPS       Z7, Z8, Z7
+	PREFETCHT0   12416(R8)
+	VMOVUPS      128(R8), Z8
+	VXORPS       Y9, Y9, Y9
+	CMPQ         shifted+112(FP), $0x00
+	JEQ          plain255
+	VSUBPS       Z1, Z8, Z9
+	VSUBPS       Z8, Z9, Z14
+	VSUBPS       Z14, Z9, Z12
+	VSUBPS       Z12, Z8, Z12
+	VADDPS       Z1, Z14, Z14
+	VSUBPS       Z14, Z12, Z12
+	VSUBPS       Z2, Z12, Z12
+	VMOVUPS      Z9, Z8
+	VANDNPS.BCST f32_80000000<>+0(SB), Z9, Z9
+	VXORPS       Z9, Z12, Z9
 
-plain242:
-	VXORPS           Y5, Y5, Y5
-	VCMPPS           $0x15, Z5, Z19, K4
-	VXORPS.BCST      f32_80000000<>+0(SB), Z6, K4, Z6
-	VORPS            Z2, Z19, Z19
-	VADDPS           Z6, Z19, Z18
-	VCMPPS           $0x15, Z1, Z19, K6, K5
-	VMOVUPS          Z16, Z22
-	VFMADD213PS      Z0, Z10, Z22
-	VMOVUPS          Z19, Z23
-	VFMADD213PS      Z0, Z10, Z23
-	VSUBPS           Z0, Z22, Z20
-	VSUBPS           Z0, Z23, Z21
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z20, Z16
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z21, Z19
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z20, Z16
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z21, Z19
-	VADDPS           Z4, Z16, Z16
-	VADDPS           Z6, Z19, Z19
+plain255:
+	VMOVUPS      Z8, 640(SP)(R10*1)
+	VORPS.BCST   f32_80000000<>+0(SB), Z8, Z8
+	VADDPS       Z9, Z8, Z12
+	VMOVUPS      Z12, 896(SP)(R10*1)
+	VMOVUPS      Z8, Z8
+	VMOVUPS      Z9, Z12
+	VBROADCASTSS f32_c2b00f34<>+0(SB), Z9
+	VMAXPS       Z8, Z9, Z8
+	PREFETCHT0   12480(R8)
+	VMOVUPS      192(R8), Z9
+	VXORPS       Y13, Y13, Y13
+	CMPQ         shifted+112(FP), $0x00
+	JEQ          plain256
+	VSUBPS       Z1, Z9, Z13
+	VSUBPS       Z9, Z13, Z19
+	VSUBPS       Z19, Z13, Z14
+	VSUBPS       Z14, Z9, Z14
+	VADDPS       Z1, Z19, Z19
+	VSUBPS       Z19, Z14, Z14
+	VSUBPS       Z2, Z14, Z14
+	VMOVUPS      Z13, Z9
+	VANDNPS.BCST f32_80000000<>+0(SB), Z13, Z13
+	VXORPS       Z13, Z14, Z13
+
+plain256:
+	VMOVUPS      Z9, 704(SP)(R10*1)
+	VORPS.BCST   f32_80000000<>+0(SB), Z9, Z9
+	VADDPS       Z13, Z9, Z14
+	VMOVUPS      Z14, 960(SP)(R10*1)
+	VMOVUPS      Z9, Z9
+	VMOVUPS      Z13, Z13
+	VBROADCASTSS f32_c2b00f34<>+0(SB), Z14
+	VMAXPS       Z9, Z14, Z9
+	XORQ         $+1024, R9
+	XORQ         $+1024, R10
+
+group245:
+	CMPQ         368(SP), $0x00
+	JG           same257
+	LEAQ         (SP), R8
+	DECQ         376(SP)
+	JLE          none258
+	ADDQ         392(SP), AX
+	ADDQ         384(SP), CX
+	ADDQ         384(SP), DX
+	MOVQ         n+72(FP), R11
+	MOVQ         R11, 368(SP)
+	ADDQ         $0x0c, 328(SP)
+	MOVQ         328(SP), R8
+	CMPQ         shifted+112(FP), $0x00
+	JEQ          plain261
+	VBROADCASTSS 4(R8), Z1
+	VBROADCASTSS 8(R8), Z2
+
+plain261:
+same257:
+	MOVQ  AX, R8
+	MOVQ  (CX), R11
+	MOVQ  R11, 448(SP)(R10*1)
+	ORQ   (DX), R11
+	CMPQ  R11, $-1
+	SETEQ R12
+	MOVQ  R11, 464(SP)(R10*1)
+	MOVB  R12, 456(SP)(R10*1)
+	JNE   other259
+
+ready260:
+	ADDQ $+256, AX
+	ADDQ $0x08, CX
+	ADDQ $0x08, DX
+	SUBQ $0x40, 368(SP)
+
+none258:
+	CMPB 456(SP)(R9*1), $0x00
+	JEQ  into262
+
+entered263:
+	VMOVUPS          Z6, Z22
+	VFMADD213PS      Z4, Z5, Z22
+	VMOVUPS          Z7, Z23
+	VFMADD213PS      Z4, Z5, Z23
+	VMOVUPS          Z8, Z24
+	VFMADD213PS      Z4, Z5, Z24
+	VMOVUPS          Z9, Z25
+	VFMADD213PS      Z4, Z5, Z25
+	VSUBPS           Z4, Z22, Z14
+	VSUBPS           Z4, Z23, Z19
+	VSUBPS           Z4, Z24, Z20
+	VSUBPS           Z4, Z25, Z21
+	VMOVUPS          Z6, Z26
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z14, Z26
+	VMOVUPS          Z7, Z27
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z19, Z27
+	VMOVUPS          Z8, Z28
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z20, Z28
+	VMOVUPS          Z9, Z29
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z21, Z29
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z14, Z26
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z19, Z27
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z20, Z28
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z21, Z29
+	VADDPS           Z10, Z26, Z26
+	VADDPS           Z11, Z27, Z27
+	VADDPS           Z12, Z28, Z28
+	VADDPS           Z13, Z29, Z29
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z14
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z19
 	VBROADCASTSS     f32_3ab52766<>+0(SB), Z20
 	VBROADCASTSS     f32_3ab52766<>+0(SB), Z21
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z16, Z20
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z19, Z21
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z16, Z20
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z19, Z21
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z16, Z20
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z19, Z21
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z16, Z20
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z19, Z21
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z16, Z20
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z19, Z21
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z16, Z20
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z19, Z21
-	VPSLLD           $0x17, Z22, Z22
-	VPSLLD           $0x17, Z23, Z23
-	VMULPS.Z         Z22, Z20, K2, Z20
-	VMOVUPS          (SI)(AX*1), Z16
-	VFNMADD231PS     (SI)(AX*1), Z14, Z16
-	VMULPS           (DI)(AX*1), Z14, Z14
-	VMOVUPS          Z14, Z19
-	VMOVAPS          Z16, K1, Z19
-	VADDPS           Z14, Z16, Z16
-	TESTQ            BX, BX
-	JZ               none243
-	VADDPS           Z9, Z20, Z14
-	VDIVPS           Z14, Z20, Z22
-	VMULPS           Z11, Z16, Z14
-	VMULPS           Z11, Z19, Z24
-	VFMSUB231PS      Z22, Z14, Z24
-	VXORPS.BCST      f32_80000000<>+0(SB), Z24, K1, Z24
-	VMOVAPS.Z        Z24, K3, Z24
-	KMOVW            (SP), K1
-	VMOVUPS          Z24, K1, (BX)(AX*1)
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z26, Z14
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z27, Z19
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z28, Z20
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z29, Z21
+	PREFETCHT0       12288(R8)
+	VMOVUPS          (R8), Z6
+	VXORPS           Y15, Y15, Y15
+	CMPQ             shifted+112(FP), $0x00
+	JEQ              plain264
+	VSUBPS           Z1, Z6, Z8
+	VSUBPS           Z6, Z8, Z9
+	VSUBPS           Z9, Z8, Z7
+	VSUBPS           Z7, Z6, Z7
+	VADDPS           Z1, Z9, Z9
+	VSUBPS           Z9, Z7, Z7
+	VSUBPS           Z2, Z7, Z7
+	VMOVUPS          Z8, Z6
+	VANDNPS.BCST     f32_80000000<>+0(SB), Z8, Z15
+	VXORPS           Z15, Z7, Z15
 
-none243:
-	VADDPS.BCST      f32_40000000<>+0(SB), Z20, Z14
-	VDIVPS           Z14, Z20, Z14
-	VMULPS           Z14, Z14, Z20
-	VBROADCASTSS     f32_3e8f82bc<>+0(SB), Z22
-	VFMADD213PS.BCST f32_3e8f59d1<>+0(SB), Z20, Z22
-	VFMADD213PS.BCST f32_3ecce94f<>+0(SB), Z20, Z22
-	VFMADD213PS.BCST f32_3f2aaa80<>+0(SB), Z20, Z22
-	VMULPS           Z14, Z20, Z20
-	VADDPS           Z14, Z14, Z14
-	VFMADD213PS      Z14, Z20, Z22
-	VMULPS           Z16, Z22, Z22
-	VMULPS           Z15, Z19, Z19
-	VSUBPS           Z19, Z22, Z22
-	VMOVAPS.Z        Z22, K3, Z22
-	TESTQ            R8, R8
-	JZ               without244
-	VMOVUPS          Z22, (R8)(AX*1)
+plain264:
+	VMOVUPS          Z6, 512(SP)(R10*1)
+	VORPS.BCST       f32_80000000<>+0(SB), Z6, Z6
+	VADDPS           Z15, Z6, Z7
+	VMOVUPS          Z7, 768(SP)(R10*1)
+	VMOVUPS          Z6, Z6
+	VMOVUPS          Z15, Z10
+	VBROADCASTSS     f32_c2b00f34<>+0(SB), Z7
+	VMAXPS           Z6, Z7, Z6
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z26, Z14
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z27, Z19
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z28, Z20
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z29, Z21
+	PREFETCHT0       12352(R8)
+	VMOVUPS          64(R8), Z7
+	VXORPS           Y16, Y16, Y16
+	CMPQ             shifted+112(FP), $0x00
+	JEQ              plain265
+	VSUBPS           Z1, Z7, Z9
+	VSUBPS           Z7, Z9, Z11
+	VSUBPS           Z11, Z9, Z8
+	VSUBPS           Z8, Z7, Z8
+	VADDPS           Z1, Z11, Z11
+	VSUBPS           Z11, Z8, Z8
+	VSUBPS           Z2, Z8, Z8
+	VMOVUPS          Z9, Z7
+	VANDNPS.BCST     f32_80000000<>+0(SB), Z9, Z16
+	VXORPS           Z16, Z8, Z16
 
-without244:
-	VMULPS.Z     Z23, Z21, K5, Z21
-	VMOVUPS      64(SI)(AX*1), Z14
-	VFNMADD231PS 64(SI)(AX*1), Z17, Z14
-	VMULPS       64(DI)(AX*1), Z17, Z17
-	VMOVUPS      Z17, Z15
-	VMOVAPS      Z14, K4, Z15
-	VADDPS       Z17, Z14, Z14
-	TESTQ        BX, BX
-	JZ           none245
-	VADDPS       Z9, Z21, Z16
-	VDIVPS       Z16, Z21, Z17
-	VMULPS       Z11, Z14, Z16
-	VMULPS       Z11, Z15, Z19
-	VFMSUB231PS  Z17, Z16, Z19
-	VXORPS.BCST  f32_80000000<>+0(SB), Z19, K4, Z19
-	VMOVAPS.Z    Z19, K6, Z19
-	KMOVW        2(SP), K1
-	VMOVUPS      Z19, K1, 64(BX)(AX*1)
+plain265:
+	VMOVUPS          Z7, 576(SP)(R10*1)
+	VORPS.BCST       f32_80000000<>+0(SB), Z7, Z7
+	VADDPS           Z16, Z7, Z8
+	VMOVUPS          Z8, 832(SP)(R10*1)
+	VMOVUPS          Z7, Z7
+	VMOVUPS          Z16, Z11
+	VBROADCASTSS     f32_c2b00f34<>+0(SB), Z8
+	VMAXPS           Z7, Z8, Z7
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z26, Z14
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z27, Z19
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z28, Z20
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z29, Z21
+	PREFETCHT0       12416(R8)
+	VMOVUPS          128(R8), Z8
+	VXORPS           Y17, Y17, Y17
+	CMPQ             shifted+112(FP), $0x00
+	JEQ              plain266
+	VSUBPS           Z1, Z8, Z12
+	VSUBPS           Z8, Z12, Z13
+	VSUBPS           Z13, Z12, Z9
+	VSUBPS           Z9, Z8, Z9
+	VADDPS           Z1, Z13, Z13
+	VSUBPS           Z13, Z9, Z9
+	VSUBPS           Z2, Z9, Z9
+	VMOVUPS          Z12, Z8
+	VANDNPS.BCST     f32_80000000<>+0(SB), Z12, Z17
+	VXORPS           Z17, Z9, Z17
 
-none245:
-	VADDPS.BCST      f32_40000000<>+0(SB), Z21, Z16
-	VDIVPS           Z16, Z21, Z16
-	VMULPS           Z16, Z16, Z17
-	VBROADCASTSS     f32_3e8f82bc<>+0(SB), Z19
-	VFMADD213PS.BCST f32_3e8f59d1<>+0(SB), Z17, Z19
-	VFMADD213PS.BCST f32_3ecce94f<>+0(SB), Z17, Z19
-	VFMADD213PS.BCST f32_3f2aaa80<>+0(SB), Z17, Z19
-	VMULPS           Z16, Z17, Z17
-	VADDPS           Z16, Z16, Z16
-	VFMADD213PS      Z16, Z17, Z19
-	VMULPS           Z14, Z19, Z19
-	VMULPS           Z18, Z15, Z15
-	VSUBPS           Z15, Z19, Z19
-	VMOVAPS.Z        Z19, K6, Z19
-	TESTQ            R8, R8
-	JZ               without246
-	VMOVUPS          Z19, 64(R8)(AX*1)
+plain266:
+	VMOVUPS          Z8, 640(SP)(R10*1)
+	VORPS.BCST       f32_80000000<>+0(SB), Z8, Z8
+	VADDPS           Z17, Z8, Z9
+	VMOVUPS          Z9, 896(SP)(R10*1)
+	VMOVUPS          Z8, Z8
+	VMOVUPS          Z17, Z12
+	VBROADCASTSS     f32_c2b00f34<>+0(SB), Z9
+	VMAXPS           Z8, Z9, Z8
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z26, Z14
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z27, Z19
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z28, Z20
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z29, Z21
+	PREFETCHT0       12480(R8)
+	VMOVUPS          192(R8), Z9
+	VXORPS           Y18, Y18, Y18
+	CMPQ             shifted+112(FP), $0x00
+	JEQ              plain267
+	VSUBPS           Z1, Z9, Z18
+	VSUBPS           Z9, Z18, Z30
+	VSUBPS           Z30, Z18, Z13
+	VSUBPS           Z13, Z9, Z13
+	VADDPS           Z1, Z30, Z30
+	VSUBPS           Z30, Z13, Z13
+	VSUBPS           Z2, Z13, Z13
+	VMOVUPS          Z18, Z9
+	VANDNPS.BCST     f32_80000000<>+0(SB), Z18, Z18
+	VXORPS           Z18, Z13, Z18
 
-without246:
-	VADDPS    Z19, Z22, Z22
-	MOVQ      n+72(FP), R13
-	SHLQ      $0x02, R13
-	SUBQ      AX, R13
-	CMPQ      R13, $0x00000080
-	JLE       short247
-	KMOVW     4(R9)(R11*1), K1
-	KMOVW     4(R10)(R11*1), K3
-	KORW      K1, K3, K3
-	VMOVAPS.Z Z9, K1, Z14
-	TESTQ     DX, DX
-	JZ        hard248
-	VMOVUPS.Z 128(DX)(AX*1), K3, Z14
+plain267:
+	VMOVUPS           Z9, 704(SP)(R10*1)
+	VORPS.BCST        f32_80000000<>+0(SB), Z9, Z9
+	VADDPS            Z18, Z9, Z13
+	VMOVUPS           Z13, 960(SP)(R10*1)
+	VMOVUPS           Z9, Z9
+	VMOVUPS           Z18, Z13
+	VBROADCASTSS      f32_c2b00f34<>+0(SB), Z30
+	VMAXPS            Z9, Z30, Z9
+	VFMADD213PS.BCST  f32_3f800000<>+0(SB), Z26, Z14
+	VFMADD213PS.BCST  f32_3f800000<>+0(SB), Z27, Z19
+	VFMADD213PS.BCST  f32_3f800000<>+0(SB), Z28, Z20
+	VFMADD213PS.BCST  f32_3f800000<>+0(SB), Z29, Z21
+	VFMADD213PS.BCST  f32_3f800000<>+0(SB), Z26, Z14
+	VFMADD213PS.BCST  f32_3f800000<>+0(SB), Z27, Z19
+	VFMADD213PS.BCST  f32_3f800000<>+0(SB), Z28, Z20
+	VFMADD213PS.BCST  f32_3f800000<>+0(SB), Z29, Z21
+	VPSLLD            $0x17, Z22, Z22
+	VPSLLD            $0x17, Z23, Z23
+	VPSLLD            $0x17, Z24, Z24
+	VPSLLD            $0x17, Z25, Z25
+	VMULPS            Z22, Z14, Z14
+	VMULPS            Z23, Z19, Z19
+	VMULPS            Z24, Z20, Z20
+	VMULPS            Z25, Z21, Z21
+	MOVQ              336(SP), R8
+	ADDQ              DI, R8
+	MOVQ              344(SP), R11
+	ADDQ              DI, R11
+	VADDPS.BCST       f32_3f800000<>+0(SB), Z14, Z22
+	VDIVPS            Z22, Z14, Z22
+	VADDPS.BCST       f32_3f800000<>+0(SB), Z19, Z23
+	VDIVPS            Z23, Z19, Z23
+	VMULPS            Z22, Z14, Z24
+	VADDPS            Z22, Z14, Z14
+	VBROADCASTSS      f32_ba1faed7<>+0(SB), Z25
+	VMULPS            Z23, Z19, Z26
+	VADDPS            Z23, Z19, Z19
+	VBROADCASTSS      f32_ba1faed7<>+0(SB), Z27
+	VFMADD213PS.BCST  f32_3b65463c<>+0(SB), Z24, Z25
+	VFMADD213PS.BCST  f32_3b65463c<>+0(SB), Z26, Z27
+	VFMADD213PS.BCST  f32_bc886fee<>+0(SB), Z24, Z25
+	VFMADD213PS.BCST  f32_bc886fee<>+0(SB), Z26, Z27
+	VFMADD213PS.BCST  f32_3daaaa5b<>+0(SB), Z24, Z25
+	VFMADD213PS.BCST  f32_3daaaa5b<>+0(SB), Z26, Z27
+	VFNMADD213PS.BCST f32_3f000000<>+0(SB), Z14, Z25
+	VFNMADD213PS.BCST f32_3f000000<>+0(SB), Z19, Z27
+	KMOVW             464(SP)(R9*1), K1
+	KMOVW             448(SP)(R9*1), K2
+	VMOVUPS           512(SP)(R9*1), Z14
+	VPMOVD2M          Z14, K3
+	VMOVUPS.Z         (DI), K1, Z14
+	CMPQ              t+48(FP), $0x00
+	JNE               soft268
+	VMOVUPS           (R8), K2, Z14
+	KXNORW            K3, K2, K1
+	VMOVAPS.Z         Z14, K1, Z19
 
-hard248:
-	VMOVUPS.Z 128(CX)(AX*1), K3, Z16
-	VXORPS    Y7, Y7, Y7
-	CMPQ      shifted+112(FP), $0x00
-	JEQ       plain249
-	VSUBPS    Z12, Z16, Z7
-	VSUBPS    Z16, Z7, Z15
-	VSUBPS    Z15, Z7, Z17
-	VSUBPS    Z17, Z16, Z17
-	VADDPS    Z12, Z15, Z15
-	VSUBPS    Z15, Z17, Z17
-	VSUBPS    Z13, Z17, Z17
-	VMOVUPS   Z7, Z16
-	VMOVUPS   Z17, Z7
+weights269:
+	VFMADD213PS  Z22, Z24, Z25
+	VMULPS       Z14, Z25, Z25
+	VFNMADD231PS 768(SP)(R9*1), Z19, Z25
+	KMOVW        466(SP)(R9*1), K1
+	KMOVW        450(SP)(R9*1), K2
+	VMOVUPS      576(SP)(R9*1), Z24
+	VPMOVD2M     Z24, K4
+	VMOVUPS.Z    64(DI), K1, Z24
+	CMPQ         t+48(FP), $0x00
+	JNE          soft270
+	VMOVUPS      64(R8), K2, Z24
+	KXNORW       K4, K2, K1
+	VMOVAPS.Z    Z24, K1, Z28
 
-plain249:
-	VXORPS      Y5, Y5, Y5
-	VCMPPS      $0x15, Z5, Z16, K1
-	VXORPS.BCST f32_80000000<>+0(SB), Z7, K1, Z7
-	VORPS       Z2, Z16, Z16
-	VADDPS      Z7, Z16, Z15
-	VCMPPS      $0x15, Z1, Z16, K3, K2
-	KMOVW       6(R9)(R11*1), K4
-	KMOVW       6(R10)(R11*1), K6
-	KORW        K4, K6, K6
-	VMOVAPS.Z   Z9, K4, Z17
-	TESTQ       DX, DX
-	JZ          hard250
-	VMOVUPS.Z   192(DX)(AX*1), K6, Z17
+weights271:
+	VFMADD213PS  Z23, Z26, Z27
+	VMULPS       Z24, Z27, Z27
+	VFNMADD231PS 832(SP)(R9*1), Z28, Z27
+	CMPQ         dst+16(FP), $0x00
+	JEQ          none272
+	VMULPS       Z0, Z19, Z19
+	VMULPS       Z0, Z14, Z14
+	VFNMADD231PS Z22, Z14, Z19
+	VXORPS.BCST  f32_80000000<>+0(SB), Z19, K3, Z19
+	VMOVUPS      Z19, (SI)
+	VMULPS       Z0, Z28, Z28
+	VMULPS       Z0, Z24, Z24
+	VFNMADD231PS Z23, Z24, Z28
+	VXORPS.BCST  f32_80000000<>+0(SB), Z28, K4, Z28
+	VMOVUPS      Z28, 64(SI)
 
-hard250:
-	VMOVUPS.Z 192(CX)(AX*1), K6, Z19
-	VXORPS    Y8, Y8, Y8
-	CMPQ      shifted+112(FP), $0x00
-	JEQ       plain251
-	VSUBPS    Z12, Z19, Z8
-	VSUBPS    Z19, Z8, Z18
-	VSUBPS    Z18, Z8, Z20
-	VSUBPS    Z20, Z19, Z20
-	VADDPS    Z12, Z18, Z18
-	VSUBPS    Z18, Z20, Z20
-	VSUBPS    Z13, Z20, Z20
-	VMOVUPS   Z8, Z19
-	VMOVUPS   Z20, Z8
+none272:
+	CMPQ    terms+8(FP), $0x00
+	JEQ     without273
+	VMOVUPS Z25, (R11)
+	VMOVUPS Z27, 64(R11)
 
-plain251:
-	VXORPS           Y5, Y5, Y5
-	VCMPPS           $0x15, Z5, Z19, K4
-	VXORPS.BCST      f32_80000000<>+0(SB), Z8, K4, Z8
-	VORPS            Z2, Z19, Z19
-	VADDPS           Z8, Z19, Z18
-	VCMPPS           $0x15, Z1, Z19, K6, K5
-	VMOVUPS          Z16, Z23
-	VFMADD213PS      Z0, Z10, Z23
-	VMOVUPS          Z19, Z24
-	VFMADD213PS      Z0, Z10, Z24
-	VSUBPS           Z0, Z23, Z20
-	VSUBPS           Z0, Z24, Z21
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z20, Z16
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z21, Z19
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z20, Z16
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z21, Z19
-	VADDPS           Z7, Z16, Z16
-	VADDPS           Z8, Z19, Z19
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z20
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z21
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z16, Z20
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z19, Z21
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z16, Z20
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z19, Z21
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z16, Z20
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z19, Z21
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z16, Z20
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z19, Z21
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z16, Z20
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z19, Z21
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z16, Z20
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z19, Z21
-	VPSLLD           $0x17, Z23, Z23
-	VPSLLD           $0x17, Z24, Z24
-	VMULPS.Z         Z23, Z20, K2, Z20
-	VMOVUPS          128(SI)(AX*1), Z16
-	VFNMADD231PS     128(SI)(AX*1), Z14, Z16
-	VMULPS           128(DI)(AX*1), Z14, Z14
-	VMOVUPS          Z14, Z19
-	VMOVAPS          Z16, K1, Z19
-	VADDPS           Z14, Z16, Z16
-	TESTQ            BX, BX
-	JZ               none252
-	VADDPS           Z9, Z20, Z14
-	VDIVPS           Z14, Z20, Z23
-	VMULPS           Z11, Z16, Z14
-	VMULPS           Z11, Z19, Z25
-	VFMSUB231PS      Z23, Z14, Z25
-	VXORPS.BCST      f32_80000000<>+0(SB), Z25, K1, Z25
-	VMOVAPS.Z        Z25, K3, Z25
-	KMOVW            4(SP), K1
-	VMOVUPS          Z25, K1, 128(BX)(AX*1)
+without273:
+	VADDPS            Z27, Z25, Z25
+	VADDPS.BCST       f32_3f800000<>+0(SB), Z20, Z14
+	VDIVPS            Z14, Z20, Z14
+	VADDPS.BCST       f32_3f800000<>+0(SB), Z21, Z19
+	VDIVPS            Z19, Z21, Z19
+	VMULPS            Z14, Z20, Z22
+	VADDPS            Z14, Z20, Z20
+	VBROADCASTSS      f32_ba1faed7<>+0(SB), Z23
+	VMULPS            Z19, Z21, Z24
+	VADDPS            Z19, Z21, Z21
+	VBROADCASTSS      f32_ba1faed7<>+0(SB), Z26
+	VFMADD213PS.BCST  f32_3b65463c<>+0(SB), Z22, Z23
+	VFMADD213PS.BCST  f32_3b65463c<>+0(SB), Z24, Z26
+	VFMADD213PS.BCST  f32_bc886fee<>+0(SB), Z22, Z23
+	VFMADD213PS.BCST  f32_bc886fee<>+0(SB), Z24, Z26
+	VFMADD213PS.BCST  f32_3daaaa5b<>+0(SB), Z22, Z23
+	VFMADD213PS.BCST  f32_3daaaa5b<>+0(SB), Z24, Z26
+	VFNMADD213PS.BCST f32_3f000000<>+0(SB), Z20, Z23
+	VFNMADD213PS.BCST f32_3f000000<>+0(SB), Z21, Z26
+	KMOVW             468(SP)(R9*1), K1
+	KMOVW             452(SP)(R9*1), K2
+	VMOVUPS           640(SP)(R9*1), Z20
+	VPMOVD2M          Z20, K3
+	VMOVUPS.Z         128(DI), K1, Z20
+	CMPQ              t+48(FP), $0x00
+	JNE               soft274
+	VMOVUPS           128(R8), K2, Z20
+	KXNORW            K3, K2, K1
+	VMOVAPS.Z         Z20, K1, Z21
 
-none252:
-	VADDPS.BCST      f32_40000000<>+0(SB), Z20, Z14
-	VDIVPS           Z14, Z20, Z14
-	VMULPS           Z14, Z14, Z20
-	VBROADCASTSS     f32_3e8f82bc<>+0(SB), Z23
-	VFMADD213PS.BCST f32_3e8f59d1<>+0(SB), Z20, Z23
-	VFMADD213PS.BCST f32_3ecce94f<>+0(SB), Z20, Z23
-	VFMADD213PS.BCST f32_3f2aaa80<>+0(SB), Z20, Z23
-	VMULPS           Z14, Z20, Z20
-	VADDPS           Z14, Z14, Z14
-	VFMADD213PS      Z14, Z20, Z23
-	VMULPS           Z16, Z23, Z23
-	VMULPS           Z15, Z19, Z19
-	VSUBPS           Z19, Z23, Z23
-	VMOVAPS.Z        Z23, K3, Z23
-	TESTQ            R8, R8
-	JZ               without253
-	VMOVUPS          Z23, 128(R8)(AX*1)
+weights275:
+	VFMADD213PS  Z14, Z22, Z23
+	VMULPS       Z20, Z23, Z23
+	VFNMADD231PS 896(SP)(R9*1), Z21, Z23
+	KMOVW        470(SP)(R9*1), K1
+	KMOVW        454(SP)(R9*1), K2
+	VMOVUPS      704(SP)(R9*1), Z22
+	VPMOVD2M     Z22, K4
+	VMOVUPS.Z    192(DI), K1, Z22
+	CMPQ         t+48(FP), $0x00
+	JNE          soft276
+	VMOVUPS      192(R8), K2, Z22
+	KXNORW       K4, K2, K1
+	VMOVAPS.Z    Z22, K1, Z27
 
-without253:
-	VMULPS.Z     Z24, Z21, K5, Z21
-	VMOVUPS      192(SI)(AX*1), Z14
-	VFNMADD231PS 192(SI)(AX*1), Z17, Z14
-	VMULPS       192(DI)(AX*1), Z17, Z17
-	VMOVUPS      Z17, Z15
-	VMOVAPS      Z14, K4, Z15
-	VADDPS       Z17, Z14, Z14
-	TESTQ        BX, BX
-	JZ           none254
-	VADDPS       Z9, Z21, Z16
-	VDIVPS       Z16, Z21, Z17
-	VMULPS       Z11, Z14, Z16
-	VMULPS       Z11, Z15, Z19
-	VFMSUB231PS  Z17, Z16, Z19
-	VXORPS.BCST  f32_80000000<>+0(SB), Z19, K4, Z19
-	VMOVAPS.Z    Z19, K6, Z19
-	KMOVW        6(SP), K1
-	VMOVUPS      Z19, K1, 192(BX)(AX*1)
+weights277:
+	VFMADD213PS  Z19, Z24, Z26
+	VMULPS       Z22, Z26, Z26
+	VFNMADD231PS 960(SP)(R9*1), Z27, Z26
+	CMPQ         dst+16(FP), $0x00
+	JEQ          none278
+	VMULPS       Z0, Z21, Z21
+	VMULPS       Z0, Z20, Z20
+	VFNMADD231PS Z14, Z20, Z21
+	VXORPS.BCST  f32_80000000<>+0(SB), Z21, K3, Z21
+	VMOVUPS      Z21, 128(SI)
+	VMULPS       Z0, Z27, Z27
+	VMULPS       Z0, Z22, Z22
+	VFNMADD231PS Z19, Z22, Z27
+	VXORPS.BCST  f32_80000000<>+0(SB), Z27, K4, Z27
+	VMOVUPS      Z27, 192(SI)
 
-none254:
-	VADDPS.BCST      f32_40000000<>+0(SB), Z21, Z16
-	VDIVPS           Z16, Z21, Z16
-	VMULPS           Z16, Z16, Z17
-	VBROADCASTSS     f32_3e8f82bc<>+0(SB), Z19
-	VFMADD213PS.BCST f32_3e8f59d1<>+0(SB), Z17, Z19
-	VFMADD213PS.BCST f32_3ecce94f<>+0(SB), Z17, Z19
-	VFMADD213PS.BCST f32_3f2aaa80<>+0(SB), Z17, Z19
-	VMULPS           Z16, Z17, Z17
-	VADDPS           Z16, Z16, Z16
-	VFMADD213PS      Z16, Z17, Z19
-	VMULPS           Z14, Z19, Z19
-	VMULPS           Z18, Z15, Z15
-	VSUBPS           Z15, Z19, Z19
-	VMOVAPS.Z        Z19, K6, Z19
-	TESTQ            R8, R8
-	JZ               without255
-	VMOVUPS          Z19, 192(R8)(AX*1)
+none278:
+	CMPQ    terms+8(FP), $0x00
+	JEQ     without279
+	VMOVUPS Z23, 128(R11)
+	VMOVUPS Z26, 192(R11)
 
-without255:
-	VADDPS Z19, Z23, Z23
-	VADDPS Z23, Z22, Z22
-
-short247:
-	VEXTRACTF64X4 $0x01, Z22, Y4
-	VADDPS        Y4, Y22, Y22
-	VCVTPS2PD     Y22, Z14
+without279:
+	VADDPS        Z26, Z23, Z23
+	VEXTRACTF64X4 $0x01, Z25, Y14
+	VADDPS        Y14, Y25, Y25
+	VCVTPS2PD     Y25, Z14
 	VADDPD        Z14, Z3, Z3
-	ADDQ          $+256, AX
-	SUBQ          $0x40, R12
-	JG            group236
+	VEXTRACTF64X4 $0x01, Z23, Y14
+	VADDPS        Y14, Y23, Y23
+	VCVTPS2PD     Y23, Z14
+	VADDPD        Z14, Z3, Z3
+	CMPB          456(SP)(R9*1), $0x00
+	JEQ           out280
 
-done238:
-	MOVQ  stride+40(FP), AX
-	SHLQ  $0x02, AX
-	ADDQ  AX, CX
-	TESTQ DX, DX
-	JZ    none256
-	MOVQ  tStride+56(FP), AX
-	SHLQ  $0x02, AX
-	ADDQ  AX, DX
-
-none256:
-	TESTQ BX, BX
-	JZ    none257
-	MOVQ  dstStride+24(FP), AX
-	SHLQ  $0x02, AX
-	ADDQ  AX, BX
-
-none257:
-	MOVQ          words+96(FP), AX
-	SHLQ          $0x03, AX
-	ADDQ          AX, R9
-	ADDQ          AX, R10
-	MOVQ          sum+0(FP), AX
-	VEXTRACTF64X4 $0x01, Z3, Y4
-	VADDPD        Y4, Y3, Y3
-	VEXTRACTF64X2 $0x01, Y3, X4
-	VADDPD        X4, X3, X3
-	VUNPCKHPD     X3, X3, X4
-	VADDPD        X4, X3, X3
-	VMOVSD        X3, (AX)
+left281:
+	ADDQ          $+256, SI
+	ADDQ          $+256, DI
+	ADDQ          $+256, 352(SP)
+	XORQ          $+1024, R9
+	XORQ          $+1024, R10
+	SUBQ          $0x40, BX
+	JG            group245
+	MOVQ          sum+0(FP), BX
+	VEXTRACTF64X4 $0x01, Z3, Y0
+	VADDPD        Y0, Y3, Y3
+	VEXTRACTF64X2 $0x01, Y3, X0
+	VADDPD        X0, X3, X3
+	VUNPCKHPD     X3, X3, X0
+	VADDPD        X0, X3, X3
+	VMOVSD        X3, (BX)
 	ADDQ          $0x08, sum+0(FP)
+	ADDQ          400(SP), SI
+	MOVQ          408(SP), BX
+	ADDQ          BX, 352(SP)
 	DECQ          rows+64(FP)
-	JNZ           row234
+	JZ            end283
+	VXORPS        Y3, Y3, Y3
+	MOVQ          p+104(FP), BX
+	VBROADCASTSS  (BX), Z0
+	ADDQ          $0x0c, p+104(FP)
+	MOVQ          negWeight+120(FP), DI
+	MOVQ          n+72(FP), BX
+	JMP           group245
 
-last235:
+other250:
+	KMOVW   R11, K1
+	VMOVUPS Z1, Z6
+	VMOVUPS (AX), K1, Z6
+	VMOVUPS Z6, (SP)
+	SHRQ    $0x10, R11
+	KMOVW   R11, K1
+	VMOVUPS Z1, Z6
+	VMOVUPS 64(AX), K1, Z6
+	VMOVUPS Z6, 64(SP)
+	SHRQ    $0x10, R11
+	KMOVW   R11, K1
+	VMOVUPS Z1, Z6
+	VMOVUPS 128(AX), K1, Z6
+	VMOVUPS Z6, 128(SP)
+	SHRQ    $0x10, R11
+	KMOVW   R11, K1
+	VMOVUPS Z1, Z6
+	VMOVUPS 192(AX), K1, Z6
+	VMOVUPS Z6, 192(SP)
+	LEAQ    (SP), R8
+	JMP     ready251
+
+other259:
+	KMOVW   R11, K1
+	VMOVUPS Z1, Z14
+	VMOVUPS (AX), K1, Z14
+	VMOVUPS Z14, (SP)
+	SHRQ    $0x10, R11
+	KMOVW   R11, K1
+	VMOVUPS Z1, Z14
+	VMOVUPS 64(AX), K1, Z14
+	VMOVUPS Z14, 64(SP)
+	SHRQ    $0x10, R11
+	KMOVW   R11, K1
+	VMOVUPS Z1, Z14
+	VMOVUPS 128(AX), K1, Z14
+	VMOVUPS Z14, 128(SP)
+	SHRQ    $0x10, R11
+	KMOVW   R11, K1
+	VMOVUPS Z1, Z14
+	VMOVUPS 192(AX), K1, Z14
+	VMOVUPS Z14, 192(SP)
+	LEAQ    (SP), R8
+	JMP     ready260
+
+into262:
+	MOVQ SI, 320(SP)
+	LEAQ (SP), SI
+	JMP  entered263
+
+soft268:
+	MOVQ         352(SP), R12
+	VMOVUPS.Z    (R12), K1, Z28
+	VFNMADD231PS Z28, Z14, Z14
+	VMULPS       (R8), Z28, Z28
+	VMOVUPS      Z14, Z19
+	VMOVAPS      Z28, K3, Z19
+	VADDPS       Z28, Z14, Z14
+	JMP          weights269
+
+soft270:
+	MOVQ         352(SP), R12
+	VMOVUPS.Z    64(R12), K1, Z29
+	VFNMADD231PS Z29, Z24, Z24
+	VMULPS       64(R8), Z29, Z29
+	VMOVUPS      Z24, Z28
+	VMOVAPS      Z29, K4, Z28
+	VADDPS       Z29, Z24, Z24
+	JMP          weights271
+
+soft274:
+	MOVQ         352(SP), R12
+	VMOVUPS.Z    128(R12), K1, Z27
+	VFNMADD231PS Z27, Z20, Z20
+	VMULPS       128(R8), Z27, Z27
+	VMOVUPS      Z20, Z21
+	VMOVAPS      Z27, K3, Z21
+	VADDPS       Z27, Z20, Z20
+	JMP          weights275
+
+soft276:
+	MOVQ         352(SP), R12
+	VMOVUPS.Z    192(R12), K1, Z28
+	VFNMADD231PS Z28, Z22, Z22
+	VMULPS       192(R8), Z28, Z28
+	VMOVUPS      Z22, Z27
+	VMOVAPS      Z28, K4, Z27
+	VADDPS       Z28, Z22, Z22
+	JMP          weights277
+
+out280:
+	MOVQ    320(SP), SI
+	CMPQ    dst+16(FP), $0x00
+	JEQ     left281
+	MOVQ    $0x00000040, R8
+	CMPQ    BX, R8
+	CMOVQLT BX, R8
+	MOVQ    $-1, R11
+	BZHIQ   R8, R11, R11
+	KMOVW   R11, K1
+	SHRQ    $0x10, R11
+	KMOVW   R11, K2
+	SHRQ    $0x10, R11
+	KMOVW   R11, K3
+	SHRQ    $0x10, R11
+	KMOVW   R11, K4
+	VMOVUPS (SP), Z14
+	VMOVUPS Z14, K1, (SI)
+	VMOVUPS 64(SP), Z14
+	VMOVUPS Z14, K2, 64(SI)
+	VMOVUPS 128(SP), Z14
+	VMOVUPS Z14, K3, 128(SI)
+	VMOVUPS 192(SP), Z14
+	VMOVUPS Z14, K4, 192(SI)
+	JMP     left281
+
+end283:
+last244:
 	VZEROUPPER
 	RET
 
@@ -6036,9 +6489,9 @@ TEXT ·bceSumsShifted64AVX2(SB), $2624-128
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last258
+	JEQ          last284
 	CMPQ         n+56(FP), $0x00
-	JEQ          last258
+	JEQ          last284
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
@@ -6076,12 +6529,12 @@ TEXT ·bceSumsShifted64AVX2(SB), $2624-128
 	VMOVUPD      Y2, 416(BP)
 	MOVQ         n+56(FP), BX
 
-first260:
+first286:
 	CMPQ         240(BP), $0x00
-	JG           same261
+	JG           same287
 	LEAQ         (BP), SI
 	DECQ         248(BP)
-	JLE          none262
+	JLE          none288
 	ADDQ         264(BP), AX
 	ADDQ         256(BP), CX
 	ADDQ         256(BP), DX
@@ -6094,7 +6547,7 @@ first260:
 	VBROADCASTSD 16(SI), Y2
 	VMOVUPD      Y2, 192(BP)
 
-same261:
+same287:
 	MOVQ    AX, SI
 	MOVWLZX (CX), R9
 	MOVQ    R9, 704(BP)(R8*1)
@@ -6102,15 +6555,15 @@ same261:
 	CMPL    R9, $0x0000ffff
 	SETEQ   R10
 	MOVB    R10, 712(BP)(R8*1)
-	JNE     other263
+	JNE     other289
 
-ready264:
+ready290:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
 	SUBQ $0x10, 240(BP)
 
-none262:
+none288:
 	VPBROADCASTD 704(BP)(R8*1), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
 	PREFETCHT0   12288(SI)
@@ -6220,14 +6673,14 @@ none262:
 	ADDQ         $+512, R8
 	ANDQ         $+2047, R8
 	TESTQ        DI, DI
-	JNZ          first260
+	JNZ          first286
 
-group259:
+group285:
 	CMPQ         240(BP), $0x00
-	JG           same265
+	JG           same291
 	LEAQ         (BP), SI
 	DECQ         248(BP)
-	JLE          none266
+	JLE          none292
 	ADDQ         264(BP), AX
 	ADDQ         256(BP), CX
 	ADDQ         256(BP), DX
@@ -6240,7 +6693,7 @@ group259:
 	VBROADCASTSD 16(SI), Y2
 	VMOVUPD      Y2, 192(BP)
 
-same265:
+same291:
 	MOVQ    AX, SI
 	MOVWLZX (CX), R9
 	MOVQ    R9, 704(BP)(R8*1)
@@ -6248,15 +6701,15 @@ same265:
 	CMPL    R9, $0x0000ffff
 	SETEQ   R10
 	MOVB    R10, 712(BP)(R8*1)
-	JNE     other267
+	JNE     other293
 
-ready268:
+ready294:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
 	SUBQ $0x10, 240(BP)
 
-none266:
+none292:
 	VMOVUPD      448(BP)(DI*1), Y2
 	VMOVUPD      480(BP)(DI*1), Y3
 	VMOVUPD      512(BP)(DI*1), Y4
@@ -6436,14 +6889,14 @@ none266:
 	MOVQ         n+56(FP), SI
 	SUBQ         BX, SI
 	TESTQ        $0x00000010, SI
-	JNZ          second270
+	JNZ          second296
 	CMPQ         BX, $0x10
-	JLE          both271
+	JLE          both297
 	VMOVUPD      Y6, 2496(BP)
 	VMOVUPD      Y7, 2528(BP)
-	JMP          added269
+	JMP          added295
 
-second270:
+second296:
 	VMOVUPD     2496(BP), Y2
 	VADDPD      Y2, Y6, Y3
 	VFMADD213PD Y3, Y2, Y6
@@ -6451,7 +6904,7 @@ second270:
 	VADDPD      Y2, Y7, Y3
 	VFMADD213PD Y3, Y2, Y7
 
-both271:
+both297:
 	VSUBPD      Y6, Y6, Y2
 	VMAXPD      Y0, Y6, Y3
 	VMINPD      Y0, Y6, Y4
@@ -6551,13 +7004,13 @@ both271:
 	VMOVUPD     Y2, 352(BP)
 	VMOVUPD     Y4, 416(BP)
 
-added269:
+added295:
 	ADDQ         $+512, DI
 	ANDQ         $+2047, DI
 	ADDQ         $+512, R8
 	ANDQ         $+2047, R8
 	SUBQ         $0x10, BX
-	JG           group259
+	JG           group285
 	MOVQ         sum+0(FP), BX
 	VMOVUPD      320(BP), Y2
 	VMOVUPD      352(BP), Y3
@@ -6595,16 +7048,16 @@ added269:
 	VMOVSD       X2, (BX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+48(FP)
-	JZ           end273
+	JZ           end299
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 320(BP)
 	VMOVUPD      Y2, 352(BP)
 	VMOVUPD      Y2, 384(BP)
 	VMOVUPD      Y2, 416(BP)
 	MOVQ         n+56(FP), BX
-	JMP          group259
+	JMP          group285
 
-other263:
+other289:
 	MOVQ         R9, 232(BP)
 	VPBROADCASTD 232(BP), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
@@ -6627,9 +7080,9 @@ other263:
 	VBLENDVPD    Y2, Y4, Y3, Y2
 	VMOVUPD      Y2, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready264
+	JMP          ready290
 
-other267:
+other293:
 	MOVQ         R9, 232(BP)
 	VPBROADCASTD 232(BP), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
@@ -6652,10 +7105,10 @@ other267:
 	VBLENDVPD    Y2, Y4, Y3, Y2
 	VMOVUPD      Y2, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready268
+	JMP          ready294
 
-end273:
-last258:
+end299:
+last284:
 	VZEROUPPER
 	RET
 
@@ -6881,9 +7334,9 @@ TEXT ·bceSums64AVX2(SB), $2560-128
 	LEAQ    63(SP), BP
 	ANDQ    $-64, BP
 	CMPQ    rows+48(FP), $0x00
-	JEQ     last274
+	JEQ     last300
 	CMPQ    n+56(FP), $0x00
-	JEQ     last274
+	JEQ     last300
 	MOVQ    x+32(FP), AX
 	MOVQ    pos+64(FP), CX
 	MOVQ    neg+72(FP), DX
@@ -6916,19 +7369,19 @@ TEXT ·bceSums64AVX2(SB), $2560-128
 	VMOVUPD Y4, 352(BP)
 	MOVQ    n+56(FP), BX
 
-first276:
+first302:
 	CMPQ 168(BP), $0x00
-	JG   same277
+	JG   same303
 	LEAQ (BP), SI
 	DECQ 176(BP)
-	JLE  none278
+	JLE  none304
 	ADDQ 192(BP), AX
 	ADDQ 184(BP), CX
 	ADDQ 184(BP), DX
 	MOVQ n+56(FP), R9
 	MOVQ R9, 168(BP)
 
-same277:
+same303:
 	MOVQ    AX, SI
 	MOVWLZX (CX), R9
 	MOVQ    R9, 640(BP)(R8*1)
@@ -6936,15 +7389,15 @@ same277:
 	CMPL    R9, $0x0000ffff
 	SETEQ   R10
 	MOVB    R10, 648(BP)(R8*1)
-	JNE     other279
+	JNE     other305
 
-ready280:
+ready306:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
 	SUBQ $0x10, 168(BP)
 
-none278:
+none304:
 	VPBROADCASTD 640(BP)(R8*1), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	PREFETCHT0   12288(SI)
@@ -7006,21 +7459,21 @@ none278:
 	ADDQ         $+512, R8
 	ANDQ         $+2047, R8
 	TESTQ        DI, DI
-	JNZ          first276
+	JNZ          first302
 
-group275:
+group301:
 	CMPQ 168(BP), $0x00
-	JG   same281
+	JG   same307
 	LEAQ (BP), SI
 	DECQ 176(BP)
-	JLE  none282
+	JLE  none308
 	ADDQ 192(BP), AX
 	ADDQ 184(BP), CX
 	ADDQ 184(BP), DX
 	MOVQ n+56(FP), R9
 	MOVQ R9, 168(BP)
 
-same281:
+same307:
 	MOVQ    AX, SI
 	MOVWLZX (CX), R9
 	MOVQ    R9, 640(BP)(R8*1)
@@ -7028,15 +7481,15 @@ same281:
 	CMPL    R9, $0x0000ffff
 	SETEQ   R10
 	MOVB    R10, 648(BP)(R8*1)
-	JNE     other283
+	JNE     other309
 
-ready284:
+ready310:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
 	SUBQ $0x10, 168(BP)
 
-none282:
+none308:
 	VMOVUPD      384(BP)(DI*1), Y4
 	VMOVUPD      416(BP)(DI*1), Y5
 	VMOVUPD      448(BP)(DI*1), Y6
@@ -7168,14 +7621,14 @@ none282:
 	MOVQ         n+56(FP), SI
 	SUBQ         BX, SI
 	TESTQ        $0x00000010, SI
-	JNZ          second286
+	JNZ          second312
 	CMPQ         BX, $0x10
-	JLE          both287
+	JLE          both313
 	VMOVUPD      Y8, 2432(BP)
 	VMOVUPD      Y9, 2464(BP)
-	JMP          added285
+	JMP          added311
 
-second286:
+second312:
 	VMOVUPD     2432(BP), Y4
 	VADDPD      Y4, Y8, Y5
 	VFMADD213PD Y5, Y4, Y8
@@ -7183,7 +7636,7 @@ second286:
 	VADDPD      Y4, Y9, Y5
 	VFMADD213PD Y5, Y4, Y9
 
-both287:
+both313:
 	VSUBPD      Y8, Y8, Y4
 	VMAXPD      Y0, Y8, Y5
 	VMINPD      Y0, Y8, Y6
@@ -7283,13 +7736,13 @@ both287:
 	VMOVUPD     Y4, 288(BP)
 	VMOVUPD     Y6, 352(BP)
 
-added285:
+added311:
 	ADDQ         $+512, DI
 	ANDQ         $+2047, DI
 	ADDQ         $+512, R8
 	ANDQ         $+2047, R8
 	SUBQ         $0x10, BX
-	JG           group275
+	JG           group301
 	MOVQ         sum+0(FP), BX
 	VMOVUPD      256(BP), Y4
 	VMOVUPD      288(BP), Y5
@@ -7327,16 +7780,16 @@ added285:
 	VMOVSD       X4, (BX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+48(FP)
-	JZ           end289
+	JZ           end315
 	VXORPS       Y4, Y4, Y4
 	VMOVUPD      Y4, 256(BP)
 	VMOVUPD      Y4, 288(BP)
 	VMOVUPD      Y4, 320(BP)
 	VMOVUPD      Y4, 352(BP)
 	MOVQ         n+56(FP), BX
-	JMP          group275
+	JMP          group301
 
-other279:
+other305:
 	MOVQ         R9, 160(BP)
 	VPBROADCASTD 160(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -7358,9 +7811,9 @@ other279:
 	VBLENDVPD    Y4, Y6, Y5, Y4
 	VMOVUPD      Y4, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready280
+	JMP          ready306
 
-other283:
+other309:
 	MOVQ         R9, 160(BP)
 	VPBROADCASTD 160(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -7382,10 +7835,10 @@ other283:
 	VBLENDVPD    Y4, Y6, Y5, Y4
 	VMOVUPD      Y4, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready284
+	JMP          ready310
 
-end289:
-last274:
+end315:
+last300:
 	VZEROUPPER
 	RET
 
@@ -7398,9 +7851,9 @@ TEXT ·bceGradShifted64AVX2(SB), $2688-152
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last290
+	JEQ          last316
 	CMPQ         n+80(FP), $0x00
-	JEQ          last290
+	JEQ          last316
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -7447,12 +7900,12 @@ TEXT ·bceGradShifted64AVX2(SB), $2688-152
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 
-first292:
+first318:
 	CMPQ         304(BP), $0x00
-	JG           same293
+	JG           same319
 	LEAQ         (BP), R10
 	DECQ         312(BP)
-	JLE          none294
+	JLE          none320
 	ADDQ         328(BP), BX
 	ADDQ         320(BP), SI
 	ADDQ         320(BP), DI
@@ -7465,7 +7918,7 @@ first292:
 	VBROADCASTSD 16(R10), Y2
 	VMOVUPD      Y2, 256(BP)
 
-same293:
+same319:
 	MOVQ    BX, R10
 	MOVWLZX (SI), R13
 	MOVQ    R13, 768(BP)(R12*1)
@@ -7473,15 +7926,15 @@ same293:
 	CMPL    R13, $0x0000ffff
 	SETEQ   R14
 	MOVB    R14, 776(BP)(R12*1)
-	JNE     other295
+	JNE     other321
 
-ready296:
+ready322:
 	ADDQ $+128, BX
 	ADDQ $0x02, SI
 	ADDQ $0x02, DI
 	SUBQ $0x10, 304(BP)
 
-none294:
+none320:
 	VPBROADCASTD 768(BP)(R12*1), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
 	PREFETCHT0   12288(R10)
@@ -7591,16 +8044,16 @@ none294:
 	ADDQ         $+512, R12
 	ANDQ         $+2047, R12
 	TESTQ        R11, R11
-	JNZ          first292
+	JNZ          first318
 
-group291:
+group317:
 	TESTQ      DX, DX
-	JZ         none297
+	JZ         none323
 	TESTQ      $0x00000f00, AX
-	JNZ        same298
+	JNZ        same324
 	PREFETCHT0 16384(AX)
 
-same298:
+same324:
 	VMOVUPD  (CX), Y2
 	VMOVNTPD Y2, (AX)
 	VMOVUPD  32(CX), Y2
@@ -7621,12 +8074,12 @@ same298:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none297:
+none323:
 	CMPQ         304(BP), $0x00
-	JG           same299
+	JG           same325
 	LEAQ         (BP), R10
 	DECQ         312(BP)
-	JLE          none300
+	JLE          none326
 	ADDQ         328(BP), BX
 	ADDQ         320(BP), SI
 	ADDQ         320(BP), DI
@@ -7639,7 +8092,7 @@ none297:
 	VBROADCASTSD 16(R10), Y2
 	VMOVUPD      Y2, 256(BP)
 
-same299:
+same325:
 	MOVQ    BX, R10
 	MOVWLZX (SI), R13
 	MOVQ    R13, 768(BP)(R12*1)
@@ -7647,19 +8100,19 @@ same299:
 	CMPL    R13, $0x0000ffff
 	SETEQ   R14
 	MOVB    R14, 776(BP)(R12*1)
-	JNE     other301
+	JNE     other327
 
-ready302:
+ready328:
 	ADDQ $+128, BX
 	ADDQ $0x02, SI
 	ADDQ $0x02, DI
 	SUBQ $0x10, 304(BP)
 
-none300:
+none326:
 	CMPB 776(BP)(R11*1), $0x00
-	JEQ  into303
+	JEQ  into329
 
-entered304:
+entered330:
 	VMOVUPD      512(BP)(R11*1), Y2
 	VMOVUPD      544(BP)(R11*1), Y3
 	VMOVUPD      576(BP)(R11*1), Y4
@@ -7871,14 +8324,14 @@ entered304:
 	MOVQ         n+80(FP), R10
 	SUBQ         R8, R10
 	TESTQ        $0x00000010, R10
-	JNZ          second306
+	JNZ          second332
 	CMPQ         R8, $0x10
-	JLE          both307
+	JLE          both333
 	VMOVUPD      Y6, 2560(BP)
 	VMOVUPD      Y7, 2592(BP)
-	JMP          added305
+	JMP          added331
 
-second306:
+second332:
 	VMOVUPD     2560(BP), Y2
 	VADDPD      Y2, Y6, Y3
 	VFMADD213PD Y3, Y2, Y6
@@ -7886,7 +8339,7 @@ second306:
 	VADDPD      Y2, Y7, Y3
 	VFMADD213PD Y3, Y2, Y7
 
-both307:
+both333:
 	VSUBPD      Y6, Y6, Y2
 	VMAXPD      Y0, Y6, Y3
 	VMINPD      Y0, Y6, Y4
@@ -7986,18 +8439,18 @@ both307:
 	VMOVUPD     Y2, 416(BP)
 	VMOVUPD     Y4, 480(BP)
 
-added305:
+added331:
 	CMPB 776(BP)(R11*1), $0x00
-	JEQ  out308
+	JEQ  out334
 
-left309:
+left335:
 	ADDQ         $+128, R9
 	ADDQ         $+512, R11
 	ANDQ         $+2047, R11
 	ADDQ         $+512, R12
 	ANDQ         $+2047, R12
 	SUBQ         $0x10, R8
-	JG           group291
+	JG           group317
 	MOVQ         sum+0(FP), R8
 	VMOVUPD      384(BP), Y2
 	VMOVUPD      416(BP), Y3
@@ -8036,7 +8489,7 @@ left309:
 	ADDQ         $0x08, sum+0(FP)
 	ADDQ         336(BP), R9
 	DECQ         rows+72(FP)
-	JZ           end311
+	JZ           end337
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 384(BP)
 	VMOVUPD      Y2, 416(BP)
@@ -8047,9 +8500,9 @@ left309:
 	VMOVUPD      Y2, 192(BP)
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
-	JMP          group291
+	JMP          group317
 
-other295:
+other321:
 	MOVQ         R13, 296(BP)
 	VPBROADCASTD 296(BP), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
@@ -8072,9 +8525,9 @@ other295:
 	VBLENDVPD    Y2, Y4, Y3, Y2
 	VMOVUPD      Y2, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready296
+	JMP          ready322
 
-other301:
+other327:
 	MOVQ         R13, 296(BP)
 	VPBROADCASTD 296(BP), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
@@ -8097,14 +8550,14 @@ other301:
 	VBLENDVPD    Y2, Y4, Y3, Y2
 	VMOVUPD      Y2, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready302
+	JMP          ready328
 
-into303:
+into329:
 	MOVQ R9, 160(BP)
 	LEAQ (BP), R9
-	JMP  entered304
+	JMP  entered330
 
-out308:
+out334:
 	MOVQ       160(BP), R9
 	MOVQ       $0x00000010, R10
 	CMPQ       R8, R10
@@ -8124,19 +8577,19 @@ out308:
 	VMOVUPD    96(BP), Y2
 	VMOVUPD    352(R13), Y3
 	VMASKMOVPD Y2, Y3, 96(R9)
-	JMP        left309
+	JMP        left335
 
-end311:
-last290:
+end337:
+last316:
 	TESTQ DX, DX
-	JZ    none313
+	JZ    none339
 
-more312:
+more338:
 	TESTQ      $0x00000f00, AX
-	JNZ        same314
+	JNZ        same340
 	PREFETCHT0 16384(AX)
 
-same314:
+same340:
 	VMOVUPD  (CX), Y0
 	VMOVNTPD Y0, (AX)
 	VMOVUPD  32(CX), Y0
@@ -8156,9 +8609,9 @@ same314:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more312
+	JNZ      more338
 
-none313:
+none339:
 	VZEROUPPER
 	RET
 
@@ -8171,9 +8624,9 @@ TEXT ·bceGrad64AVX2(SB), $2624-152
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last315
+	JEQ          last341
 	CMPQ         n+80(FP), $0x00
-	JEQ          last315
+	JEQ          last341
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -8215,19 +8668,19 @@ TEXT ·bceGrad64AVX2(SB), $2624-152
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 
-first317:
+first343:
 	CMPQ 232(BP), $0x00
-	JG   same318
+	JG   same344
 	LEAQ (BP), R10
 	DECQ 240(BP)
-	JLE  none319
+	JLE  none345
 	ADDQ 256(BP), BX
 	ADDQ 248(BP), SI
 	ADDQ 248(BP), DI
 	MOVQ n+80(FP), R13
 	MOVQ R13, 232(BP)
 
-same318:
+same344:
 	MOVQ    BX, R10
 	MOVWLZX (SI), R13
 	MOVQ    R13, 704(BP)(R12*1)
@@ -8235,15 +8688,15 @@ same318:
 	CMPL    R13, $0x0000ffff
 	SETEQ   R14
 	MOVB    R14, 712(BP)(R12*1)
-	JNE     other320
+	JNE     other346
 
-ready321:
+ready347:
 	ADDQ $+128, BX
 	ADDQ $0x02, SI
 	ADDQ $0x02, DI
 	SUBQ $0x10, 232(BP)
 
-none319:
+none345:
 	VPBROADCASTD 704(BP)(R12*1), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	PREFETCHT0   12288(R10)
@@ -8305,16 +8758,16 @@ none319:
 	ADDQ         $+512, R12
 	ANDQ         $+2047, R12
 	TESTQ        R11, R11
-	JNZ          first317
+	JNZ          first343
 
-group316:
+group342:
 	TESTQ      DX, DX
-	JZ         none322
+	JZ         none348
 	TESTQ      $0x00000f00, AX
-	JNZ        same323
+	JNZ        same349
 	PREFETCHT0 16384(AX)
 
-same323:
+same349:
 	VMOVUPD  (CX), Y4
 	VMOVNTPD Y4, (AX)
 	VMOVUPD  32(CX), Y4
@@ -8335,19 +8788,19 @@ same323:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none322:
+none348:
 	CMPQ 232(BP), $0x00
-	JG   same324
+	JG   same350
 	LEAQ (BP), R10
 	DECQ 240(BP)
-	JLE  none325
+	JLE  none351
 	ADDQ 256(BP), BX
 	ADDQ 248(BP), SI
 	ADDQ 248(BP), DI
 	MOVQ n+80(FP), R13
 	MOVQ R13, 232(BP)
 
-same324:
+same350:
 	MOVQ    BX, R10
 	MOVWLZX (SI), R13
 	MOVQ    R13, 704(BP)(R12*1)
@@ -8355,19 +8808,19 @@ same324:
 	CMPL    R13, $0x0000ffff
 	SETEQ   R14
 	MOVB    R14, 712(BP)(R12*1)
-	JNE     other326
+	JNE     other352
 
-ready327:
+ready353:
 	ADDQ $+128, BX
 	ADDQ $0x02, SI
 	ADDQ $0x02, DI
 	SUBQ $0x10, 232(BP)
 
-none325:
+none351:
 	CMPB 712(BP)(R11*1), $0x00
-	JEQ  into328
+	JEQ  into354
 
-entered329:
+entered355:
 	VMOVUPD      448(BP)(R11*1), Y4
 	VMOVUPD      480(BP)(R11*1), Y5
 	VMOVUPD      512(BP)(R11*1), Y6
@@ -8531,14 +8984,14 @@ entered329:
 	MOVQ         n+80(FP), R10
 	SUBQ         R8, R10
 	TESTQ        $0x00000010, R10
-	JNZ          second331
+	JNZ          second357
 	CMPQ         R8, $0x10
-	JLE          both332
+	JLE          both358
 	VMOVUPD      Y8, 2496(BP)
 	VMOVUPD      Y9, 2528(BP)
-	JMP          added330
+	JMP          added356
 
-second331:
+second357:
 	VMOVUPD     2496(BP), Y4
 	VADDPD      Y4, Y8, Y5
 	VFMADD213PD Y5, Y4, Y8
@@ -8546,7 +8999,7 @@ second331:
 	VADDPD      Y4, Y9, Y5
 	VFMADD213PD Y5, Y4, Y9
 
-both332:
+both358:
 	VSUBPD      Y8, Y8, Y4
 	VMAXPD      Y0, Y8, Y5
 	VMINPD      Y0, Y8, Y6
@@ -8646,18 +9099,18 @@ both332:
 	VMOVUPD     Y4, 352(BP)
 	VMOVUPD     Y6, 416(BP)
 
-added330:
+added356:
 	CMPB 712(BP)(R11*1), $0x00
-	JEQ  out333
+	JEQ  out359
 
-left334:
+left360:
 	ADDQ         $+128, R9
 	ADDQ         $+512, R11
 	ANDQ         $+2047, R11
 	ADDQ         $+512, R12
 	ANDQ         $+2047, R12
 	SUBQ         $0x10, R8
-	JG           group316
+	JG           group342
 	MOVQ         sum+0(FP), R8
 	VMOVUPD      320(BP), Y4
 	VMOVUPD      352(BP), Y5
@@ -8696,7 +9149,7 @@ left334:
 	ADDQ         $0x08, sum+0(FP)
 	ADDQ         264(BP), R9
 	DECQ         rows+72(FP)
-	JZ           end336
+	JZ           end362
 	VXORPS       Y4, Y4, Y4
 	VMOVUPD      Y4, 320(BP)
 	VMOVUPD      Y4, 352(BP)
@@ -8707,9 +9160,9 @@ left334:
 	VMOVUPD      Y4, 192(BP)
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
-	JMP          group316
+	JMP          group342
 
-other320:
+other346:
 	MOVQ         R13, 224(BP)
 	VPBROADCASTD 224(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -8731,9 +9184,9 @@ other320:
 	VBLENDVPD    Y4, Y6, Y5, Y4
 	VMOVUPD      Y4, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready321
+	JMP          ready347
 
-other326:
+other352:
 	MOVQ         R13, 224(BP)
 	VPBROADCASTD 224(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -8755,14 +9208,14 @@ other326:
 	VBLENDVPD    Y4, Y6, Y5, Y4
 	VMOVUPD      Y4, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready327
+	JMP          ready353
 
-into328:
+into354:
 	MOVQ R9, 160(BP)
 	LEAQ (BP), R9
-	JMP  entered329
+	JMP  entered355
 
-out333:
+out359:
 	MOVQ       160(BP), R9
 	MOVQ       $0x00000010, R10
 	CMPQ       R8, R10
@@ -8782,19 +9235,19 @@ out333:
 	VMOVUPD    96(BP), Y4
 	VMOVUPD    352(R13), Y5
 	VMASKMOVPD Y4, Y5, 96(R9)
-	JMP        left334
+	JMP        left360
 
-end336:
-last315:
+end362:
+last341:
 	TESTQ DX, DX
-	JZ    none338
+	JZ    none364
 
-more337:
+more363:
 	TESTQ      $0x00000f00, AX
-	JNZ        same339
+	JNZ        same365
 	PREFETCHT0 16384(AX)
 
-same339:
+same365:
 	VMOVUPD  (CX), Y0
 	VMOVNTPD Y0, (AX)
 	VMOVUPD  32(CX), Y0
@@ -8814,793 +9267,956 @@ same339:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more337
+	JNZ      more363
 
-none338:
+none364:
 	VZEROUPPER
 	RET
 
 // func weightedBCE64AVX2(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, t *float64, tStride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, shifted int, negWeight *float64, posWeight *float64)
-// Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·weightedBCE64AVX2(SB), $800-136
-	LEAQ    63(SP), BP
-	ANDQ    $-64, BP
-	MOVQ    x+32(FP), CX
-	MOVQ    t+48(FP), DX
-	MOVQ    dst+16(FP), BX
-	MOVQ    negWeight+120(FP), SI
-	MOVQ    posWeight+128(FP), DI
-	MOVQ    terms+8(FP), R8
-	MOVQ    pos+80(FP), R9
-	MOVQ    neg+88(FP), R10
-	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
-	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
-	CMPQ    rows+64(FP), $0x00
-	JZ      last341
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·weightedBCE64AVX2(SB), $4736-136
+	LEAQ         63(SP), BP
+	ANDQ         $-64, BP
+	CMPQ         rows+64(FP), $0x00
+	JEQ          last366
+	CMPQ         n+72(FP), $0x00
+	JEQ          last366
+	MOVQ         x+32(FP), AX
+	MOVQ         pos+80(FP), CX
+	MOVQ         neg+88(FP), DX
+	MOVQ         stride+40(FP), BX
+	SHLQ         $0x03, BX
+	MOVQ         dst+16(FP), SI
+	MOVQ         dstStride+24(FP), R8
+	SHLQ         $0x03, R8
+	MOVQ         p+104(FP), DI
+	MOVQ         DI, 288(BP)
+	MOVQ         negWeight+120(FP), DI
+	MOVQ         posWeight+128(FP), R9
+	MOVQ         terms+8(FP), R10
+	SUBQ         DI, R9
+	SUBQ         DI, R10
+	MOVQ         R9, 296(BP)
+	MOVQ         R10, 304(BP)
+	MOVQ         t+48(FP), DI
+	MOVQ         DI, 312(BP)
+	VXORPS       Y0, Y0, Y0
+	VMOVUPD      Y0, 224(BP)
+	VMOVUPD      Y0, 256(BP)
+	MOVQ         tStride+56(FP), DI
+	SHLQ         $0x03, DI
+	MOVQ         words+96(FP), R9
+	SHLQ         $0x03, R9
+	MOVQ         n+72(FP), R10
+	MOVQ         rows+64(FP), R11
+	MOVQ         R10, 328(BP)
+	MOVQ         R11, 336(BP)
+	ADDQ         $0x0f, R10
+	ANDQ         $-16, R10
+	SHRQ         $0x03, R10
+	SUBQ         R10, R9
+	MOVQ         R9, 344(BP)
+	SHLQ         $0x06, R10
+	SUBQ         R10, BX
+	MOVQ         BX, 352(BP)
+	SUBQ         R10, R8
+	MOVQ         R8, 360(BP)
+	SUBQ         R10, DI
+	MOVQ         DI, 368(BP)
+	MOVQ         $0x00000800, R9
+	MOVQ         $0x00000000, R10
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y0
+	MOVQ         288(BP), BX
+	CMPQ         shifted+112(FP), $0x00
+	JEQ          plain368
+	VBROADCASTSD 8(BX), Y1
+	VMOVUPD      Y1, 224(BP)
+	VBROADCASTSD 16(BX), Y1
+	VMOVUPD      Y1, 256(BP)
 
-row340:
-	VXORPS       Y2, Y2, Y2
-	VMOVUPD      Y2, 512(BP)
-	VMOVUPD      Y2, 544(BP)
-	VMOVUPD      Y2, 576(BP)
-	VMOVUPD      Y2, 608(BP)
-	MOVQ         p+104(FP), AX
-	VBROADCASTSD (AX), Y2
-	VMOVUPD      Y2, 640(BP)
-	VBROADCASTSD 8(AX), Y2
-	VMOVUPD      Y2, 672(BP)
-	VBROADCASTSD 16(AX), Y2
-	VMOVUPD      Y2, 704(BP)
+plain368:
+	VXORPS       Y1, Y1, Y1
+	VMOVUPD      Y1, 384(BP)
+	VMOVUPD      Y1, 416(BP)
+	VMOVUPD      Y1, 448(BP)
+	VMOVUPD      Y1, 480(BP)
+	MOVQ         p+104(FP), BX
+	VBROADCASTSD (BX), Y1
+	VMOVUPD      Y1, 192(BP)
 	ADDQ         $0x18, p+104(FP)
-	XORQ         AX, AX
-	MOVQ         n+72(FP), R12
-	SUBQ         $0x20, R12
-	JL           rest344
+	MOVQ         negWeight+120(FP), DI
+	MOVQ         n+72(FP), BX
 
-group342:
-	PREFETCHT0 12288(CX)(AX*1)
-	PREFETCHT0 12352(CX)(AX*1)
-	PREFETCHT0 12416(CX)(AX*1)
-	PREFETCHT0 12480(CX)(AX*1)
+first369:
+	CMPQ         328(BP), $0x00
+	JG           same370
+	LEAQ         (BP), R8
+	DECQ         336(BP)
+	JLE          none371
+	ADDQ         352(BP), AX
+	ADDQ         344(BP), CX
+	ADDQ         344(BP), DX
+	MOVQ         n+72(FP), R11
+	MOVQ         R11, 328(BP)
+	ADDQ         $0x18, 288(BP)
+	MOVQ         288(BP), R8
+	CMPQ         shifted+112(FP), $0x00
+	JEQ          plain374
+	VBROADCASTSD 8(R8), Y1
+	VMOVUPD      Y1, 224(BP)
+	VBROADCASTSD 16(R8), Y1
+	VMOVUPD      Y1, 256(BP)
 
-half347:
-	MOVQ         AX, R11
-	SHRQ         $0x06, R11
-	LEAQ         bits64both<>+0(SB), R13
-	MOVQ         AX, R14
-	ANDQ         $0x20, R14
-	ADDQ         R13, R14
-	VPBROADCASTB (R9)(R11*1), Y2
-	VANDPD       (R14), Y2, Y2
-	VPCMPEQQ     (R14), Y2, Y2
-	VPBROADCASTB (R10)(R11*1), Y7
-	VANDPD       (R14), Y7, Y7
-	VPCMPEQQ     (R14), Y7, Y7
-	VORPS        Y2, Y7, Y7
-	VANDPD       f64_3ff0000000000000<>+0(SB), Y2, Y2
-	TESTQ        DX, DX
-	JZ           hard348
-	VMOVUPD      (DX)(AX*1), Y2
+plain374:
+same370:
+	MOVQ    AX, R8
+	MOVWLZX (CX), R11
+	MOVQ    R11, 768(BP)(R10*1)
+	ORW     (DX), R11
+	CMPL    R11, $0x0000ffff
+	SETEQ   R12
+	MOVQ    R11, 784(BP)(R10*1)
+	MOVB    R12, 776(BP)(R10*1)
+	JNE     other372
 
-hard348:
-	VMOVUPD (CX)(AX*1), Y6
-	VXORPS  Y8, Y8, Y8
-	CMPQ    shifted+112(FP), $0x00
-	JEQ     plain349
-	VSUBPD  672(BP), Y6, Y3
-	VSUBPD  Y6, Y3, Y4
-	VSUBPD  Y4, Y3, Y5
-	VSUBPD  Y5, Y6, Y5
-	VADDPD  672(BP), Y4, Y4
-	VSUBPD  Y4, Y5, Y5
-	VSUBPD  704(BP), Y5, Y5
-	VMOVUPD Y3, Y6
-	VMOVUPD Y5, Y8
+ready373:
+	ADDQ $+128, AX
+	ADDQ $0x02, CX
+	ADDQ $0x02, DX
+	SUBQ $0x10, 328(BP)
 
-plain349:
-	VXORPS       Y3, Y3, Y3
-	VCMPPD       $0x15, Y3, Y6, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y4
-	VXORPD       Y4, Y8, Y8
-	VORPD        f64_8000000000000000<>+0(SB), Y6, Y6
-	VADDPD       Y8, Y6, Y4
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y5
-	VANDPD       Y7, Y5, Y5
-	VMOVUPD      Y6, Y10
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y10
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y10, Y9
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y9, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y9, Y6
-	VADDPD       Y8, Y6, Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y9
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y9
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y9
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y9
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y9
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y9
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y9
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y9
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y9
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y9
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y9
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y9
-	VPSLLQ       $0x34, Y10, Y10
-	VMULPD       Y10, Y9, Y9
-	VANDPD       Y5, Y9, Y9
-	VMOVUPD      (SI)(AX*1), Y5
-	VFNMADD231PD (SI)(AX*1), Y2, Y5
-	VMULPD       (DI)(AX*1), Y2, Y2
-	VBLENDVPD    Y3, Y5, Y2, Y6
-	VADDPD       Y2, Y5, Y5
-	TESTQ        BX, BX
-	JZ           none350
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y9, Y2
-	VDIVPD       Y2, Y9, Y8
-	VMULPD       640(BP), Y5, Y2
-	VMULPD       640(BP), Y6, Y10
-	VFMSUB231PD  Y8, Y2, Y10
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y2
-	VXORPD       Y2, Y10, Y10
-	VANDPD       Y7, Y10, Y10
-	VMOVUPD      Y10, (BX)(AX*1)
+none371:
+	PREFETCHT0 12288(R8)
+	VMOVUPD    (R8), Y1
+	VXORPS     Y2, Y2, Y2
+	CMPQ       shifted+112(FP), $0x00
+	JEQ        plain375
+	VSUBPD     224(BP), Y1, Y2
+	VSUBPD     Y1, Y2, Y4
+	VSUBPD     Y4, Y2, Y3
+	VSUBPD     Y3, Y1, Y3
+	VADDPD     224(BP), Y4, Y4
+	VSUBPD     Y4, Y3, Y3
+	VSUBPD     256(BP), Y3, Y3
+	VMOVUPD    Y2, Y1
+	VANDNPD    f64_8000000000000000<>+0(SB), Y2, Y2
+	VXORPD     Y2, Y3, Y2
 
-none350:
-	VMAXPD      Y1, Y9, Y2
-	VMINPD      Y1, Y9, Y3
-	VADDPD      Y3, Y2, Y8
-	VSUBPD      Y2, Y8, Y2
-	VSUBPD      Y2, Y3, Y3
-	VDIVPD      Y8, Y1, Y2
-	VMULPD      Y2, Y3, Y3
-	VPADDQ      f64_95f619980c433<>+0(SB), Y8, Y2
-	VPSRLQ      $0x34, Y2, Y8
-	VORPD       f64_4330000000000000<>+0(SB), Y8, Y8
-	VSUBPD      f64_43300000000003ff<>+0(SB), Y8, Y8
-	VANDPD      f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD      Y1, Y2, Y2
+plain375:
+	VMOVUPD     Y1, 800(BP)(R10*1)
+	VORPD       f64_8000000000000000<>+0(SB), Y1, Y1
+	VADDPD      Y2, Y1, Y3
+	VMOVUPD     Y3, 928(BP)(R10*1)
+	VMOVUPD     f64_c08628b76e3a7b61<>+0(SB), Y3
+	VMAXPD      Y1, Y3, Y1
+	VMOVUPD     Y1, Y3
+	VFMADD132PD f64_3ff71547652b82fe<>+0(SB), Y0, Y3
+	VSUBPD      Y0, Y3, Y4
+	VPSLLQ      $0x34, Y3, Y3
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y4, Y1
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y4, Y1
+	VADDPD      Y2, Y1, Y1
+	VMOVUPD     Y1, 512(BP)(R10*1)
+	VMOVUPD     Y3, 640(BP)(R10*1)
+	VMOVUPD     32(R8), Y1
+	VXORPS      Y2, Y2, Y2
+	CMPQ        shifted+112(FP), $0x00
+	JEQ         plain376
+	VSUBPD      224(BP), Y1, Y2
+	VSUBPD      Y1, Y2, Y4
+	VSUBPD      Y4, Y2, Y3
+	VSUBPD      Y3, Y1, Y3
+	VADDPD      224(BP), Y4, Y4
+	VSUBPD      Y4, Y3, Y3
+	VSUBPD      256(BP), Y3, Y3
+	VMOVUPD     Y2, Y1
+	VANDNPD     f64_8000000000000000<>+0(SB), Y2, Y2
+	VXORPD      Y2, Y3, Y2
+
+plain376:
+	VMOVUPD     Y1, 832(BP)(R10*1)
+	VORPD       f64_8000000000000000<>+0(SB), Y1, Y1
+	VADDPD      Y2, Y1, Y3
+	VMOVUPD     Y3, 960(BP)(R10*1)
+	VMOVUPD     f64_c08628b76e3a7b61<>+0(SB), Y3
+	VMAXPD      Y1, Y3, Y1
+	VMOVUPD     Y1, Y3
+	VFMADD132PD f64_3ff71547652b82fe<>+0(SB), Y0, Y3
+	VSUBPD      Y0, Y3, Y4
+	VPSLLQ      $0x34, Y3, Y3
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y4, Y1
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y4, Y1
+	VADDPD      Y2, Y1, Y1
+	VMOVUPD     Y1, 544(BP)(R10*1)
+	VMOVUPD     Y3, 672(BP)(R10*1)
+	PREFETCHT0  12352(R8)
+	VMOVUPD     64(R8), Y1
+	VXORPS      Y2, Y2, Y2
+	CMPQ        shifted+112(FP), $0x00
+	JEQ         plain377
+	VSUBPD      224(BP), Y1, Y2
+	VSUBPD      Y1, Y2, Y4
+	VSUBPD      Y4, Y2, Y3
+	VSUBPD      Y3, Y1, Y3
+	VADDPD      224(BP), Y4, Y4
+	VSUBPD      Y4, Y3, Y3
+	VSUBPD      256(BP), Y3, Y3
+	VMOVUPD     Y2, Y1
+	VANDNPD     f64_8000000000000000<>+0(SB), Y2, Y2
+	VXORPD      Y2, Y3, Y2
+
+plain377:
+	VMOVUPD     Y1, 864(BP)(R10*1)
+	VORPD       f64_8000000000000000<>+0(SB), Y1, Y1
+	VADDPD      Y2, Y1, Y3
+	VMOVUPD     Y3, 992(BP)(R10*1)
+	VMOVUPD     f64_c08628b76e3a7b61<>+0(SB), Y3
+	VMAXPD      Y1, Y3, Y1
+	VMOVUPD     Y1, Y3
+	VFMADD132PD f64_3ff71547652b82fe<>+0(SB), Y0, Y3
+	VSUBPD      Y0, Y3, Y4
+	VPSLLQ      $0x34, Y3, Y3
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y4, Y1
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y4, Y1
+	VADDPD      Y2, Y1, Y1
+	VMOVUPD     Y1, 576(BP)(R10*1)
+	VMOVUPD     Y3, 704(BP)(R10*1)
+	VMOVUPD     96(R8), Y1
+	VXORPS      Y2, Y2, Y2
+	CMPQ        shifted+112(FP), $0x00
+	JEQ         plain378
+	VSUBPD      224(BP), Y1, Y2
+	VSUBPD      Y1, Y2, Y4
+	VSUBPD      Y4, Y2, Y3
+	VSUBPD      Y3, Y1, Y3
+	VADDPD      224(BP), Y4, Y4
+	VSUBPD      Y4, Y3, Y3
+	VSUBPD      256(BP), Y3, Y3
+	VMOVUPD     Y2, Y1
+	VANDNPD     f64_8000000000000000<>+0(SB), Y2, Y2
+	VXORPD      Y2, Y3, Y2
+
+plain378:
+	VMOVUPD     Y1, 896(BP)(R10*1)
+	VORPD       f64_8000000000000000<>+0(SB), Y1, Y1
+	VADDPD      Y2, Y1, Y3
+	VMOVUPD     Y3, 1024(BP)(R10*1)
+	VMOVUPD     f64_c08628b76e3a7b61<>+0(SB), Y3
+	VMAXPD      Y1, Y3, Y1
+	VMOVUPD     Y1, Y3
+	VFMADD132PD f64_3ff71547652b82fe<>+0(SB), Y0, Y3
+	VSUBPD      Y0, Y3, Y4
+	VPSLLQ      $0x34, Y3, Y3
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y4, Y1
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y4, Y1
+	VADDPD      Y2, Y1, Y1
+	VMOVUPD     Y1, 608(BP)(R10*1)
+	VMOVUPD     Y3, 736(BP)(R10*1)
+	ADDQ        $+1024, R9
+	ANDQ        $+4095, R9
+	ADDQ        $+1024, R10
+	ANDQ        $+4095, R10
+	TESTQ       R9, R9
+	JNZ         first369
+
+group367:
+	CMPQ         328(BP), $0x00
+	JG           same379
+	LEAQ         (BP), R8
+	DECQ         336(BP)
+	JLE          none380
+	ADDQ         352(BP), AX
+	ADDQ         344(BP), CX
+	ADDQ         344(BP), DX
+	MOVQ         n+72(FP), R11
+	MOVQ         R11, 328(BP)
+	ADDQ         $0x18, 288(BP)
+	MOVQ         288(BP), R8
+	CMPQ         shifted+112(FP), $0x00
+	JEQ          plain383
+	VBROADCASTSD 8(R8), Y1
+	VMOVUPD      Y1, 224(BP)
+	VBROADCASTSD 16(R8), Y1
+	VMOVUPD      Y1, 256(BP)
+
+plain383:
+same379:
+	MOVQ    AX, R8
+	MOVWLZX (CX), R11
+	MOVQ    R11, 768(BP)(R10*1)
+	ORW     (DX), R11
+	CMPL    R11, $0x0000ffff
+	SETEQ   R12
+	MOVQ    R11, 784(BP)(R10*1)
+	MOVB    R12, 776(BP)(R10*1)
+	JNE     other381
+
+ready382:
+	ADDQ $+128, AX
+	ADDQ $0x02, CX
+	ADDQ $0x02, DX
+	SUBQ $0x10, 328(BP)
+
+none380:
+	CMPB 776(BP)(R9*1), $0x00
+	JEQ  into384
+
+entered385:
+	VMOVUPD     512(BP)(R9*1), Y1
+	VMOVUPD     544(BP)(R9*1), Y2
+	VMOVUPD     576(BP)(R9*1), Y3
+	VMOVUPD     608(BP)(R9*1), Y4
+	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Y8
+	VMOVUPD     Y8, Y5
+	VMOVUPD     Y8, Y6
+	VMOVUPD     Y8, Y7
+	VMOVUPD     Y8, Y8
+	VMOVUPD     f64_3e928ad4c1ef8771<>+0(SB), Y9
+	VFMADD213PD Y9, Y1, Y5
+	VFMADD213PD Y9, Y2, Y6
+	VFMADD213PD Y9, Y3, Y7
+	VFMADD213PD Y9, Y4, Y8
+	PREFETCHT0  12288(R8)
+	VMOVUPD     (R8), Y9
 	VXORPS      Y10, Y10, Y10
-	VCMPPD      $0x00, Y10, Y8, Y11
-	VBLENDVPD   Y11, Y9, Y2, Y2
-	VBLENDVPD   Y11, Y10, Y3, Y3
-	VADDPD      f64_4000000000000000<>+0(SB), Y2, Y9
-	VDIVPD      Y9, Y2, Y9
-	VMULPD      Y9, Y9, Y10
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Y11
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Y10, Y11
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Y10, Y11
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Y10, Y11
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Y10, Y11
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Y10, Y11
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Y10, Y11
-	VMULPD      f64_3fe0000000000000<>+0(SB), Y2, Y12
-	VMULPD      Y2, Y12, Y12
-	VFMADD213PD Y12, Y10, Y11
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Y8, Y3
-	VFMADD231PD Y11, Y9, Y3
-	VSUBPD      Y3, Y12, Y12
-	VSUBPD      Y12, Y2, Y2
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y8, Y2
-	VMULPD      Y5, Y2, Y2
-	VMULPD      Y4, Y6, Y6
-	VSUBPD      Y6, Y2, Y2
-	VANDPD      Y7, Y2, Y2
-	TESTQ       R8, R8
-	JZ          without351
-	VMOVUPD     Y2, (R8)(AX*1)
+	CMPQ        shifted+112(FP), $0x00
+	JEQ         plain386
+	VSUBPD      224(BP), Y9, Y10
+	VSUBPD      Y9, Y10, Y12
+	VSUBPD      Y12, Y10, Y11
+	VSUBPD      Y11, Y9, Y11
+	VADDPD      224(BP), Y12, Y12
+	VSUBPD      Y12, Y11, Y11
+	VSUBPD      256(BP), Y11, Y11
+	VMOVUPD     Y10, Y9
+	VANDNPD     f64_8000000000000000<>+0(SB), Y10, Y10
+	VXORPD      Y10, Y11, Y10
 
-without351:
-	VPBROADCASTB 1(R9)(R11*1), Y3
-	VANDPD       (R14), Y3, Y3
-	VPCMPEQQ     (R14), Y3, Y3
-	VPBROADCASTB 1(R10)(R11*1), Y8
-	VANDPD       (R14), Y8, Y8
-	VPCMPEQQ     (R14), Y8, Y8
-	VORPS        Y3, Y8, Y8
-	VANDPD       f64_3ff0000000000000<>+0(SB), Y3, Y3
-	TESTQ        DX, DX
-	JZ           hard352
-	VMOVUPD      64(DX)(AX*1), Y3
+plain386:
+	VMOVUPD     Y9, 800(BP)(R10*1)
+	VORPD       f64_8000000000000000<>+0(SB), Y9, Y9
+	VADDPD      Y10, Y9, Y11
+	VMOVUPD     Y11, 928(BP)(R10*1)
+	VMOVUPD     f64_c08628b76e3a7b61<>+0(SB), Y11
+	VMAXPD      Y9, Y11, Y9
+	VMOVUPD     Y9, Y11
+	VFMADD132PD f64_3ff71547652b82fe<>+0(SB), Y0, Y11
+	VMOVUPD     f64_3ec71df0cc01f5d1<>+0(SB), Y12
+	VFMADD213PD Y12, Y1, Y5
+	VFMADD213PD Y12, Y2, Y6
+	VFMADD213PD Y12, Y3, Y7
+	VFMADD213PD Y12, Y4, Y8
+	VSUBPD      Y0, Y11, Y12
+	VPSLLQ      $0x34, Y11, Y11
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y12, Y9
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y12, Y9
+	VADDPD      Y10, Y9, Y9
+	VMOVUPD     Y9, 512(BP)(R10*1)
+	VMOVUPD     Y11, 640(BP)(R10*1)
+	VMOVUPD     f64_3efa0199a21bb23c<>+0(SB), Y9
+	VFMADD213PD Y9, Y1, Y5
+	VFMADD213PD Y9, Y2, Y6
+	VFMADD213PD Y9, Y3, Y7
+	VFMADD213PD Y9, Y4, Y8
+	VMOVUPD     32(R8), Y9
+	VXORPS      Y10, Y10, Y10
+	CMPQ        shifted+112(FP), $0x00
+	JEQ         plain387
+	VSUBPD      224(BP), Y9, Y10
+	VSUBPD      Y9, Y10, Y12
+	VSUBPD      Y12, Y10, Y11
+	VSUBPD      Y11, Y9, Y11
+	VADDPD      224(BP), Y12, Y12
+	VSUBPD      Y12, Y11, Y11
+	VSUBPD      256(BP), Y11, Y11
+	VMOVUPD     Y10, Y9
+	VANDNPD     f64_8000000000000000<>+0(SB), Y10, Y10
+	VXORPD      Y10, Y11, Y10
 
-hard352:
-	VMOVUPD 64(CX)(AX*1), Y7
-	VXORPS  Y9, Y9, Y9
-	CMPQ    shifted+112(FP), $0x00
-	JEQ     plain353
-	VSUBPD  672(BP), Y7, Y4
-	VSUBPD  Y7, Y4, Y5
-	VSUBPD  Y5, Y4, Y6
-	VSUBPD  Y6, Y7, Y6
-	VADDPD  672(BP), Y5, Y5
-	VSUBPD  Y5, Y6, Y6
-	VSUBPD  704(BP), Y6, Y6
-	VMOVUPD Y4, Y7
-	VMOVUPD Y6, Y9
+plain387:
+	VMOVUPD     Y9, 832(BP)(R10*1)
+	VORPD       f64_8000000000000000<>+0(SB), Y9, Y9
+	VADDPD      Y10, Y9, Y11
+	VMOVUPD     Y11, 960(BP)(R10*1)
+	VMOVUPD     f64_c08628b76e3a7b61<>+0(SB), Y11
+	VMAXPD      Y9, Y11, Y9
+	VMOVUPD     Y9, Y11
+	VFMADD132PD f64_3ff71547652b82fe<>+0(SB), Y0, Y11
+	VMOVUPD     f64_3f2a01a013850def<>+0(SB), Y12
+	VFMADD213PD Y12, Y1, Y5
+	VFMADD213PD Y12, Y2, Y6
+	VFMADD213PD Y12, Y3, Y7
+	VFMADD213PD Y12, Y4, Y8
+	VSUBPD      Y0, Y11, Y12
+	VPSLLQ      $0x34, Y11, Y11
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y12, Y9
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y12, Y9
+	VADDPD      Y10, Y9, Y9
+	VMOVUPD     Y9, 544(BP)(R10*1)
+	VMOVUPD     Y11, 672(BP)(R10*1)
+	VMOVUPD     f64_3f56c16c184319e8<>+0(SB), Y9
+	VFMADD213PD Y9, Y1, Y5
+	VFMADD213PD Y9, Y2, Y6
+	VFMADD213PD Y9, Y3, Y7
+	VFMADD213PD Y9, Y4, Y8
+	PREFETCHT0  12352(R8)
+	VMOVUPD     64(R8), Y9
+	VXORPS      Y10, Y10, Y10
+	CMPQ        shifted+112(FP), $0x00
+	JEQ         plain388
+	VSUBPD      224(BP), Y9, Y10
+	VSUBPD      Y9, Y10, Y12
+	VSUBPD      Y12, Y10, Y11
+	VSUBPD      Y11, Y9, Y11
+	VADDPD      224(BP), Y12, Y12
+	VSUBPD      Y12, Y11, Y11
+	VSUBPD      256(BP), Y11, Y11
+	VMOVUPD     Y10, Y9
+	VANDNPD     f64_8000000000000000<>+0(SB), Y10, Y10
+	VXORPD      Y10, Y11, Y10
 
-plain353:
-	VXORPS       Y4, Y4, Y4
-	VCMPPD       $0x15, Y4, Y7, Y4
-	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y5
-	VXORPD       Y5, Y9, Y9
-	VORPD        f64_8000000000000000<>+0(SB), Y7, Y7
-	VADDPD       Y9, Y7, Y5
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y7, Y6
-	VANDPD       Y8, Y6, Y6
-	VMOVUPD      Y7, Y11
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y11
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y11, Y10
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y10, Y7
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y10, Y7
-	VADDPD       Y9, Y7, Y7
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y10
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y10
+plain388:
+	VMOVUPD     Y9, 864(BP)(R10*1)
+	VORPD       f64_8000000000000000<>+0(SB), Y9, Y9
+	VADDPD      Y10, Y9, Y11
+	VMOVUPD     Y11, 992(BP)(R10*1)
+	VMOVUPD     f64_c08628b76e3a7b61<>+0(SB), Y11
+	VMAXPD      Y9, Y11, Y9
+	VMOVUPD     Y9, Y11
+	VFMADD132PD f64_3ff71547652b82fe<>+0(SB), Y0, Y11
+	VMOVUPD     f64_3f8111111112453e<>+0(SB), Y12
+	VFMADD213PD Y12, Y1, Y5
+	VFMADD213PD Y12, Y2, Y6
+	VFMADD213PD Y12, Y3, Y7
+	VFMADD213PD Y12, Y4, Y8
+	VSUBPD      Y0, Y11, Y12
+	VPSLLQ      $0x34, Y11, Y11
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y12, Y9
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y12, Y9
+	VADDPD      Y10, Y9, Y9
+	VMOVUPD     Y9, 576(BP)(R10*1)
+	VMOVUPD     Y11, 704(BP)(R10*1)
+	VMOVUPD     f64_3fa55555555507ba<>+0(SB), Y9
+	VFMADD213PD Y9, Y1, Y5
+	VFMADD213PD Y9, Y2, Y6
+	VFMADD213PD Y9, Y3, Y7
+	VFMADD213PD Y9, Y4, Y8
+	VMOVUPD     96(R8), Y9
+	VXORPS      Y10, Y10, Y10
+	CMPQ        shifted+112(FP), $0x00
+	JEQ         plain389
+	VSUBPD      224(BP), Y9, Y10
+	VSUBPD      Y9, Y10, Y12
+	VSUBPD      Y12, Y10, Y11
+	VSUBPD      Y11, Y9, Y11
+	VADDPD      224(BP), Y12, Y12
+	VSUBPD      Y12, Y11, Y11
+	VSUBPD      256(BP), Y11, Y11
+	VMOVUPD     Y10, Y9
+	VANDNPD     f64_8000000000000000<>+0(SB), Y10, Y10
+	VXORPD      Y10, Y11, Y10
+
+plain389:
+	VMOVUPD      Y9, 896(BP)(R10*1)
+	VORPD        f64_8000000000000000<>+0(SB), Y9, Y9
+	VADDPD       Y10, Y9, Y11
+	VMOVUPD      Y11, 1024(BP)(R10*1)
+	VMOVUPD      f64_c08628b76e3a7b61<>+0(SB), Y11
+	VMAXPD       Y9, Y11, Y9
+	VMOVUPD      Y9, Y11
+	VFMADD132PD  f64_3ff71547652b82fe<>+0(SB), Y0, Y11
+	VMOVUPD      f64_3fc555555555550d<>+0(SB), Y12
+	VFMADD213PD  Y12, Y1, Y5
+	VFMADD213PD  Y12, Y2, Y6
+	VFMADD213PD  Y12, Y3, Y7
+	VFMADD213PD  Y12, Y4, Y8
+	VSUBPD       Y0, Y11, Y12
 	VPSLLQ       $0x34, Y11, Y11
-	VMULPD       Y11, Y10, Y10
-	VANDPD       Y6, Y10, Y10
-	VMOVUPD      64(SI)(AX*1), Y6
-	VFNMADD231PD 64(SI)(AX*1), Y3, Y6
-	VMULPD       64(DI)(AX*1), Y3, Y3
-	VBLENDVPD    Y4, Y6, Y3, Y7
-	VADDPD       Y3, Y6, Y6
-	TESTQ        BX, BX
-	JZ           none354
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y10, Y3
-	VDIVPD       Y3, Y10, Y9
-	VMULPD       640(BP), Y6, Y3
-	VMULPD       640(BP), Y7, Y11
-	VFMSUB231PD  Y9, Y3, Y11
-	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y3
-	VXORPD       Y3, Y11, Y11
-	VANDPD       Y8, Y11, Y11
-	VMOVUPD      Y11, 64(BX)(AX*1)
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y12, Y9
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y12, Y9
+	VADDPD       Y10, Y9, Y9
+	VMOVUPD      Y9, 608(BP)(R10*1)
+	VMOVUPD      Y11, 736(BP)(R10*1)
+	VMOVUPD      f64_3fe000000000000a<>+0(SB), Y9
+	VFMADD213PD  Y9, Y1, Y5
+	VFMADD213PD  Y9, Y2, Y6
+	VFMADD213PD  Y9, Y3, Y7
+	VFMADD213PD  Y9, Y4, Y8
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y9
+	VFMADD213PD  Y9, Y1, Y5
+	VFMADD213PD  Y9, Y2, Y6
+	VFMADD213PD  Y9, Y3, Y7
+	VFMADD213PD  Y9, Y4, Y8
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y9
+	VFMADD213PD  Y9, Y1, Y5
+	VFMADD213PD  Y9, Y2, Y6
+	VFMADD213PD  Y9, Y3, Y7
+	VFMADD213PD  Y9, Y4, Y8
+	VMULPD       640(BP)(R9*1), Y5, Y5
+	VMULPD       672(BP)(R9*1), Y6, Y6
+	VMULPD       704(BP)(R9*1), Y7, Y7
+	VMULPD       736(BP)(R9*1), Y8, Y8
+	MOVQ         296(BP), R8
+	ADDQ         DI, R8
+	MOVQ         304(BP), R11
+	ADDQ         DI, R11
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y5, Y1
+	VDIVPD       Y1, Y5, Y1
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y7, Y2
+	VDIVPD       Y2, Y7, Y2
+	VMULPD       Y1, Y5, Y3
+	VADDPD       Y1, Y5, Y5
+	VMOVUPD      f64_be72a0a8f3f0842e<>+0(SB), Y4
+	VMULPD       Y2, Y7, Y9
+	VADDPD       Y2, Y7, Y7
+	VMOVUPD      f64_be72a0a8f3f0842e<>+0(SB), Y10
+	VFMADD213PD  f64_3ea01b7221281e8e<>+0(SB), Y3, Y4
+	VFMADD213PD  f64_3ea01b7221281e8e<>+0(SB), Y9, Y10
+	VFMADD213PD  f64_bec2daa2cbd5c37a<>+0(SB), Y3, Y4
+	VFMADD213PD  f64_bec2daa2cbd5c37a<>+0(SB), Y9, Y10
+	VFMADD213PD  f64_3ee4567713c724b3<>+0(SB), Y3, Y4
+	VFMADD213PD  f64_3ee4567713c724b3<>+0(SB), Y9, Y10
+	VFMADD213PD  f64_bf05d2525faf0ff5<>+0(SB), Y3, Y4
+	VFMADD213PD  f64_bf05d2525faf0ff5<>+0(SB), Y9, Y10
+	VFMADD213PD  f64_3f27a45de604f87f<>+0(SB), Y3, Y4
+	VFMADD213PD  f64_3f27a45de604f87f<>+0(SB), Y9, Y10
+	VFMADD213PD  f64_bf4a019ff9ebe1f0<>+0(SB), Y3, Y4
+	VFMADD213PD  f64_bf4a019ff9ebe1f0<>+0(SB), Y9, Y10
+	VFMADD213PD  f64_3f6d41d41cd0ba54<>+0(SB), Y3, Y4
+	VFMADD213PD  f64_3f6d41d41cd0ba54<>+0(SB), Y9, Y10
+	VFMADD213PD  f64_bf9111111110b3ef<>+0(SB), Y3, Y4
+	VFMADD213PD  f64_bf9111111110b3ef<>+0(SB), Y9, Y10
+	VFMADD213PD  f64_3fb5555555555529<>+0(SB), Y3, Y4
+	VFMADD213PD  f64_3fb5555555555529<>+0(SB), Y9, Y10
+	VFNMADD213PD f64_3fe0000000000000<>+0(SB), Y5, Y4
+	VFNMADD213PD f64_3fe0000000000000<>+0(SB), Y7, Y10
+	VPBROADCASTD 784(BP)(R9*1), Y5
+	VPSRLVQ      lanes64<>+0(SB), Y5, Y5
+	VPSLLQ       $0x3f, Y5, Y7
+	VPBROADCASTD 768(BP)(R9*1), Y5
+	VPSRLVQ      lanes64<>+0(SB), Y5, Y5
+	VPSLLQ       $0x3f, Y5, Y12
+	VMOVUPD      800(BP)(R9*1), Y11
+	VMASKMOVPD   (DI), Y7, Y5
+	CMPQ         t+48(FP), $0x00
+	JNE          soft390
+	VBLENDVPD    Y12, (R8), Y5, Y5
+	VXORPD       Y11, Y12, Y12
+	VXORPS       Y7, Y7, Y7
+	VBLENDVPD    Y12, Y7, Y5, Y7
 
-none354:
-	VMAXPD      Y1, Y10, Y3
-	VMINPD      Y1, Y10, Y4
-	VADDPD      Y4, Y3, Y9
-	VSUBPD      Y3, Y9, Y3
-	VSUBPD      Y3, Y4, Y4
-	VDIVPD      Y9, Y1, Y3
-	VMULPD      Y3, Y4, Y4
-	VPADDQ      f64_95f619980c433<>+0(SB), Y9, Y3
-	VPSRLQ      $0x34, Y3, Y9
-	VORPD       f64_4330000000000000<>+0(SB), Y9, Y9
-	VSUBPD      f64_43300000000003ff<>+0(SB), Y9, Y9
-	VANDPD      f64_fffffffffffff<>+0(SB), Y3, Y3
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y3, Y3
-	VSUBPD      Y1, Y3, Y3
-	VXORPS      Y11, Y11, Y11
-	VCMPPD      $0x00, Y11, Y9, Y12
-	VBLENDVPD   Y12, Y10, Y3, Y3
-	VBLENDVPD   Y12, Y11, Y4, Y4
-	VADDPD      f64_4000000000000000<>+0(SB), Y3, Y10
-	VDIVPD      Y10, Y3, Y10
-	VMULPD      Y10, Y10, Y11
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Y12
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Y11, Y12
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Y11, Y12
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Y11, Y12
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Y11, Y12
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Y11, Y12
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Y11, Y12
-	VMULPD      f64_3fe0000000000000<>+0(SB), Y3, Y13
-	VMULPD      Y3, Y13, Y13
-	VFMADD213PD Y13, Y11, Y12
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Y9, Y4
-	VFMADD231PD Y12, Y10, Y4
-	VSUBPD      Y4, Y13, Y13
-	VSUBPD      Y13, Y3, Y3
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y9, Y3
-	VMULPD      Y6, Y3, Y3
-	VMULPD      Y5, Y7, Y7
-	VSUBPD      Y7, Y3, Y3
-	VANDPD      Y8, Y3, Y3
-	TESTQ       R8, R8
-	JZ          without355
-	VMOVUPD     Y3, 64(R8)(AX*1)
+weights391:
+	VFMADD213PD  Y1, Y3, Y4
+	VMULPD       Y5, Y4, Y4
+	VFNMADD231PD 928(BP)(R9*1), Y7, Y4
+	VPBROADCASTD 784(BP)(R9*1), Y3
+	VPSRLVQ      lanes64<>+0(SB), Y3, Y3
+	VPSLLQ       $0x37, Y3, Y12
+	VPBROADCASTD 768(BP)(R9*1), Y3
+	VPSRLVQ      lanes64<>+0(SB), Y3, Y3
+	VPSLLQ       $0x37, Y3, Y14
+	VMOVUPD      864(BP)(R9*1), Y13
+	VMASKMOVPD   64(DI), Y12, Y3
+	CMPQ         t+48(FP), $0x00
+	JNE          soft392
+	VBLENDVPD    Y14, 64(R8), Y3, Y3
+	VXORPD       Y13, Y14, Y14
+	VXORPS       Y12, Y12, Y12
+	VBLENDVPD    Y14, Y12, Y3, Y12
 
-without355:
-	VADDPD       Y3, Y2, Y2
-	MOVQ         n+72(FP), R13
-	SHLQ         $0x03, R13
-	SUBQ         AX, R13
-	CMPQ         R13, $0x00000080
-	JLE          short356
-	VPBROADCASTB 2(R9)(R11*1), Y3
-	VANDPD       (R14), Y3, Y3
-	VPCMPEQQ     (R14), Y3, Y3
-	VPBROADCASTB 2(R10)(R11*1), Y8
-	VANDPD       (R14), Y8, Y8
-	VPCMPEQQ     (R14), Y8, Y8
-	VORPS        Y3, Y8, Y8
-	VANDPD       f64_3ff0000000000000<>+0(SB), Y3, Y3
-	TESTQ        DX, DX
-	JZ           hard357
-	VMOVUPD      128(DX)(AX*1), Y3
+weights393:
+	VFMADD213PD  Y2, Y9, Y10
+	VMULPD       Y3, Y10, Y10
+	VFNMADD231PD 992(BP)(R9*1), Y12, Y10
+	CMPQ         dst+16(FP), $0x00
+	JEQ          none394
+	VMULPD       192(BP), Y7, Y7
+	VMULPD       192(BP), Y5, Y5
+	VFNMADD231PD Y1, Y5, Y7
+	VANDPD       f64_8000000000000000<>+0(SB), Y11, Y1
+	VXORPD       Y1, Y7, Y7
+	VMOVUPD      Y7, (SI)
+	VMULPD       192(BP), Y12, Y12
+	VMULPD       192(BP), Y3, Y3
+	VFNMADD231PD Y2, Y3, Y12
+	VANDPD       f64_8000000000000000<>+0(SB), Y13, Y1
+	VXORPD       Y1, Y12, Y12
+	VMOVUPD      Y12, 64(SI)
 
-hard357:
-	VMOVUPD 128(CX)(AX*1), Y7
-	VXORPS  Y9, Y9, Y9
-	CMPQ    shifted+112(FP), $0x00
-	JEQ     plain358
-	VSUBPD  672(BP), Y7, Y4
-	VSUBPD  Y7, Y4, Y5
-	VSUBPD  Y5, Y4, Y6
-	VSUBPD  Y6, Y7, Y6
-	VADDPD  672(BP), Y5, Y5
-	VSUBPD  Y5, Y6, Y6
-	VSUBPD  704(BP), Y6, Y6
-	VMOVUPD Y4, Y7
-	VMOVUPD Y6, Y9
+none394:
+	CMPQ    terms+8(FP), $0x00
+	JEQ     without395
+	VMOVUPD Y4, (R11)
+	VMOVUPD Y10, 64(R11)
 
-plain358:
-	VXORPS       Y4, Y4, Y4
-	VCMPPD       $0x15, Y4, Y7, Y4
-	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y5
-	VXORPD       Y5, Y9, Y9
-	VORPD        f64_8000000000000000<>+0(SB), Y7, Y7
-	VADDPD       Y9, Y7, Y5
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y7, Y6
-	VANDPD       Y8, Y6, Y6
-	VMOVUPD      Y7, Y11
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y11
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y11, Y10
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y10, Y7
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y10, Y7
-	VADDPD       Y9, Y7, Y7
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y10
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y10
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y10
-	VPSLLQ       $0x34, Y11, Y11
-	VMULPD       Y11, Y10, Y10
-	VANDPD       Y6, Y10, Y10
-	VMOVUPD      128(SI)(AX*1), Y6
-	VFNMADD231PD 128(SI)(AX*1), Y3, Y6
-	VMULPD       128(DI)(AX*1), Y3, Y3
-	VBLENDVPD    Y4, Y6, Y3, Y7
-	VADDPD       Y3, Y6, Y6
-	TESTQ        BX, BX
-	JZ           none359
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y10, Y3
-	VDIVPD       Y3, Y10, Y9
-	VMULPD       640(BP), Y6, Y3
-	VMULPD       640(BP), Y7, Y11
-	VFMSUB231PD  Y9, Y3, Y11
-	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y3
-	VXORPD       Y3, Y11, Y11
-	VANDPD       Y8, Y11, Y11
-	VMOVUPD      Y11, 128(BX)(AX*1)
+without395:
+	VADDPD       Y10, Y4, Y4
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y6, Y1
+	VDIVPD       Y1, Y6, Y1
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y8, Y2
+	VDIVPD       Y2, Y8, Y2
+	VMULPD       Y1, Y6, Y3
+	VADDPD       Y1, Y6, Y6
+	VMOVUPD      f64_be72a0a8f3f0842e<>+0(SB), Y5
+	VMULPD       Y2, Y8, Y7
+	VADDPD       Y2, Y8, Y8
+	VMOVUPD      f64_be72a0a8f3f0842e<>+0(SB), Y9
+	VFMADD213PD  f64_3ea01b7221281e8e<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3ea01b7221281e8e<>+0(SB), Y7, Y9
+	VFMADD213PD  f64_bec2daa2cbd5c37a<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_bec2daa2cbd5c37a<>+0(SB), Y7, Y9
+	VFMADD213PD  f64_3ee4567713c724b3<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3ee4567713c724b3<>+0(SB), Y7, Y9
+	VFMADD213PD  f64_bf05d2525faf0ff5<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_bf05d2525faf0ff5<>+0(SB), Y7, Y9
+	VFMADD213PD  f64_3f27a45de604f87f<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3f27a45de604f87f<>+0(SB), Y7, Y9
+	VFMADD213PD  f64_bf4a019ff9ebe1f0<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_bf4a019ff9ebe1f0<>+0(SB), Y7, Y9
+	VFMADD213PD  f64_3f6d41d41cd0ba54<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3f6d41d41cd0ba54<>+0(SB), Y7, Y9
+	VFMADD213PD  f64_bf9111111110b3ef<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_bf9111111110b3ef<>+0(SB), Y7, Y9
+	VFMADD213PD  f64_3fb5555555555529<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fb5555555555529<>+0(SB), Y7, Y9
+	VFNMADD213PD f64_3fe0000000000000<>+0(SB), Y6, Y5
+	VFNMADD213PD f64_3fe0000000000000<>+0(SB), Y8, Y9
+	VPBROADCASTD 784(BP)(R9*1), Y6
+	VPSRLVQ      lanes64<>+0(SB), Y6, Y6
+	VPSLLQ       $0x3b, Y6, Y8
+	VPBROADCASTD 768(BP)(R9*1), Y6
+	VPSRLVQ      lanes64<>+0(SB), Y6, Y6
+	VPSLLQ       $0x3b, Y6, Y11
+	VMOVUPD      832(BP)(R9*1), Y10
+	VMASKMOVPD   32(DI), Y8, Y6
+	CMPQ         t+48(FP), $0x00
+	JNE          soft396
+	VBLENDVPD    Y11, 32(R8), Y6, Y6
+	VXORPD       Y10, Y11, Y11
+	VXORPS       Y8, Y8, Y8
+	VBLENDVPD    Y11, Y8, Y6, Y8
 
-none359:
-	VMAXPD      Y1, Y10, Y3
-	VMINPD      Y1, Y10, Y4
-	VADDPD      Y4, Y3, Y9
-	VSUBPD      Y3, Y9, Y3
-	VSUBPD      Y3, Y4, Y4
-	VDIVPD      Y9, Y1, Y3
-	VMULPD      Y3, Y4, Y4
-	VPADDQ      f64_95f619980c433<>+0(SB), Y9, Y3
-	VPSRLQ      $0x34, Y3, Y9
-	VORPD       f64_4330000000000000<>+0(SB), Y9, Y9
-	VSUBPD      f64_43300000000003ff<>+0(SB), Y9, Y9
-	VANDPD      f64_fffffffffffff<>+0(SB), Y3, Y3
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y3, Y3
-	VSUBPD      Y1, Y3, Y3
-	VXORPS      Y11, Y11, Y11
-	VCMPPD      $0x00, Y11, Y9, Y12
-	VBLENDVPD   Y12, Y10, Y3, Y3
-	VBLENDVPD   Y12, Y11, Y4, Y4
-	VADDPD      f64_4000000000000000<>+0(SB), Y3, Y10
-	VDIVPD      Y10, Y3, Y10
-	VMULPD      Y10, Y10, Y11
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Y12
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Y11, Y12
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Y11, Y12
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Y11, Y12
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Y11, Y12
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Y11, Y12
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Y11, Y12
-	VMULPD      f64_3fe0000000000000<>+0(SB), Y3, Y13
-	VMULPD      Y3, Y13, Y13
-	VFMADD213PD Y13, Y11, Y12
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Y9, Y4
-	VFMADD231PD Y12, Y10, Y4
-	VSUBPD      Y4, Y13, Y13
-	VSUBPD      Y13, Y3, Y3
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y9, Y3
-	VMULPD      Y6, Y3, Y3
-	VMULPD      Y5, Y7, Y7
-	VSUBPD      Y7, Y3, Y3
-	VANDPD      Y8, Y3, Y3
-	TESTQ       R8, R8
-	JZ          without360
-	VMOVUPD     Y3, 128(R8)(AX*1)
+weights397:
+	VFMADD213PD  Y1, Y3, Y5
+	VMULPD       Y6, Y5, Y5
+	VFNMADD231PD 960(BP)(R9*1), Y8, Y5
+	VPBROADCASTD 784(BP)(R9*1), Y3
+	VPSRLVQ      lanes64<>+0(SB), Y3, Y3
+	VPSLLQ       $0x33, Y3, Y11
+	VPBROADCASTD 768(BP)(R9*1), Y3
+	VPSRLVQ      lanes64<>+0(SB), Y3, Y3
+	VPSLLQ       $0x33, Y3, Y13
+	VMOVUPD      896(BP)(R9*1), Y12
+	VMASKMOVPD   96(DI), Y11, Y3
+	CMPQ         t+48(FP), $0x00
+	JNE          soft398
+	VBLENDVPD    Y13, 96(R8), Y3, Y3
+	VXORPD       Y12, Y13, Y13
+	VXORPS       Y11, Y11, Y11
+	VBLENDVPD    Y13, Y11, Y3, Y11
 
-without360:
-	VPBROADCASTB 3(R9)(R11*1), Y4
-	VANDPD       (R14), Y4, Y4
-	VPCMPEQQ     (R14), Y4, Y4
-	VPBROADCASTB 3(R10)(R11*1), Y9
-	VANDPD       (R14), Y9, Y9
-	VPCMPEQQ     (R14), Y9, Y9
-	VORPS        Y4, Y9, Y9
-	VANDPD       f64_3ff0000000000000<>+0(SB), Y4, Y4
-	TESTQ        DX, DX
-	JZ           hard361
-	VMOVUPD      192(DX)(AX*1), Y4
+weights399:
+	VFMADD213PD  Y2, Y7, Y9
+	VMULPD       Y3, Y9, Y9
+	VFNMADD231PD 1024(BP)(R9*1), Y11, Y9
+	CMPQ         dst+16(FP), $0x00
+	JEQ          none400
+	VMULPD       192(BP), Y8, Y8
+	VMULPD       192(BP), Y6, Y6
+	VFNMADD231PD Y1, Y6, Y8
+	VANDPD       f64_8000000000000000<>+0(SB), Y10, Y1
+	VXORPD       Y1, Y8, Y8
+	VMOVUPD      Y8, 32(SI)
+	VMULPD       192(BP), Y11, Y11
+	VMULPD       192(BP), Y3, Y3
+	VFNMADD231PD Y2, Y3, Y11
+	VANDPD       f64_8000000000000000<>+0(SB), Y12, Y1
+	VXORPD       Y1, Y11, Y11
+	VMOVUPD      Y11, 96(SI)
 
-hard361:
-	VMOVUPD 192(CX)(AX*1), Y8
-	VXORPS  Y10, Y10, Y10
-	CMPQ    shifted+112(FP), $0x00
-	JEQ     plain362
-	VSUBPD  672(BP), Y8, Y5
-	VSUBPD  Y8, Y5, Y6
-	VSUBPD  Y6, Y5, Y7
-	VSUBPD  Y7, Y8, Y7
-	VADDPD  672(BP), Y6, Y6
-	VSUBPD  Y6, Y7, Y7
-	VSUBPD  704(BP), Y7, Y7
-	VMOVUPD Y5, Y8
-	VMOVUPD Y7, Y10
+none400:
+	CMPQ    terms+8(FP), $0x00
+	JEQ     without401
+	VMOVUPD Y5, 32(R11)
+	VMOVUPD Y9, 96(R11)
 
-plain362:
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x15, Y5, Y8, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
-	VXORPD       Y6, Y10, Y10
-	VORPD        f64_8000000000000000<>+0(SB), Y8, Y8
-	VADDPD       Y10, Y8, Y6
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y8, Y7
-	VANDPD       Y9, Y7, Y7
-	VMOVUPD      Y8, Y12
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y12
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y12, Y11
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y11, Y8
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y11, Y8
-	VADDPD       Y10, Y8, Y8
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y11
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y8, Y11
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y8, Y11
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y8, Y11
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y8, Y11
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y8, Y11
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y8, Y11
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y8, Y11
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y8, Y11
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y8, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y8, Y11
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y8, Y11
-	VPSLLQ       $0x34, Y12, Y12
-	VMULPD       Y12, Y11, Y11
-	VANDPD       Y7, Y11, Y11
-	VMOVUPD      192(SI)(AX*1), Y7
-	VFNMADD231PD 192(SI)(AX*1), Y4, Y7
-	VMULPD       192(DI)(AX*1), Y4, Y4
-	VBLENDVPD    Y5, Y7, Y4, Y8
-	VADDPD       Y4, Y7, Y7
-	TESTQ        BX, BX
-	JZ           none363
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y11, Y4
-	VDIVPD       Y4, Y11, Y10
-	VMULPD       640(BP), Y7, Y4
-	VMULPD       640(BP), Y8, Y12
-	VFMSUB231PD  Y10, Y4, Y12
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y4
-	VXORPD       Y4, Y12, Y12
-	VANDPD       Y9, Y12, Y12
-	VMOVUPD      Y12, 192(BX)(AX*1)
+without401:
+	VADDPD  Y9, Y5, Y5
+	VMOVUPD 384(BP), Y1
+	VMOVUPD 448(BP), Y2
+	VADDPD  Y4, Y1, Y3
+	VMAXPD  Y4, Y1, Y6
+	VMINPD  Y4, Y1, Y4
+	VSUBPD  Y6, Y3, Y6
+	VSUBPD  Y6, Y4, Y4
+	VADDPD  Y4, Y2, Y2
+	VMOVAPD Y3, Y1
+	VMOVUPD Y1, 384(BP)
+	VMOVUPD Y2, 448(BP)
+	VMOVUPD 416(BP), Y1
+	VMOVUPD 480(BP), Y2
+	VADDPD  Y5, Y1, Y3
+	VMAXPD  Y5, Y1, Y4
+	VMINPD  Y5, Y1, Y5
+	VSUBPD  Y4, Y3, Y4
+	VSUBPD  Y4, Y5, Y5
+	VADDPD  Y5, Y2, Y2
+	VMOVAPD Y3, Y1
+	VMOVUPD Y1, 416(BP)
+	VMOVUPD Y2, 480(BP)
+	CMPB    776(BP)(R9*1), $0x00
+	JEQ     out402
 
-none363:
-	VMAXPD      Y1, Y11, Y4
-	VMINPD      Y1, Y11, Y5
-	VADDPD      Y5, Y4, Y10
-	VSUBPD      Y4, Y10, Y4
-	VSUBPD      Y4, Y5, Y5
-	VDIVPD      Y10, Y1, Y4
-	VMULPD      Y4, Y5, Y5
-	VPADDQ      f64_95f619980c433<>+0(SB), Y10, Y4
-	VPSRLQ      $0x34, Y4, Y10
-	VORPD       f64_4330000000000000<>+0(SB), Y10, Y10
-	VSUBPD      f64_43300000000003ff<>+0(SB), Y10, Y10
-	VANDPD      f64_fffffffffffff<>+0(SB), Y4, Y4
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y4, Y4
-	VSUBPD      Y1, Y4, Y4
-	VXORPS      Y12, Y12, Y12
-	VCMPPD      $0x00, Y12, Y10, Y13
-	VBLENDVPD   Y13, Y11, Y4, Y4
-	VBLENDVPD   Y13, Y12, Y5, Y5
-	VADDPD      f64_4000000000000000<>+0(SB), Y4, Y11
-	VDIVPD      Y11, Y4, Y11
-	VMULPD      Y11, Y11, Y12
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Y13
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Y12, Y13
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Y12, Y13
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Y12, Y13
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Y12, Y13
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Y12, Y13
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Y12, Y13
-	VMULPD      f64_3fe0000000000000<>+0(SB), Y4, Y14
-	VMULPD      Y4, Y14, Y14
-	VFMADD213PD Y14, Y12, Y13
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Y10, Y5
-	VFMADD231PD Y13, Y11, Y5
-	VSUBPD      Y5, Y14, Y14
-	VSUBPD      Y14, Y4, Y4
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y10, Y4
-	VMULPD      Y7, Y4, Y4
-	VMULPD      Y6, Y8, Y8
-	VSUBPD      Y8, Y4, Y4
-	VANDPD      Y9, Y4, Y4
-	TESTQ       R8, R8
-	JZ          without364
-	VMOVUPD     Y4, 192(R8)(AX*1)
-
-without364:
-	VADDPD Y4, Y3, Y3
-	VADDPD Y3, Y2, Y2
-
-short356:
-	MOVQ    AX, R11
-	ANDQ    $0x20, R11
-	VMOVUPD 512(BP)(R11*1), Y3
-	VMOVUPD 576(BP)(R11*1), Y4
-	VADDPD  Y2, Y3, Y5
-	VMAXPD  Y2, Y3, Y6
-	VMINPD  Y2, Y3, Y2
-	VSUBPD  Y6, Y5, Y6
-	VSUBPD  Y6, Y2, Y2
-	VADDPD  Y2, Y4, Y4
-	VMOVAPD Y5, Y3
-	VMOVUPD Y3, 512(BP)(R11*1)
-	VMOVUPD Y4, 576(BP)(R11*1)
-	ADDQ    $0x20, AX
-	TESTQ   $0x00000020, AX
-	JNZ     half347
-	ADDQ    $+192, AX
-	SUBQ    $0x20, R12
-	JGE     group342
-
-rest344:
-	ADDQ       $0x20, R12
-	JLE        done346
-	LEAQ       tail<>+0(SB), R11
-	SHLQ       $0x03, R12
-	SUBQ       R12, R11
-	VMOVUPD    256(R11), Y2
-	VMASKMOVPD (CX)(AX*1), Y2, Y2
-	VMOVUPD    Y2, (BP)
-	VMOVUPD    288(R11), Y2
-	VMASKMOVPD 32(CX)(AX*1), Y2, Y2
-	VMOVUPD    Y2, 32(BP)
-	VMOVUPD    320(R11), Y2
-	VMASKMOVPD 64(CX)(AX*1), Y2, Y2
-	VMOVUPD    Y2, 64(BP)
-	VMOVUPD    352(R11), Y2
-	VMASKMOVPD 96(CX)(AX*1), Y2, Y2
-	VMOVUPD    Y2, 96(BP)
-	VMOVUPD    384(R11), Y2
-	VMASKMOVPD 128(CX)(AX*1), Y2, Y2
-	VMOVUPD    Y2, 128(BP)
-	VMOVUPD    416(R11), Y2
-	VMASKMOVPD 160(CX)(AX*1), Y2, Y2
-	VMOVUPD    Y2, 160(BP)
-	VMOVUPD    448(R11), Y2
-	VMASKMOVPD 192(CX)(AX*1), Y2, Y2
-	VMOVUPD    Y2, 192(BP)
-	VMOVUPD    480(R11), Y2
-	VMASKMOVPD 224(CX)(AX*1), Y2, Y2
-	VMOVUPD    Y2, 224(BP)
-	LEAQ       (BP), CX
-	SUBQ       AX, CX
-	TESTQ      DX, DX
-	JZ         none365
-	VMOVUPD    256(R11), Y2
-	VMASKMOVPD (DX)(AX*1), Y2, Y2
-	VMOVUPD    Y2, 256(BP)
-	VMOVUPD    288(R11), Y2
-	VMASKMOVPD 32(DX)(AX*1), Y2, Y2
-	VMOVUPD    Y2, 288(BP)
-	VMOVUPD    320(R11), Y2
-	VMASKMOVPD 64(DX)(AX*1), Y2, Y2
-	VMOVUPD    Y2, 320(BP)
-	VMOVUPD    352(R11), Y2
-	VMASKMOVPD 96(DX)(AX*1), Y2, Y2
-	VMOVUPD    Y2, 352(BP)
-	VMOVUPD    384(R11), Y2
-	VMASKMOVPD 128(DX)(AX*1), Y2, Y2
-	VMOVUPD    Y2, 384(BP)
-	VMOVUPD    416(R11), Y2
-	VMASKMOVPD 160(DX)(AX*1), Y2, Y2
-	VMOVUPD    Y2, 416(BP)
-	VMOVUPD    448(R11), Y2
-	VMASKMOVPD 192(DX)(AX*1), Y2, Y2
-	VMOVUPD    Y2, 448(BP)
-	VMOVUPD    480(R11), Y2
-	VMASKMOVPD 224(DX)(AX*1), Y2, Y2
-	VMOVUPD    Y2, 480(BP)
-	LEAQ       256(BP), DX
-	SUBQ       AX, DX
-
-none365:
-	TESTQ BX, BX
-	JZ    none366
-	MOVQ  CX, BX
-
-none366:
-	XORQ R12, R12
-	JMP  group342
-
-done346:
-	MOVQ  stride+40(FP), CX
-	SHLQ  $0x03, CX
-	ADDQ  x+32(FP), CX
-	MOVQ  CX, x+32(FP)
-	TESTQ DX, DX
-	JZ    none367
-	MOVQ  tStride+56(FP), DX
-	SHLQ  $0x03, DX
-	ADDQ  t+48(FP), DX
-	MOVQ  DX, t+48(FP)
-
-none367:
-	MOVQ       dst+16(FP), R11
-	CMPQ       R11, BX
-	JEQ        direct368
-	MOVQ       n+72(FP), R12
-	ANDQ       $0x1f, R12
-	LEAQ       tail<>+0(SB), R13
-	SHLQ       $0x03, R12
-	SUBQ       R12, R13
-	VMOVUPD    (BP), Y2
-	VMOVUPD    256(R13), Y3
-	VMASKMOVPD Y2, Y3, -256(R11)(AX*1)
-	VMOVUPD    32(BP), Y2
-	VMOVUPD    288(R13), Y3
-	VMASKMOVPD Y2, Y3, -224(R11)(AX*1)
-	VMOVUPD    64(BP), Y2
-	VMOVUPD    320(R13), Y3
-	VMASKMOVPD Y2, Y3, -192(R11)(AX*1)
-	VMOVUPD    96(BP), Y2
-	VMOVUPD    352(R13), Y3
-	VMASKMOVPD Y2, Y3, -160(R11)(AX*1)
-	VMOVUPD    128(BP), Y2
-	VMOVUPD    384(R13), Y3
-	VMASKMOVPD Y2, Y3, -128(R11)(AX*1)
-	VMOVUPD    160(BP), Y2
-	VMOVUPD    416(R13), Y3
-	VMASKMOVPD Y2, Y3, -96(R11)(AX*1)
-	VMOVUPD    192(BP), Y2
-	VMOVUPD    448(R13), Y3
-	VMASKMOVPD Y2, Y3, -64(R11)(AX*1)
-	VMOVUPD    224(BP), Y2
-	VMOVUPD    480(R13), Y3
-	VMASKMOVPD Y2, Y3, -32(R11)(AX*1)
-
-direct368:
-	TESTQ BX, BX
-	JZ    none369
-	MOVQ  dstStride+24(FP), BX
-	SHLQ  $0x03, BX
-	ADDQ  dst+16(FP), BX
-	MOVQ  BX, dst+16(FP)
-
-none369:
-	MOVQ         words+96(FP), AX
-	SHLQ         $0x03, AX
-	ADDQ         AX, R9
-	ADDQ         AX, R10
-	MOVQ         sum+0(FP), AX
-	VMOVUPD      512(BP), Y2
-	VMOVUPD      544(BP), Y3
-	VMOVUPD      576(BP), Y4
-	VMOVUPD      608(BP), Y5
-	VADDPD       Y5, Y4, Y4
-	VADDPD       Y3, Y2, Y5
-	VMAXPD       Y3, Y2, Y6
-	VMINPD       Y3, Y2, Y3
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y3, Y3
-	VADDPD       Y3, Y4, Y4
-	VMOVAPD      Y5, Y2
-	VEXTRACTF128 $0x01, Y2, X3
-	VEXTRACTF128 $0x01, Y4, X5
-	VADDPD       X5, X4, X4
-	VADDPD       X3, X2, X5
-	VMAXPD       X3, X2, X6
-	VMINPD       X3, X2, X3
-	VSUBPD       X6, X5, X6
-	VSUBPD       X6, X3, X3
-	VADDPD       X3, X4, X4
-	VMOVAPD      X5, X2
-	VUNPCKHPD    X2, X2, X3
-	VUNPCKHPD    X4, X4, X5
-	VADDPD       X5, X4, X4
-	VADDPD       X3, X2, X5
-	VMAXPD       X3, X2, X6
-	VMINPD       X3, X2, X3
-	VSUBPD       X6, X5, X6
-	VSUBPD       X6, X3, X3
-	VADDPD       X3, X4, X4
-	VMOVAPD      X5, X2
-	VADDPD       X4, X2, X2
-	VMOVSD       X2, (AX)
+left403:
+	ADDQ         $+128, SI
+	ADDQ         $+128, DI
+	ADDQ         $+128, 312(BP)
+	ADDQ         $+1024, R9
+	ANDQ         $+4095, R9
+	ADDQ         $+1024, R10
+	ANDQ         $+4095, R10
+	SUBQ         $0x10, BX
+	JG           group367
+	MOVQ         sum+0(FP), BX
+	VMOVUPD      384(BP), Y1
+	VMOVUPD      416(BP), Y2
+	VMOVUPD      448(BP), Y3
+	VMOVUPD      480(BP), Y4
+	VADDPD       Y4, Y3, Y3
+	VADDPD       Y2, Y1, Y4
+	VMAXPD       Y2, Y1, Y5
+	VMINPD       Y2, Y1, Y2
+	VSUBPD       Y5, Y4, Y5
+	VSUBPD       Y5, Y2, Y2
+	VADDPD       Y2, Y3, Y3
+	VMOVAPD      Y4, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VEXTRACTF128 $0x01, Y3, X4
+	VADDPD       X4, X3, X3
+	VADDPD       X2, X1, X4
+	VMAXPD       X2, X1, X5
+	VMINPD       X2, X1, X2
+	VSUBPD       X5, X4, X5
+	VSUBPD       X5, X2, X2
+	VADDPD       X2, X3, X3
+	VMOVAPD      X4, X1
+	VUNPCKHPD    X1, X1, X2
+	VUNPCKHPD    X3, X3, X4
+	VADDPD       X4, X3, X3
+	VADDPD       X2, X1, X4
+	VMAXPD       X2, X1, X5
+	VMINPD       X2, X1, X2
+	VSUBPD       X5, X4, X5
+	VSUBPD       X5, X2, X2
+	VADDPD       X2, X3, X3
+	VMOVAPD      X4, X1
+	VADDPD       X3, X1, X1
+	VMOVSD       X1, (BX)
 	ADDQ         $0x08, sum+0(FP)
+	ADDQ         360(BP), SI
+	MOVQ         368(BP), BX
+	ADDQ         BX, 312(BP)
 	DECQ         rows+64(FP)
-	JNZ          row340
+	JZ           end405
+	VXORPS       Y1, Y1, Y1
+	VMOVUPD      Y1, 384(BP)
+	VMOVUPD      Y1, 416(BP)
+	VMOVUPD      Y1, 448(BP)
+	VMOVUPD      Y1, 480(BP)
+	MOVQ         p+104(FP), BX
+	VBROADCASTSD (BX), Y1
+	VMOVUPD      Y1, 192(BP)
+	ADDQ         $0x18, p+104(FP)
+	MOVQ         negWeight+120(FP), DI
+	MOVQ         n+72(FP), BX
+	JMP          group367
 
-last341:
+other372:
+	MOVQ         R11, 320(BP)
+	VPBROADCASTD 320(BP), Y1
+	VPSRLVQ      lanes64<>+0(SB), Y1, Y1
+	VMOVUPD      224(BP), Y2
+	VPSLLQ       $0x3f, Y1, Y3
+	VMASKMOVPD   (AX), Y3, Y4
+	VBLENDVPD    Y3, Y4, Y2, Y3
+	VMOVUPD      Y3, (BP)
+	VPSLLQ       $0x3b, Y1, Y3
+	VMASKMOVPD   32(AX), Y3, Y4
+	VBLENDVPD    Y3, Y4, Y2, Y3
+	VMOVUPD      Y3, 32(BP)
+	VPSLLQ       $0x37, Y1, Y3
+	VMASKMOVPD   64(AX), Y3, Y4
+	VBLENDVPD    Y3, Y4, Y2, Y3
+	VMOVUPD      Y3, 64(BP)
+	VPSLLQ       $0x33, Y1, Y1
+	VMASKMOVPD   96(AX), Y1, Y3
+	VBLENDVPD    Y1, Y3, Y2, Y1
+	VMOVUPD      Y1, 96(BP)
+	LEAQ         (BP), R8
+	JMP          ready373
+
+other381:
+	MOVQ         R11, 320(BP)
+	VPBROADCASTD 320(BP), Y1
+	VPSRLVQ      lanes64<>+0(SB), Y1, Y1
+	VMOVUPD      224(BP), Y2
+	VPSLLQ       $0x3f, Y1, Y3
+	VMASKMOVPD   (AX), Y3, Y4
+	VBLENDVPD    Y3, Y4, Y2, Y3
+	VMOVUPD      Y3, (BP)
+	VPSLLQ       $0x3b, Y1, Y3
+	VMASKMOVPD   32(AX), Y3, Y4
+	VBLENDVPD    Y3, Y4, Y2, Y3
+	VMOVUPD      Y3, 32(BP)
+	VPSLLQ       $0x37, Y1, Y3
+	VMASKMOVPD   64(AX), Y3, Y4
+	VBLENDVPD    Y3, Y4, Y2, Y3
+	VMOVUPD      Y3, 64(BP)
+	VPSLLQ       $0x33, Y1, Y1
+	VMASKMOVPD   96(AX), Y1, Y3
+	VBLENDVPD    Y1, Y3, Y2, Y1
+	VMOVUPD      Y1, 96(BP)
+	LEAQ         (BP), R8
+	JMP          ready382
+
+into384:
+	MOVQ SI, 160(BP)
+	LEAQ (BP), SI
+	JMP  entered385
+
+soft390:
+	MOVQ         312(BP), R12
+	VMASKMOVPD   (R12), Y7, Y12
+	VFNMADD231PD Y12, Y5, Y5
+	VMULPD       (R8), Y12, Y12
+	VBLENDVPD    Y11, Y12, Y5, Y7
+	VADDPD       Y12, Y5, Y5
+	JMP          weights391
+
+soft392:
+	MOVQ         312(BP), R12
+	VMASKMOVPD   64(R12), Y12, Y14
+	VFNMADD231PD Y14, Y3, Y3
+	VMULPD       64(R8), Y14, Y14
+	VBLENDVPD    Y13, Y14, Y3, Y12
+	VADDPD       Y14, Y3, Y3
+	JMP          weights393
+
+soft396:
+	MOVQ         312(BP), R12
+	VMASKMOVPD   32(R12), Y8, Y11
+	VFNMADD231PD Y11, Y6, Y6
+	VMULPD       32(R8), Y11, Y11
+	VBLENDVPD    Y10, Y11, Y6, Y8
+	VADDPD       Y11, Y6, Y6
+	JMP          weights397
+
+soft398:
+	MOVQ         312(BP), R12
+	VMASKMOVPD   96(R12), Y11, Y13
+	VFNMADD231PD Y13, Y3, Y3
+	VMULPD       96(R8), Y13, Y13
+	VBLENDVPD    Y12, Y13, Y3, Y11
+	VADDPD       Y13, Y3, Y3
+	JMP          weights399
+
+out402:
+	MOVQ       160(BP), SI
+	CMPQ       dst+16(FP), $0x00
+	JEQ        left403
+	MOVQ       $0x00000010, R8
+	CMPQ       BX, R8
+	CMOVQLT    BX, R8
+	LEAQ       tail<>+0(SB), R11
+	SHLQ       $0x03, R8
+	SUBQ       R8, R11
+	VMOVUPD    (BP), Y1
+	VMOVUPD    256(R11), Y2
+	VMASKMOVPD Y1, Y2, (SI)
+	VMOVUPD    32(BP), Y1
+	VMOVUPD    288(R11), Y2
+	VMASKMOVPD Y1, Y2, 32(SI)
+	VMOVUPD    64(BP), Y1
+	VMOVUPD    320(R11), Y2
+	VMASKMOVPD Y1, Y2, 64(SI)
+	VMOVUPD    96(BP), Y1
+	VMOVUPD    352(R11), Y2
+	VMASKMOVPD Y1, Y2, 96(SI)
+	JMP        left403
+
+end405:
+last366:
 	VZEROUPPER
 	RET
 
-DATA bits64<>+0(SB)/8, $0x0000000000000001
-DATA bits64<>+8(SB)/8, $0x0000000000000002
-DATA bits64<>+16(SB)/8, $0x0000000000000004
-DATA bits64<>+24(SB)/8, $0x0000000000000008
-DATA bits64<>+32(SB)/8, $0x0000000000000001
-DATA bits64<>+40(SB)/8, $0x0000000000000002
-DATA bits64<>+48(SB)/8, $0x0000000000000004
-DATA bits64<>+56(SB)/8, $0x0000000000000008
-GLOBL bits64<>(SB), RODATA|NOPTR, $64
+DATA f64_be72a0a8f3f0842e<>+0(SB)/8, $0xbe72a0a8f3f0842e
+DATA f64_be72a0a8f3f0842e<>+8(SB)/8, $0xbe72a0a8f3f0842e
+DATA f64_be72a0a8f3f0842e<>+16(SB)/8, $0xbe72a0a8f3f0842e
+DATA f64_be72a0a8f3f0842e<>+24(SB)/8, $0xbe72a0a8f3f0842e
+GLOBL f64_be72a0a8f3f0842e<>(SB), RODATA|NOPTR, $32
 
-DATA bits64odd<>+0(SB)/8, $0x0000000000000010
-DATA bits64odd<>+8(SB)/8, $0x0000000000000020
-DATA bits64odd<>+16(SB)/8, $0x0000000000000040
-DATA bits64odd<>+24(SB)/8, $0x0000000000000080
-DATA bits64odd<>+32(SB)/8, $0x0000000000000010
-DATA bits64odd<>+40(SB)/8, $0x0000000000000020
-DATA bits64odd<>+48(SB)/8, $0x0000000000000040
-DATA bits64odd<>+56(SB)/8, $0x0000000000000080
-GLOBL bits64odd<>(SB), RODATA|NOPTR, $64
+DATA f64_3ea01b7221281e8e<>+0(SB)/8, $0x3ea01b7221281e8e
+DATA f64_3ea01b7221281e8e<>+8(SB)/8, $0x3ea01b7221281e8e
+DATA f64_3ea01b7221281e8e<>+16(SB)/8, $0x3ea01b7221281e8e
+DATA f64_3ea01b7221281e8e<>+24(SB)/8, $0x3ea01b7221281e8e
+GLOBL f64_3ea01b7221281e8e<>(SB), RODATA|NOPTR, $32
 
-DATA f64_c086229de89ac35d<>+0(SB)/8, $0xc086229de89ac35d
-DATA f64_c086229de89ac35d<>+8(SB)/8, $0xc086229de89ac35d
-DATA f64_c086229de89ac35d<>+16(SB)/8, $0xc086229de89ac35d
-DATA f64_c086229de89ac35d<>+24(SB)/8, $0xc086229de89ac35d
-GLOBL f64_c086229de89ac35d<>(SB), RODATA|NOPTR, $32
+DATA f64_bec2daa2cbd5c37a<>+0(SB)/8, $0xbec2daa2cbd5c37a
+DATA f64_bec2daa2cbd5c37a<>+8(SB)/8, $0xbec2daa2cbd5c37a
+DATA f64_bec2daa2cbd5c37a<>+16(SB)/8, $0xbec2daa2cbd5c37a
+DATA f64_bec2daa2cbd5c37a<>+24(SB)/8, $0xbec2daa2cbd5c37a
+GLOBL f64_bec2daa2cbd5c37a<>(SB), RODATA|NOPTR, $32
 
-DATA f64_40862829795a81ec<>+0(SB)/8, $0x40862829795a81ec
-DATA f64_40862829795a81ec<>+8(SB)/8, $0x40862829795a81ec
-DATA f64_40862829795a81ec<>+16(SB)/8, $0x40862829795a81ec
-DATA f64_40862829795a81ec<>+24(SB)/8, $0x40862829795a81ec
-GLOBL f64_40862829795a81ec<>(SB), RODATA|NOPTR, $32
+DATA f64_3ee4567713c724b3<>+0(SB)/8, $0x3ee4567713c724b3
+DATA f64_3ee4567713c724b3<>+8(SB)/8, $0x3ee4567713c724b3
+DATA f64_3ee4567713c724b3<>+16(SB)/8, $0x3ee4567713c724b3
+DATA f64_3ee4567713c724b3<>+24(SB)/8, $0x3ee4567713c724b3
+GLOBL f64_3ee4567713c724b3<>(SB), RODATA|NOPTR, $32
 
-DATA bits64both<>+0(SB)/8, $0x0000000000000001
-DATA bits64both<>+8(SB)/8, $0x0000000000000002
-DATA bits64both<>+16(SB)/8, $0x0000000000000004
-DATA bits64both<>+24(SB)/8, $0x0000000000000008
-DATA bits64both<>+32(SB)/8, $0x0000000000000010
-DATA bits64both<>+40(SB)/8, $0x0000000000000020
-DATA bits64both<>+48(SB)/8, $0x0000000000000040
-DATA bits64both<>+56(SB)/8, $0x0000000000000080
-GLOBL bits64both<>(SB), RODATA|NOPTR, $64
+DATA f64_bf05d2525faf0ff5<>+0(SB)/8, $0xbf05d2525faf0ff5
+DATA f64_bf05d2525faf0ff5<>+8(SB)/8, $0xbf05d2525faf0ff5
+DATA f64_bf05d2525faf0ff5<>+16(SB)/8, $0xbf05d2525faf0ff5
+DATA f64_bf05d2525faf0ff5<>+24(SB)/8, $0xbf05d2525faf0ff5
+GLOBL f64_bf05d2525faf0ff5<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3f27a45de604f87f<>+0(SB)/8, $0x3f27a45de604f87f
+DATA f64_3f27a45de604f87f<>+8(SB)/8, $0x3f27a45de604f87f
+DATA f64_3f27a45de604f87f<>+16(SB)/8, $0x3f27a45de604f87f
+DATA f64_3f27a45de604f87f<>+24(SB)/8, $0x3f27a45de604f87f
+GLOBL f64_3f27a45de604f87f<>(SB), RODATA|NOPTR, $32
+
+DATA f64_bf4a019ff9ebe1f0<>+0(SB)/8, $0xbf4a019ff9ebe1f0
+DATA f64_bf4a019ff9ebe1f0<>+8(SB)/8, $0xbf4a019ff9ebe1f0
+DATA f64_bf4a019ff9ebe1f0<>+16(SB)/8, $0xbf4a019ff9ebe1f0
+DATA f64_bf4a019ff9ebe1f0<>+24(SB)/8, $0xbf4a019ff9ebe1f0
+GLOBL f64_bf4a019ff9ebe1f0<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3f6d41d41cd0ba54<>+0(SB)/8, $0x3f6d41d41cd0ba54
+DATA f64_3f6d41d41cd0ba54<>+8(SB)/8, $0x3f6d41d41cd0ba54
+DATA f64_3f6d41d41cd0ba54<>+16(SB)/8, $0x3f6d41d41cd0ba54
+DATA f64_3f6d41d41cd0ba54<>+24(SB)/8, $0x3f6d41d41cd0ba54
+GLOBL f64_3f6d41d41cd0ba54<>(SB), RODATA|NOPTR, $32
+
+DATA f64_bf9111111110b3ef<>+0(SB)/8, $0xbf9111111110b3ef
+DATA f64_bf9111111110b3ef<>+8(SB)/8, $0xbf9111111110b3ef
+DATA f64_bf9111111110b3ef<>+16(SB)/8, $0xbf9111111110b3ef
+DATA f64_bf9111111110b3ef<>+24(SB)/8, $0xbf9111111110b3ef
+GLOBL f64_bf9111111110b3ef<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fb5555555555529<>+0(SB)/8, $0x3fb5555555555529
+DATA f64_3fb5555555555529<>+8(SB)/8, $0x3fb5555555555529
+DATA f64_3fb5555555555529<>+16(SB)/8, $0x3fb5555555555529
+DATA f64_3fb5555555555529<>+24(SB)/8, $0x3fb5555555555529
+GLOBL f64_3fb5555555555529<>(SB), RODATA|NOPTR, $32
 
 // func bceSumsShifted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, MMX+
 TEXT ·bceSumsShifted64AVX512(SB), $512-128
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last370
+	JEQ          last406
 	CMPQ         n+56(FP), $0x00
-	JEQ          last370
+	JEQ          last406
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
@@ -9634,10 +10250,10 @@ TEXT ·bceSumsShifted64AVX512(SB), $512-128
 	VXORPS       Y3, Y3, Y3
 	MOVQ         n+56(FP), BX
 	CMPQ         336(SP), $0x00
-	JG           same373
+	JG           same409
 	LEAQ         (SP), SI
 	DECQ         344(SP)
-	JLE          none374
+	JLE          none410
 	ADDQ         360(SP), AX
 	ADDQ         352(SP), CX
 	ADDQ         352(SP), DX
@@ -9648,7 +10264,7 @@ TEXT ·bceSumsShifted64AVX512(SB), $512-128
 	VBROADCASTSD 8(SI), Z0
 	VBROADCASTSD 16(SI), Z1
 
-same373:
+same409:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -9656,15 +10272,15 @@ same373:
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other375
+	JNE   other411
 
-ready376:
+ready412:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 336(SP)
 
-none374:
+none410:
 	KMOVB        384(SP)(R8*1), K1
 	PREFETCHT0   12288(SI)
 	VMOVUPD      (SI), Z7
@@ -9740,12 +10356,12 @@ none374:
 	XORQ         $+64, DI
 	XORQ         $+64, R8
 
-group371:
+group407:
 	CMPQ         336(SP), $0x00
-	JG           same377
+	JG           same413
 	LEAQ         (SP), SI
 	DECQ         344(SP)
-	JLE          none378
+	JLE          none414
 	ADDQ         360(SP), AX
 	ADDQ         352(SP), CX
 	ADDQ         352(SP), DX
@@ -9756,7 +10372,7 @@ group371:
 	VBROADCASTSD 8(SI), Z0
 	VBROADCASTSD 16(SI), Z1
 
-same377:
+same413:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -9764,15 +10380,15 @@ same377:
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other379
+	JNE   other415
 
-ready380:
+ready416:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 336(SP)
 
-none378:
+none414:
 	VMOVUPD          Z7, Z20
 	VFMADD213PD      Z5, Z6, Z20
 	VMOVUPD          Z8, Z21
@@ -9983,7 +10599,7 @@ none378:
 	XORQ             $+64, DI
 	XORQ             $+64, R8
 	SUBQ             $0x20, BX
-	JG               group371
+	JG               group407
 	MOVQ             sum+0(FP), BX
 	VEXTRACTF64X4    $0x01, Z2, Y15
 	VEXTRACTF64X4    $0x01, Z3, Y16
@@ -10019,13 +10635,13 @@ none378:
 	VMOVSD           X2, (BX)
 	ADDQ             $0x08, sum+0(FP)
 	DECQ             rows+48(FP)
-	JZ               end383
+	JZ               end419
 	VXORPS           Y2, Y2, Y2
 	VXORPS           Y3, Y3, Y3
 	MOVQ             n+56(FP), BX
-	JMP              group371
+	JMP              group407
 
-other375:
+other411:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z7
 	VADDPD       Z0, Z7, Z7
 	KMOVB        R9, K1
@@ -10048,9 +10664,9 @@ other375:
 	VMOVUPD      192(AX), K1, Z7
 	VMOVUPD      Z7, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready376
+	JMP          ready412
 
-other379:
+other415:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z15
 	VADDPD       Z0, Z15, Z15
 	KMOVB        R9, K1
@@ -10073,10 +10689,10 @@ other379:
 	VMOVUPD      192(AX), K1, Z15
 	VMOVUPD      Z15, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready380
+	JMP          ready416
 
-end383:
-last370:
+end419:
+last406:
 	VZEROUPPER
 	RET
 
@@ -10084,9 +10700,9 @@ last370:
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, MMX+
 TEXT ·bceSums64AVX512(SB), $512-128
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last384
+	JEQ          last420
 	CMPQ         n+56(FP), $0x00
-	JEQ          last384
+	JEQ          last420
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
@@ -10117,17 +10733,17 @@ TEXT ·bceSums64AVX512(SB), $512-128
 	VXORPS       Y1, Y1, Y1
 	MOVQ         n+56(FP), BX
 	CMPQ         328(SP), $0x00
-	JG           same387
+	JG           same423
 	LEAQ         (SP), SI
 	DECQ         336(SP)
-	JLE          none388
+	JLE          none424
 	ADDQ         352(SP), AX
 	ADDQ         344(SP), CX
 	ADDQ         344(SP), DX
 	MOVQ         n+56(FP), R9
 	MOVQ         R9, 328(SP)
 
-same387:
+same423:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -10135,15 +10751,15 @@ same387:
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other389
+	JNE   other425
 
-ready390:
+ready426:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 328(SP)
 
-none388:
+none424:
 	KMOVB       384(SP)(R8*1), K1
 	PREFETCHT0  12288(SI)
 	VMOVUPD     (SI), Z7
@@ -10171,19 +10787,19 @@ none388:
 	XORQ        $+64, DI
 	XORQ        $+64, R8
 
-group385:
+group421:
 	CMPQ 328(SP), $0x00
-	JG   same391
+	JG   same427
 	LEAQ (SP), SI
 	DECQ 336(SP)
-	JLE  none392
+	JLE  none428
 	ADDQ 352(SP), AX
 	ADDQ 344(SP), CX
 	ADDQ 344(SP), DX
 	MOVQ n+56(FP), R9
 	MOVQ R9, 328(SP)
 
-same391:
+same427:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -10191,15 +10807,15 @@ same391:
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other393
+	JNE   other429
 
-ready394:
+ready430:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 328(SP)
 
-none392:
+none428:
 	VMOVUPD          Z7, Z15
 	VFMADD213PD      Z5, Z6, Z15
 	VMOVUPD          Z8, Z16
@@ -10358,7 +10974,7 @@ none392:
 	XORQ             $+64, DI
 	XORQ             $+64, R8
 	SUBQ             $0x20, BX
-	JG               group385
+	JG               group421
 	MOVQ             sum+0(FP), BX
 	VEXTRACTF64X4    $0x01, Z0, Y11
 	VEXTRACTF64X4    $0x01, Z1, Y12
@@ -10394,13 +11010,13 @@ none392:
 	VMOVSD           X0, (BX)
 	ADDQ             $0x08, sum+0(FP)
 	DECQ             rows+48(FP)
-	JZ               end397
+	JZ               end433
 	VXORPS           Y0, Y0, Y0
 	VXORPS           Y1, Y1, Y1
 	MOVQ             n+56(FP), BX
-	JMP              group385
+	JMP              group421
 
-other389:
+other425:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z7
 	KMOVB        R9, K1
 	VMOVUPD      Z7, Z8
@@ -10422,9 +11038,9 @@ other389:
 	VMOVUPD      192(AX), K1, Z7
 	VMOVUPD      Z7, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready390
+	JMP          ready426
 
-other393:
+other429:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z11
 	KMOVB        R9, K1
 	VMOVUPD      Z11, Z12
@@ -10446,10 +11062,10 @@ other393:
 	VMOVUPD      192(AX), K1, Z11
 	VMOVUPD      Z11, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready394
+	JMP          ready430
 
-end397:
-last384:
+end433:
+last420:
 	VZEROUPPER
 	RET
 
@@ -10460,9 +11076,9 @@ TEXT ·bceGradShifted64AVX512(SB), $512-152
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last398
+	JEQ          last434
 	CMPQ         n+80(FP), $0x00
-	JEQ          last398
+	JEQ          last434
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -10505,10 +11121,10 @@ TEXT ·bceGradShifted64AVX512(SB), $512-152
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 	CMPQ         344(SP), $0x00
-	JG           same401
+	JG           same437
 	LEAQ         (SP), R10
 	DECQ         352(SP)
-	JLE          none402
+	JLE          none438
 	ADDQ         368(SP), BX
 	ADDQ         360(SP), SI
 	ADDQ         360(SP), DI
@@ -10519,7 +11135,7 @@ TEXT ·bceGradShifted64AVX512(SB), $512-152
 	VBROADCASTSD 8(R10), Z1
 	VBROADCASTSD 16(R10), Z2
 
-same401:
+same437:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -10527,15 +11143,15 @@ same401:
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other403
+	JNE   other439
 
-ready404:
+ready440:
 	ADDQ $+256, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 344(SP)
 
-none402:
+none438:
 	KMOVB        384(SP)(R12*1), K1
 	PREFETCHT0   12288(R10)
 	VMOVUPD      (R10), Z8
@@ -10611,14 +11227,14 @@ none402:
 	XORQ         $+64, R11
 	XORQ         $+64, R12
 
-group399:
+group435:
 	TESTQ      DX, DX
-	JZ         none405
+	JZ         none441
 	TESTQ      $0x00000f00, AX
-	JNZ        same406
+	JNZ        same442
 	PREFETCHT0 16384(AX)
 
-same406:
+same442:
 	VMOVUPD  (CX), Z16
 	VMOVNTPD Z16, (AX)
 	VMOVUPD  64(CX), Z16
@@ -10631,12 +11247,12 @@ same406:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none405:
+none441:
 	CMPQ         344(SP), $0x00
-	JG           same407
+	JG           same443
 	LEAQ         (SP), R10
 	DECQ         352(SP)
-	JLE          none408
+	JLE          none444
 	ADDQ         368(SP), BX
 	ADDQ         360(SP), SI
 	ADDQ         360(SP), DI
@@ -10647,7 +11263,7 @@ none405:
 	VBROADCASTSD 8(R10), Z1
 	VBROADCASTSD 16(R10), Z2
 
-same407:
+same443:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -10655,19 +11271,19 @@ same407:
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other409
+	JNE   other445
 
-ready410:
+ready446:
 	ADDQ $+256, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 344(SP)
 
-none408:
+none444:
 	CMPB 392(SP)(R11*1), $0x00
-	JEQ  into411
+	JEQ  into447
 
-entered412:
+entered448:
 	VMOVUPD          Z8, Z21
 	VFMADD213PD      Z6, Z7, Z21
 	VMOVUPD          Z9, Z22
@@ -10900,14 +11516,14 @@ entered412:
 	VADDPD           Z19, Z4, Z4
 	VMOVAPD          Z16, Z3
 	CMPB             392(SP)(R11*1), $0x00
-	JEQ              out414
+	JEQ              out450
 
-left415:
+left451:
 	ADDQ          $+256, R9
 	XORQ          $+64, R11
 	XORQ          $+64, R12
 	SUBQ          $0x20, R8
-	JG            group399
+	JG            group435
 	MOVQ          sum+0(FP), R8
 	VEXTRACTF64X4 $0x01, Z3, Y0
 	VEXTRACTF64X4 $0x01, Z4, Y16
@@ -10944,7 +11560,7 @@ left415:
 	ADDQ          $0x08, sum+0(FP)
 	ADDQ          376(SP), R9
 	DECQ          rows+72(FP)
-	JZ            end417
+	JZ            end453
 	VXORPS        Y3, Y3, Y3
 	VXORPS        Y4, Y4, Y4
 	MOVQ          scale+112(FP), R8
@@ -10952,9 +11568,9 @@ left415:
 	VMOVUPD       Z0, Z0
 	ADDQ          $0x08, scale+112(FP)
 	MOVQ          n+80(FP), R8
-	JMP           group399
+	JMP           group435
 
-other403:
+other439:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z8
 	VADDPD       Z1, Z8, Z8
 	KMOVB        R13, K1
@@ -10977,9 +11593,9 @@ other403:
 	VMOVUPD      192(BX), K1, Z8
 	VMOVUPD      Z8, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready404
+	JMP          ready440
 
-other409:
+other445:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z16
 	VADDPD       Z1, Z16, Z16
 	KMOVB        R13, K1
@@ -11002,14 +11618,14 @@ other409:
 	VMOVUPD      192(BX), K1, Z16
 	VMOVUPD      Z16, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready410
+	JMP          ready446
 
-into411:
+into447:
 	MOVQ R9, 320(SP)
 	LEAQ (SP), R9
-	JMP  entered412
+	JMP  entered448
 
-out414:
+out450:
 	MOVQ    320(SP), R9
 	MOVQ    $0x00000020, R10
 	CMPQ    R8, R10
@@ -11031,19 +11647,19 @@ out414:
 	VMOVUPD Z16, K3, 128(R9)
 	VMOVUPD 192(SP), Z16
 	VMOVUPD Z16, K4, 192(R9)
-	JMP     left415
+	JMP     left451
 
-end417:
-last398:
+end453:
+last434:
 	TESTQ DX, DX
-	JZ    none419
+	JZ    none455
 
-more418:
+more454:
 	TESTQ      $0x00000f00, AX
-	JNZ        same420
+	JNZ        same456
 	PREFETCHT0 16384(AX)
 
-same420:
+same456:
 	VMOVUPD  (CX), Z0
 	VMOVNTPD Z0, (AX)
 	VMOVUPD  64(CX), Z0
@@ -11055,9 +11671,9 @@ same420:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more418
+	JNZ      more454
 
-none419:
+none455:
 	VZEROUPPER
 	RET
 
@@ -11068,9 +11684,9 @@ TEXT ·bceGrad64AVX512(SB), $512-152
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last421
+	JEQ          last457
 	CMPQ         n+80(FP), $0x00
-	JEQ          last421
+	JEQ          last457
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -11110,17 +11726,17 @@ TEXT ·bceGrad64AVX512(SB), $512-152
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 	CMPQ         336(SP), $0x00
-	JG           same424
+	JG           same460
 	LEAQ         (SP), R10
 	DECQ         344(SP)
-	JLE          none425
+	JLE          none461
 	ADDQ         360(SP), BX
 	ADDQ         352(SP), SI
 	ADDQ         352(SP), DI
 	MOVQ         n+80(FP), R13
 	MOVQ         R13, 336(SP)
 
-same424:
+same460:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -11128,15 +11744,15 @@ same424:
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other426
+	JNE   other462
 
-ready427:
+ready463:
 	ADDQ $+256, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 336(SP)
 
-none425:
+none461:
 	KMOVB       384(SP)(R12*1), K1
 	PREFETCHT0  12288(R10)
 	VMOVUPD     (R10), Z8
@@ -11164,14 +11780,14 @@ none425:
 	XORQ        $+64, R11
 	XORQ        $+64, R12
 
-group422:
+group458:
 	TESTQ      DX, DX
-	JZ         none428
+	JZ         none464
 	TESTQ      $0x00000f00, AX
-	JNZ        same429
+	JNZ        same465
 	PREFETCHT0 16384(AX)
 
-same429:
+same465:
 	VMOVUPD  (CX), Z12
 	VMOVNTPD Z12, (AX)
 	VMOVUPD  64(CX), Z12
@@ -11184,19 +11800,19 @@ same429:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none428:
+none464:
 	CMPQ 336(SP), $0x00
-	JG   same430
+	JG   same466
 	LEAQ (SP), R10
 	DECQ 344(SP)
-	JLE  none431
+	JLE  none467
 	ADDQ 360(SP), BX
 	ADDQ 352(SP), SI
 	ADDQ 352(SP), DI
 	MOVQ n+80(FP), R13
 	MOVQ R13, 336(SP)
 
-same430:
+same466:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -11204,19 +11820,19 @@ same430:
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other432
+	JNE   other468
 
-ready433:
+ready469:
 	ADDQ $+256, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 336(SP)
 
-none431:
+none467:
 	CMPB 392(SP)(R11*1), $0x00
-	JEQ  into434
+	JEQ  into470
 
-entered435:
+entered471:
 	VMOVUPD          Z8, Z17
 	VFMADD213PD      Z6, Z7, Z17
 	VMOVUPD          Z9, Z18
@@ -11397,14 +12013,14 @@ entered435:
 	VADDPD           Z15, Z2, Z2
 	VMOVAPD          Z12, Z1
 	CMPB             392(SP)(R11*1), $0x00
-	JEQ              out437
+	JEQ              out473
 
-left438:
+left474:
 	ADDQ          $+256, R9
 	XORQ          $+64, R11
 	XORQ          $+64, R12
 	SUBQ          $0x20, R8
-	JG            group422
+	JG            group458
 	MOVQ          sum+0(FP), R8
 	VEXTRACTF64X4 $0x01, Z1, Y0
 	VEXTRACTF64X4 $0x01, Z2, Y12
@@ -11441,7 +12057,7 @@ left438:
 	ADDQ          $0x08, sum+0(FP)
 	ADDQ          368(SP), R9
 	DECQ          rows+72(FP)
-	JZ            end440
+	JZ            end476
 	VXORPS        Y1, Y1, Y1
 	VXORPS        Y2, Y2, Y2
 	MOVQ          scale+112(FP), R8
@@ -11449,9 +12065,9 @@ left438:
 	VMOVUPD       Z0, Z0
 	ADDQ          $0x08, scale+112(FP)
 	MOVQ          n+80(FP), R8
-	JMP           group422
+	JMP           group458
 
-other426:
+other462:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z8
 	KMOVB        R13, K1
 	VMOVUPD      Z8, Z9
@@ -11473,9 +12089,9 @@ other426:
 	VMOVUPD      192(BX), K1, Z8
 	VMOVUPD      Z8, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready427
+	JMP          ready463
 
-other432:
+other468:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z12
 	KMOVB        R13, K1
 	VMOVUPD      Z12, Z14
@@ -11497,14 +12113,14 @@ other432:
 	VMOVUPD      192(BX), K1, Z12
 	VMOVUPD      Z12, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready433
+	JMP          ready469
 
-into434:
+into470:
 	MOVQ R9, 320(SP)
 	LEAQ (SP), R9
-	JMP  entered435
+	JMP  entered471
 
-out437:
+out473:
 	MOVQ    320(SP), R9
 	MOVQ    $0x00000020, R10
 	CMPQ    R8, R10
@@ -11526,19 +12142,19 @@ out437:
 	VMOVUPD Z12, K3, 128(R9)
 	VMOVUPD 192(SP), Z12
 	VMOVUPD Z12, K4, 192(R9)
-	JMP     left438
+	JMP     left474
 
-end440:
-last421:
+end476:
+last457:
 	TESTQ DX, DX
-	JZ    none442
+	JZ    none478
 
-more441:
+more477:
 	TESTQ      $0x00000f00, AX
-	JNZ        same443
+	JNZ        same479
 	PREFETCHT0 16384(AX)
 
-same443:
+same479:
 	VMOVUPD  (CX), Z0
 	VMOVNTPD Z0, (AX)
 	VMOVUPD  64(CX), Z0
@@ -11550,596 +12166,800 @@ same443:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more441
+	JNZ      more477
 
-none442:
+none478:
 	VZEROUPPER
 	RET
 
 // func weightedBCE64AVX512(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, t *float64, tStride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, shifted int, negWeight *float64, posWeight *float64)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·weightedBCE64AVX512(SB), NOSPLIT, $8-136
-	MOVQ         x+32(FP), CX
-	MOVQ         t+48(FP), DX
-	MOVQ         dst+16(FP), BX
-	MOVQ         negWeight+120(FP), SI
-	MOVQ         posWeight+128(FP), DI
-	MOVQ         terms+8(FP), R8
-	MOVQ         pos+80(FP), R9
-	MOVQ         neg+88(FP), R10
-	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z0
-	VBROADCASTSD f64_c086229de89ac35d<>+0(SB), Z1
-	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
-	VBROADCASTSD f64_8000000000000000<>+0(SB), Z2
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z10
-	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z11
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z12
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, MMX+
+TEXT ·weightedBCE64AVX512(SB), $2496-136
 	CMPQ         rows+64(FP), $0x00
-	JZ           last445
+	JEQ          last480
+	CMPQ         n+72(FP), $0x00
+	JEQ          last480
+	MOVQ         x+32(FP), AX
+	MOVQ         pos+80(FP), CX
+	MOVQ         neg+88(FP), DX
+	MOVQ         stride+40(FP), BX
+	SHLQ         $0x03, BX
+	MOVQ         dst+16(FP), SI
+	MOVQ         dstStride+24(FP), R8
+	SHLQ         $0x03, R8
+	MOVQ         p+104(FP), DI
+	MOVQ         DI, 328(SP)
+	MOVQ         negWeight+120(FP), DI
+	MOVQ         posWeight+128(FP), R9
+	MOVQ         terms+8(FP), R10
+	SUBQ         DI, R9
+	SUBQ         DI, R10
+	MOVQ         R9, 336(SP)
+	MOVQ         R10, 344(SP)
+	MOVQ         t+48(FP), DI
+	MOVQ         DI, 352(SP)
+	VXORPS       Y0, Y0, Y0
+	VMOVUPD      Z0, Z1
+	VMOVUPD      Z0, Z2
+	MOVQ         tStride+56(FP), DI
+	SHLQ         $0x03, DI
+	MOVQ         words+96(FP), R9
+	SHLQ         $0x03, R9
+	MOVQ         n+72(FP), R10
+	MOVQ         rows+64(FP), R11
+	MOVQ         R10, 368(SP)
+	MOVQ         R11, 376(SP)
+	ADDQ         $0x1f, R10
+	ANDQ         $-32, R10
+	SHRQ         $0x03, R10
+	SUBQ         R10, R9
+	MOVQ         R9, 384(SP)
+	SHLQ         $0x06, R10
+	SUBQ         R10, BX
+	MOVQ         BX, 392(SP)
+	SUBQ         R10, R8
+	MOVQ         R8, 400(SP)
+	SUBQ         R10, DI
+	MOVQ         DI, 408(SP)
+	MOVQ         $0x00000400, R9
+	MOVQ         $0x00000000, R10
+	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z5
+	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
+	MOVQ         328(SP), BX
+	CMPQ         shifted+112(FP), $0x00
+	JEQ          plain482
+	VBROADCASTSD 8(BX), Z1
+	VBROADCASTSD 16(BX), Z2
 
-row444:
+plain482:
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
-	MOVQ         p+104(FP), AX
-	VBROADCASTSD (AX), Z13
-	VBROADCASTSD 8(AX), Z14
-	VBROADCASTSD 16(AX), Z15
+	MOVQ         p+104(FP), BX
+	VBROADCASTSD (BX), Z0
 	ADDQ         $0x18, p+104(FP)
-	XORQ         AX, AX
-	MOVQ         n+72(FP), R12
-	TESTQ        R12, R12
-	JZ           done448
+	MOVQ         negWeight+120(FP), DI
+	MOVQ         n+72(FP), BX
+	CMPQ         368(SP), $0x00
+	JG           same484
+	LEAQ         (SP), R8
+	DECQ         376(SP)
+	JLE          none485
+	ADDQ         392(SP), AX
+	ADDQ         384(SP), CX
+	ADDQ         384(SP), DX
+	MOVQ         n+72(FP), R11
+	MOVQ         R11, 368(SP)
+	ADDQ         $0x18, 328(SP)
+	MOVQ         328(SP), R8
+	CMPQ         shifted+112(FP), $0x00
+	JEQ          plain488
+	VBROADCASTSD 8(R8), Z1
+	VBROADCASTSD 16(R8), Z2
 
-group446:
-	MOVQ  $-1, R11
-	CMPQ  R12, $0x20
-	JAE   whole447
-	BZHIQ R12, R11, R11
+plain488:
+same484:
+	MOVQ  AX, R8
+	MOVL  (CX), R11
+	MOVQ  R11, 448(SP)(R10*1)
+	ORL   (DX), R11
+	CMPL  R11, $-1
+	SETEQ R12
+	MOVQ  R11, 464(SP)(R10*1)
+	MOVB  R12, 456(SP)(R10*1)
+	JNE   other486
 
-whole447:
-	MOVQ       R11, (SP)
-	PREFETCHT0 12288(CX)(AX*1)
-	PREFETCHT0 12352(CX)(AX*1)
-	PREFETCHT0 12416(CX)(AX*1)
-	PREFETCHT0 12480(CX)(AX*1)
-	MOVQ       AX, R11
-	SHRQ       $0x06, R11
-	KMOVB      (R9)(R11*1), K1
-	KMOVB      (R10)(R11*1), K3
-	KORW       K1, K3, K3
-	VMOVAPD.Z  Z10, K1, Z16
-	TESTQ      DX, DX
-	JZ         hard449
-	VMOVUPD.Z  (DX)(AX*1), K3, Z16
+ready487:
+	ADDQ $+256, AX
+	ADDQ $0x04, CX
+	ADDQ $0x04, DX
+	SUBQ $0x20, 368(SP)
 
-hard449:
-	VMOVUPD.Z (CX)(AX*1), K3, Z18
-	VXORPS    Y5, Y5, Y5
-	CMPQ      shifted+112(FP), $0x00
-	JEQ       plain450
-	VSUBPD    Z14, Z18, Z5
-	VSUBPD    Z18, Z5, Z17
-	VSUBPD    Z17, Z5, Z19
-	VSUBPD    Z19, Z18, Z19
-	VADDPD    Z14, Z17, Z17
-	VSUBPD    Z17, Z19, Z19
-	VSUBPD    Z15, Z19, Z19
-	VMOVUPD   Z5, Z18
-	VMOVUPD   Z19, Z5
+none485:
+	PREFETCHT0   12288(R8)
+	VMOVUPD      (R8), Z7
+	VXORPS       Y8, Y8, Y8
+	CMPQ         shifted+112(FP), $0x00
+	JEQ          plain489
+	VSUBPD       Z1, Z7, Z8
+	VSUBPD       Z7, Z8, Z12
+	VSUBPD       Z12, Z8, Z11
+	VSUBPD       Z11, Z7, Z11
+	VADDPD       Z1, Z12, Z12
+	VSUBPD       Z12, Z11, Z11
+	VSUBPD       Z2, Z11, Z11
+	VMOVUPD      Z8, Z7
+	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z8, Z8
+	VXORPD       Z8, Z11, Z8
 
-plain450:
-	VXORPS      Y6, Y6, Y6
-	VCMPPD      $0x15, Z6, Z18, K1
-	VXORPD.BCST f64_8000000000000000<>+0(SB), Z5, K1, Z5
-	VORPD       Z2, Z18, Z18
-	VADDPD      Z5, Z18, Z17
-	VCMPPD      $0x15, Z1, Z18, K3, K2
-	KMOVB       1(R9)(R11*1), K4
-	KMOVB       1(R10)(R11*1), K6
-	KORW        K4, K6, K6
-	VMOVAPD.Z   Z10, K4, Z19
-	TESTQ       DX, DX
-	JZ          hard451
-	VMOVUPD.Z   64(DX)(AX*1), K6, Z19
+plain489:
+	VMOVUPD      Z7, 512(SP)(R10*1)
+	VORPD.BCST   f64_8000000000000000<>+0(SB), Z7, Z7
+	VADDPD       Z8, Z7, Z11
+	VMOVUPD      Z11, 768(SP)(R10*1)
+	VMOVUPD      Z7, Z7
+	VMOVUPD      Z8, Z11
+	VBROADCASTSD f64_c08628b76e3a7b61<>+0(SB), Z8
+	VMAXPD       Z7, Z8, Z7
+	PREFETCHT0   12352(R8)
+	VMOVUPD      64(R8), Z8
+	VXORPS       Y9, Y9, Y9
+	CMPQ         shifted+112(FP), $0x00
+	JEQ          plain490
+	VSUBPD       Z1, Z8, Z9
+	VSUBPD       Z8, Z9, Z13
+	VSUBPD       Z13, Z9, Z12
+	VSUBPD       Z12, Z8, Z12
+	VADDPD       Z1, Z13, Z13
+	VSUBPD       Z13, Z12, Z12
+	VSUBPD       Z2, Z12, Z12
+	VMOVUPD      Z9, Z8
+	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z9, Z9
+	VXORPD       Z9, Z12, Z9
 
-hard451:
-	VMOVUPD.Z 64(CX)(AX*1), K6, Z21
-	VXORPS    Y7, Y7, Y7
-	CMPQ      shifted+112(FP), $0x00
-	JEQ       plain452
-	VSUBPD    Z14, Z21, Z7
-	VSUBPD    Z21, Z7, Z20
-	VSUBPD    Z20, Z7, Z22
-	VSUBPD    Z22, Z21, Z22
-	VADDPD    Z14, Z20, Z20
-	VSUBPD    Z20, Z22, Z22
-	VSUBPD    Z15, Z22, Z22
-	VMOVUPD   Z7, Z21
-	VMOVUPD   Z22, Z7
+plain490:
+	VMOVUPD      Z8, 576(SP)(R10*1)
+	VORPD.BCST   f64_8000000000000000<>+0(SB), Z8, Z8
+	VADDPD       Z9, Z8, Z12
+	VMOVUPD      Z12, 832(SP)(R10*1)
+	VMOVUPD      Z8, Z8
+	VMOVUPD      Z9, Z12
+	VBROADCASTSD f64_c08628b76e3a7b61<>+0(SB), Z9
+	VMAXPD       Z8, Z9, Z8
+	PREFETCHT0   12416(R8)
+	VMOVUPD      128(R8), Z9
+	VXORPS       Y10, Y10, Y10
+	CMPQ         shifted+112(FP), $0x00
+	JEQ          plain491
+	VSUBPD       Z1, Z9, Z10
+	VSUBPD       Z9, Z10, Z15
+	VSUBPD       Z15, Z10, Z13
+	VSUBPD       Z13, Z9, Z13
+	VADDPD       Z1, Z15, Z15
+	VSUBPD       Z15, Z13, Z13
+	VSUBPD       Z2, Z13, Z13
+	VMOVUPD      Z10, Z9
+	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z10, Z10
+	VXORPD       Z10, Z13, Z10
 
-plain452:
-	VXORPS           Y6, Y6, Y6
-	VCMPPD           $0x15, Z6, Z21, K4
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z7, K4, Z7
-	VORPD            Z2, Z21, Z21
-	VADDPD           Z7, Z21, Z20
-	VCMPPD           $0x15, Z1, Z21, K6, K5
-	VMOVUPD          Z18, Z24
-	VFMADD213PD      Z0, Z11, Z24
-	VMOVUPD          Z21, Z25
-	VFMADD213PD      Z0, Z11, Z25
-	VSUBPD           Z0, Z24, Z22
-	VSUBPD           Z0, Z25, Z23
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z22, Z18
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z23, Z21
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z22, Z18
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z23, Z21
-	VADDPD           Z5, Z18, Z18
-	VADDPD           Z7, Z21, Z21
+plain491:
+	VMOVUPD      Z9, 640(SP)(R10*1)
+	VORPD.BCST   f64_8000000000000000<>+0(SB), Z9, Z9
+	VADDPD       Z10, Z9, Z13
+	VMOVUPD      Z13, 896(SP)(R10*1)
+	VMOVUPD      Z9, Z9
+	VMOVUPD      Z10, Z13
+	VBROADCASTSD f64_c08628b76e3a7b61<>+0(SB), Z10
+	VMAXPD       Z9, Z10, Z9
+	PREFETCHT0   12480(R8)
+	VMOVUPD      192(R8), Z10
+	VXORPS       Y14, Y14, Y14
+	CMPQ         shifted+112(FP), $0x00
+	JEQ          plain492
+	VSUBPD       Z1, Z10, Z14
+	VSUBPD       Z10, Z14, Z20
+	VSUBPD       Z20, Z14, Z15
+	VSUBPD       Z15, Z10, Z15
+	VADDPD       Z1, Z20, Z20
+	VSUBPD       Z20, Z15, Z15
+	VSUBPD       Z2, Z15, Z15
+	VMOVUPD      Z14, Z10
+	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z14, Z14
+	VXORPD       Z14, Z15, Z14
+
+plain492:
+	VMOVUPD      Z10, 704(SP)(R10*1)
+	VORPD.BCST   f64_8000000000000000<>+0(SB), Z10, Z10
+	VADDPD       Z14, Z10, Z15
+	VMOVUPD      Z15, 960(SP)(R10*1)
+	VMOVUPD      Z10, Z10
+	VMOVUPD      Z14, Z14
+	VBROADCASTSD f64_c08628b76e3a7b61<>+0(SB), Z15
+	VMAXPD       Z10, Z15, Z10
+	XORQ         $+1024, R9
+	XORQ         $+1024, R10
+
+group481:
+	CMPQ         368(SP), $0x00
+	JG           same493
+	LEAQ         (SP), R8
+	DECQ         376(SP)
+	JLE          none494
+	ADDQ         392(SP), AX
+	ADDQ         384(SP), CX
+	ADDQ         384(SP), DX
+	MOVQ         n+72(FP), R11
+	MOVQ         R11, 368(SP)
+	ADDQ         $0x18, 328(SP)
+	MOVQ         328(SP), R8
+	CMPQ         shifted+112(FP), $0x00
+	JEQ          plain497
+	VBROADCASTSD 8(R8), Z1
+	VBROADCASTSD 16(R8), Z2
+
+plain497:
+same493:
+	MOVQ  AX, R8
+	MOVL  (CX), R11
+	MOVQ  R11, 448(SP)(R10*1)
+	ORL   (DX), R11
+	CMPL  R11, $-1
+	SETEQ R12
+	MOVQ  R11, 464(SP)(R10*1)
+	MOVB  R12, 456(SP)(R10*1)
+	JNE   other495
+
+ready496:
+	ADDQ $+256, AX
+	ADDQ $0x04, CX
+	ADDQ $0x04, DX
+	SUBQ $0x20, 368(SP)
+
+none494:
+	CMPB 456(SP)(R9*1), $0x00
+	JEQ  into498
+
+entered499:
+	VMOVUPD          Z7, Z23
+	VFMADD213PD      Z5, Z6, Z23
+	VMOVUPD          Z8, Z24
+	VFMADD213PD      Z5, Z6, Z24
+	VMOVUPD          Z9, Z25
+	VFMADD213PD      Z5, Z6, Z25
+	VMOVUPD          Z10, Z26
+	VFMADD213PD      Z5, Z6, Z26
+	VSUBPD           Z5, Z23, Z15
+	VSUBPD           Z5, Z24, Z20
+	VSUBPD           Z5, Z25, Z21
+	VSUBPD           Z5, Z26, Z22
+	VMOVUPD          Z7, Z27
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z15, Z27
+	VMOVUPD          Z8, Z28
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z20, Z28
+	VMOVUPD          Z9, Z29
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z21, Z29
+	VMOVUPD          Z10, Z30
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z22, Z30
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z15, Z27
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z20, Z28
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z21, Z29
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z22, Z30
+	VADDPD           Z11, Z27, Z27
+	VADDPD           Z12, Z28, Z28
+	VADDPD           Z13, Z29, Z29
+	VADDPD           Z14, Z30, Z30
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z21
 	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z22
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z23
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z18, Z22
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z21, Z23
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z18, Z22
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z21, Z23
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z18, Z22
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z21, Z23
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z18, Z22
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z21, Z23
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z18, Z22
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z21, Z23
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z18, Z22
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z21, Z23
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z18, Z22
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z21, Z23
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z18, Z22
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z21, Z23
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z18, Z22
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z21, Z23
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z18, Z22
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z21, Z23
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z18, Z22
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z21, Z23
-	VPSLLQ           $0x34, Z24, Z24
-	VPSLLQ           $0x34, Z25, Z25
-	VMULPD.Z         Z24, Z22, K2, Z22
-	VMOVUPD          (SI)(AX*1), Z18
-	VFNMADD231PD     (SI)(AX*1), Z16, Z18
-	VMULPD           (DI)(AX*1), Z16, Z16
-	VMOVUPD          Z16, Z21
-	VMOVAPD          Z18, K1, Z21
-	VADDPD           Z16, Z18, Z18
-	TESTQ            BX, BX
-	JZ               none453
-	VADDPD           Z10, Z22, Z16
-	VDIVPD           Z16, Z22, Z24
-	VMULPD           Z13, Z18, Z16
-	VMULPD           Z13, Z21, Z26
-	VFMSUB231PD      Z24, Z16, Z26
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z26, K1, Z26
-	VMOVAPD.Z        Z26, K3, Z26
-	KMOVB            (SP), K1
-	VMOVUPD          Z26, K1, (BX)(AX*1)
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z27, Z15
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z28, Z20
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z29, Z21
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z30, Z22
+	PREFETCHT0       12288(R8)
+	VMOVUPD          (R8), Z7
+	VXORPS           Y16, Y16, Y16
+	CMPQ             shifted+112(FP), $0x00
+	JEQ              plain500
+	VSUBPD           Z1, Z7, Z9
+	VSUBPD           Z7, Z9, Z10
+	VSUBPD           Z10, Z9, Z8
+	VSUBPD           Z8, Z7, Z8
+	VADDPD           Z1, Z10, Z10
+	VSUBPD           Z10, Z8, Z8
+	VSUBPD           Z2, Z8, Z8
+	VMOVUPD          Z9, Z7
+	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z9, Z16
+	VXORPD           Z16, Z8, Z16
 
-none453:
-	VMAXPD           Z12, Z22, Z16
-	VMINPD           Z12, Z22, Z24
-	VADDPD           Z24, Z16, Z26
-	VSUBPD           Z16, Z26, Z16
-	VSUBPD           Z16, Z24, Z24
-	VDIVPD           Z26, Z12, Z16
-	VMULPD           Z16, Z24, Z24
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z26, Z16
-	VPSRLQ           $0x34, Z16, Z26
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z26, Z26
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z26, Z26
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z16, Z16
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z16, Z16
-	VSUBPD           Z12, Z16, Z16
-	VXORPS           Y6, Y6, Y6
-	VCMPPD           $0x00, Z6, Z26, K1
-	VMOVAPD          Z22, K1, Z16
-	VMOVAPD          Z6, K1, Z24
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z16, Z22
-	VDIVPD           Z22, Z16, Z22
-	VMULPD           Z22, Z22, Z27
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z28
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z27, Z28
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z27, Z28
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z27, Z28
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z27, Z28
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z27, Z28
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z27, Z28
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z16, Z29
-	VMULPD           Z16, Z29, Z29
-	VFMADD213PD      Z29, Z27, Z28
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z26, Z24
-	VFMADD231PD      Z28, Z22, Z24
-	VSUBPD           Z24, Z29, Z29
-	VSUBPD           Z29, Z16, Z16
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z26, Z16
-	VMULPD           Z18, Z16, Z16
-	VMULPD           Z17, Z21, Z21
-	VSUBPD           Z21, Z16, Z16
-	VMOVAPD.Z        Z16, K3, Z16
-	TESTQ            R8, R8
-	JZ               without454
-	VMOVUPD          Z16, (R8)(AX*1)
+plain500:
+	VMOVUPD          Z7, 512(SP)(R10*1)
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z7, Z7
+	VADDPD           Z16, Z7, Z8
+	VMOVUPD          Z8, 768(SP)(R10*1)
+	VMOVUPD          Z7, Z7
+	VMOVUPD          Z16, Z11
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z27, Z15
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z28, Z20
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z29, Z21
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z30, Z22
+	VBROADCASTSD     f64_c08628b76e3a7b61<>+0(SB), Z8
+	VMAXPD           Z7, Z8, Z7
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z27, Z15
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z28, Z20
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z29, Z21
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z30, Z22
+	PREFETCHT0       12352(R8)
+	VMOVUPD          64(R8), Z8
+	VXORPS           Y17, Y17, Y17
+	CMPQ             shifted+112(FP), $0x00
+	JEQ              plain501
+	VSUBPD           Z1, Z8, Z10
+	VSUBPD           Z8, Z10, Z12
+	VSUBPD           Z12, Z10, Z9
+	VSUBPD           Z9, Z8, Z9
+	VADDPD           Z1, Z12, Z12
+	VSUBPD           Z12, Z9, Z9
+	VSUBPD           Z2, Z9, Z9
+	VMOVUPD          Z10, Z8
+	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z10, Z17
+	VXORPD           Z17, Z9, Z17
 
-without454:
-	VMULPD.Z     Z25, Z23, K5, Z23
-	VMOVUPD      64(SI)(AX*1), Z17
-	VFNMADD231PD 64(SI)(AX*1), Z19, Z17
-	VMULPD       64(DI)(AX*1), Z19, Z19
-	VMOVUPD      Z19, Z18
-	VMOVAPD      Z17, K4, Z18
-	VADDPD       Z19, Z17, Z17
-	TESTQ        BX, BX
-	JZ           none455
-	VADDPD       Z10, Z23, Z19
-	VDIVPD       Z19, Z23, Z21
-	VMULPD       Z13, Z17, Z19
-	VMULPD       Z13, Z18, Z22
-	VFMSUB231PD  Z21, Z19, Z22
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z22, K4, Z22
-	VMOVAPD.Z    Z22, K6, Z22
-	KMOVB        1(SP), K1
-	VMOVUPD      Z22, K1, 64(BX)(AX*1)
+plain501:
+	VMOVUPD          Z8, 576(SP)(R10*1)
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z8, Z8
+	VADDPD           Z17, Z8, Z9
+	VMOVUPD          Z9, 832(SP)(R10*1)
+	VMOVUPD          Z8, Z8
+	VMOVUPD          Z17, Z12
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z27, Z15
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z28, Z20
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z29, Z21
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z30, Z22
+	VBROADCASTSD     f64_c08628b76e3a7b61<>+0(SB), Z9
+	VMAXPD           Z8, Z9, Z8
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z27, Z15
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z28, Z20
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z29, Z21
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z30, Z22
+	PREFETCHT0       12416(R8)
+	VMOVUPD          128(R8), Z9
+	VXORPS           Y18, Y18, Y18
+	CMPQ             shifted+112(FP), $0x00
+	JEQ              plain502
+	VSUBPD           Z1, Z9, Z13
+	VSUBPD           Z9, Z13, Z14
+	VSUBPD           Z14, Z13, Z10
+	VSUBPD           Z10, Z9, Z10
+	VADDPD           Z1, Z14, Z14
+	VSUBPD           Z14, Z10, Z10
+	VSUBPD           Z2, Z10, Z10
+	VMOVUPD          Z13, Z9
+	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z13, Z18
+	VXORPD           Z18, Z10, Z18
 
-none455:
-	VMAXPD           Z12, Z23, Z19
-	VMINPD           Z12, Z23, Z21
-	VADDPD           Z21, Z19, Z22
-	VSUBPD           Z19, Z22, Z19
-	VSUBPD           Z19, Z21, Z21
-	VDIVPD           Z22, Z12, Z19
-	VMULPD           Z19, Z21, Z21
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z22, Z19
-	VPSRLQ           $0x34, Z19, Z22
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z22, Z22
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z22, Z22
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z19, Z19
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z19, Z19
-	VSUBPD           Z12, Z19, Z19
-	VXORPS           Y6, Y6, Y6
-	VCMPPD           $0x00, Z6, Z22, K1
-	VMOVAPD          Z23, K1, Z19
-	VMOVAPD          Z6, K1, Z21
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z19, Z23
-	VDIVPD           Z23, Z19, Z23
-	VMULPD           Z23, Z23, Z24
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z25
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z24, Z25
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z24, Z25
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z24, Z25
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z24, Z25
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z24, Z25
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z24, Z25
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z19, Z26
-	VMULPD           Z19, Z26, Z26
-	VFMADD213PD      Z26, Z24, Z25
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z22, Z21
-	VFMADD231PD      Z25, Z23, Z21
-	VSUBPD           Z21, Z26, Z26
-	VSUBPD           Z26, Z19, Z19
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z22, Z19
-	VMULPD           Z17, Z19, Z19
-	VMULPD           Z20, Z18, Z18
-	VSUBPD           Z18, Z19, Z19
-	VMOVAPD.Z        Z19, K6, Z19
-	TESTQ            R8, R8
-	JZ               without456
-	VMOVUPD          Z19, 64(R8)(AX*1)
+plain502:
+	VMOVUPD          Z9, 640(SP)(R10*1)
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z9, Z9
+	VADDPD           Z18, Z9, Z10
+	VMOVUPD          Z10, 896(SP)(R10*1)
+	VMOVUPD          Z9, Z9
+	VMOVUPD          Z18, Z13
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z27, Z15
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z28, Z20
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z29, Z21
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z30, Z22
+	VBROADCASTSD     f64_c08628b76e3a7b61<>+0(SB), Z10
+	VMAXPD           Z9, Z10, Z9
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z27, Z15
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z28, Z20
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z29, Z21
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z30, Z22
+	PREFETCHT0       12480(R8)
+	VMOVUPD          192(R8), Z10
+	VXORPS           Y19, Y19, Y19
+	CMPQ             shifted+112(FP), $0x00
+	JEQ              plain503
+	VSUBPD           Z1, Z10, Z19
+	VSUBPD           Z10, Z19, Z31
+	VSUBPD           Z31, Z19, Z14
+	VSUBPD           Z14, Z10, Z14
+	VADDPD           Z1, Z31, Z31
+	VSUBPD           Z31, Z14, Z14
+	VSUBPD           Z2, Z14, Z14
+	VMOVUPD          Z19, Z10
+	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z19, Z19
+	VXORPD           Z19, Z14, Z19
 
-without456:
-	VADDPD    Z19, Z16, Z16
-	MOVQ      n+72(FP), R13
-	SHLQ      $0x03, R13
-	SUBQ      AX, R13
-	CMPQ      R13, $0x00000080
-	JLE       short457
-	KMOVB     2(R9)(R11*1), K1
-	KMOVB     2(R10)(R11*1), K3
-	KORW      K1, K3, K3
-	VMOVAPD.Z Z10, K1, Z17
-	TESTQ     DX, DX
-	JZ        hard458
-	VMOVUPD.Z 128(DX)(AX*1), K3, Z17
+plain503:
+	VMOVUPD           Z10, 704(SP)(R10*1)
+	VORPD.BCST        f64_8000000000000000<>+0(SB), Z10, Z10
+	VADDPD            Z19, Z10, Z14
+	VMOVUPD           Z14, 960(SP)(R10*1)
+	VMOVUPD           Z10, Z10
+	VMOVUPD           Z19, Z14
+	VFMADD213PD.BCST  f64_3fc555555555550d<>+0(SB), Z27, Z15
+	VFMADD213PD.BCST  f64_3fc555555555550d<>+0(SB), Z28, Z20
+	VFMADD213PD.BCST  f64_3fc555555555550d<>+0(SB), Z29, Z21
+	VFMADD213PD.BCST  f64_3fc555555555550d<>+0(SB), Z30, Z22
+	VBROADCASTSD      f64_c08628b76e3a7b61<>+0(SB), Z31
+	VMAXPD            Z10, Z31, Z10
+	VFMADD213PD.BCST  f64_3fe000000000000a<>+0(SB), Z27, Z15
+	VFMADD213PD.BCST  f64_3fe000000000000a<>+0(SB), Z28, Z20
+	VFMADD213PD.BCST  f64_3fe000000000000a<>+0(SB), Z29, Z21
+	VFMADD213PD.BCST  f64_3fe000000000000a<>+0(SB), Z30, Z22
+	VFMADD213PD.BCST  f64_3ff0000000000000<>+0(SB), Z27, Z15
+	VFMADD213PD.BCST  f64_3ff0000000000000<>+0(SB), Z28, Z20
+	VFMADD213PD.BCST  f64_3ff0000000000000<>+0(SB), Z29, Z21
+	VFMADD213PD.BCST  f64_3ff0000000000000<>+0(SB), Z30, Z22
+	VFMADD213PD.BCST  f64_3ff0000000000000<>+0(SB), Z27, Z15
+	VFMADD213PD.BCST  f64_3ff0000000000000<>+0(SB), Z28, Z20
+	VFMADD213PD.BCST  f64_3ff0000000000000<>+0(SB), Z29, Z21
+	VFMADD213PD.BCST  f64_3ff0000000000000<>+0(SB), Z30, Z22
+	VPSLLQ            $0x34, Z23, Z23
+	VPSLLQ            $0x34, Z24, Z24
+	VPSLLQ            $0x34, Z25, Z25
+	VPSLLQ            $0x34, Z26, Z26
+	VMULPD            Z23, Z15, Z15
+	VMULPD            Z24, Z20, Z20
+	VMULPD            Z25, Z21, Z21
+	VMULPD            Z26, Z22, Z22
+	MOVQ              336(SP), R8
+	ADDQ              DI, R8
+	MOVQ              344(SP), R11
+	ADDQ              DI, R11
+	VADDPD.BCST       f64_3ff0000000000000<>+0(SB), Z15, Z23
+	VDIVPD            Z23, Z15, Z23
+	VADDPD.BCST       f64_3ff0000000000000<>+0(SB), Z20, Z24
+	VDIVPD            Z24, Z20, Z24
+	VMULPD            Z23, Z15, Z25
+	VADDPD            Z23, Z15, Z15
+	VBROADCASTSD      f64_be72a0a8f3f0842e<>+0(SB), Z26
+	VMULPD            Z24, Z20, Z27
+	VADDPD            Z24, Z20, Z20
+	VBROADCASTSD      f64_be72a0a8f3f0842e<>+0(SB), Z28
+	VFMADD213PD.BCST  f64_3ea01b7221281e8e<>+0(SB), Z25, Z26
+	VFMADD213PD.BCST  f64_3ea01b7221281e8e<>+0(SB), Z27, Z28
+	VFMADD213PD.BCST  f64_bec2daa2cbd5c37a<>+0(SB), Z25, Z26
+	VFMADD213PD.BCST  f64_bec2daa2cbd5c37a<>+0(SB), Z27, Z28
+	VFMADD213PD.BCST  f64_3ee4567713c724b3<>+0(SB), Z25, Z26
+	VFMADD213PD.BCST  f64_3ee4567713c724b3<>+0(SB), Z27, Z28
+	VFMADD213PD.BCST  f64_bf05d2525faf0ff5<>+0(SB), Z25, Z26
+	VFMADD213PD.BCST  f64_bf05d2525faf0ff5<>+0(SB), Z27, Z28
+	VFMADD213PD.BCST  f64_3f27a45de604f87f<>+0(SB), Z25, Z26
+	VFMADD213PD.BCST  f64_3f27a45de604f87f<>+0(SB), Z27, Z28
+	VFMADD213PD.BCST  f64_bf4a019ff9ebe1f0<>+0(SB), Z25, Z26
+	VFMADD213PD.BCST  f64_bf4a019ff9ebe1f0<>+0(SB), Z27, Z28
+	VFMADD213PD.BCST  f64_3f6d41d41cd0ba54<>+0(SB), Z25, Z26
+	VFMADD213PD.BCST  f64_3f6d41d41cd0ba54<>+0(SB), Z27, Z28
+	VFMADD213PD.BCST  f64_bf9111111110b3ef<>+0(SB), Z25, Z26
+	VFMADD213PD.BCST  f64_bf9111111110b3ef<>+0(SB), Z27, Z28
+	VFMADD213PD.BCST  f64_3fb5555555555529<>+0(SB), Z25, Z26
+	VFMADD213PD.BCST  f64_3fb5555555555529<>+0(SB), Z27, Z28
+	VFNMADD213PD.BCST f64_3fe0000000000000<>+0(SB), Z15, Z26
+	VFNMADD213PD.BCST f64_3fe0000000000000<>+0(SB), Z20, Z28
+	KMOVB             464(SP)(R9*1), K1
+	KMOVB             448(SP)(R9*1), K2
+	VMOVUPD           512(SP)(R9*1), Z15
+	VPMOVQ2M          Z15, K3
+	VMOVUPD.Z         (DI), K1, Z15
+	CMPQ              t+48(FP), $0x00
+	JNE               soft504
+	VMOVUPD           (R8), K2, Z15
+	KXNORB            K3, K2, K1
+	VMOVAPD.Z         Z15, K1, Z20
 
-hard458:
-	VMOVUPD.Z 128(CX)(AX*1), K3, Z19
-	VXORPS    Y8, Y8, Y8
-	CMPQ      shifted+112(FP), $0x00
-	JEQ       plain459
-	VSUBPD    Z14, Z19, Z8
-	VSUBPD    Z19, Z8, Z18
-	VSUBPD    Z18, Z8, Z20
-	VSUBPD    Z20, Z19, Z20
-	VADDPD    Z14, Z18, Z18
-	VSUBPD    Z18, Z20, Z20
-	VSUBPD    Z15, Z20, Z20
-	VMOVUPD   Z8, Z19
-	VMOVUPD   Z20, Z8
+weights505:
+	VFMADD213PD  Z23, Z25, Z26
+	VMULPD       Z15, Z26, Z26
+	VFNMADD231PD 768(SP)(R9*1), Z20, Z26
+	KMOVB        465(SP)(R9*1), K1
+	KMOVB        449(SP)(R9*1), K2
+	VMOVUPD      576(SP)(R9*1), Z25
+	VPMOVQ2M     Z25, K4
+	VMOVUPD.Z    64(DI), K1, Z25
+	CMPQ         t+48(FP), $0x00
+	JNE          soft506
+	VMOVUPD      64(R8), K2, Z25
+	KXNORB       K4, K2, K1
+	VMOVAPD.Z    Z25, K1, Z29
 
-plain459:
-	VXORPS      Y6, Y6, Y6
-	VCMPPD      $0x15, Z6, Z19, K1
-	VXORPD.BCST f64_8000000000000000<>+0(SB), Z8, K1, Z8
-	VORPD       Z2, Z19, Z19
-	VADDPD      Z8, Z19, Z18
-	VCMPPD      $0x15, Z1, Z19, K3, K2
-	KMOVB       3(R9)(R11*1), K4
-	KMOVB       3(R10)(R11*1), K6
-	KORW        K4, K6, K6
-	VMOVAPD.Z   Z10, K4, Z20
-	TESTQ       DX, DX
-	JZ          hard460
-	VMOVUPD.Z   192(DX)(AX*1), K6, Z20
+weights507:
+	VFMADD213PD  Z24, Z27, Z28
+	VMULPD       Z25, Z28, Z28
+	VFNMADD231PD 832(SP)(R9*1), Z29, Z28
+	CMPQ         dst+16(FP), $0x00
+	JEQ          none508
+	VMULPD       Z0, Z20, Z20
+	VMULPD       Z0, Z15, Z15
+	VFNMADD231PD Z23, Z15, Z20
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z20, K3, Z20
+	VMOVUPD      Z20, (SI)
+	VMULPD       Z0, Z29, Z29
+	VMULPD       Z0, Z25, Z25
+	VFNMADD231PD Z24, Z25, Z29
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z29, K4, Z29
+	VMOVUPD      Z29, 64(SI)
 
-hard460:
-	VMOVUPD.Z 192(CX)(AX*1), K6, Z22
-	VXORPS    Y9, Y9, Y9
-	CMPQ      shifted+112(FP), $0x00
-	JEQ       plain461
-	VSUBPD    Z14, Z22, Z9
-	VSUBPD    Z22, Z9, Z21
-	VSUBPD    Z21, Z9, Z23
-	VSUBPD    Z23, Z22, Z23
-	VADDPD    Z14, Z21, Z21
-	VSUBPD    Z21, Z23, Z23
-	VSUBPD    Z15, Z23, Z23
-	VMOVUPD   Z9, Z22
-	VMOVUPD   Z23, Z9
+none508:
+	CMPQ    terms+8(FP), $0x00
+	JEQ     without509
+	VMOVUPD Z26, (R11)
+	VMOVUPD Z28, 64(R11)
 
-plain461:
-	VXORPS           Y6, Y6, Y6
-	VCMPPD           $0x15, Z6, Z22, K4
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K4, Z9
-	VORPD            Z2, Z22, Z22
-	VADDPD           Z9, Z22, Z21
-	VCMPPD           $0x15, Z1, Z22, K6, K5
-	VMOVUPD          Z19, Z25
-	VFMADD213PD      Z0, Z11, Z25
-	VMOVUPD          Z22, Z26
-	VFMADD213PD      Z0, Z11, Z26
-	VSUBPD           Z0, Z25, Z23
-	VSUBPD           Z0, Z26, Z24
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z23, Z19
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z24, Z22
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z23, Z19
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z24, Z22
-	VADDPD           Z8, Z19, Z19
-	VADDPD           Z9, Z22, Z22
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z23
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z24
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z19, Z23
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z22, Z24
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z19, Z23
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z22, Z24
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z19, Z23
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z22, Z24
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z19, Z23
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z22, Z24
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z19, Z23
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z22, Z24
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z19, Z23
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z22, Z24
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z19, Z23
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z22, Z24
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z19, Z23
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z22, Z24
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z19, Z23
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z22, Z24
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z19, Z23
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z22, Z24
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z19, Z23
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z22, Z24
-	VPSLLQ           $0x34, Z25, Z25
-	VPSLLQ           $0x34, Z26, Z26
-	VMULPD.Z         Z25, Z23, K2, Z23
-	VMOVUPD          128(SI)(AX*1), Z19
-	VFNMADD231PD     128(SI)(AX*1), Z17, Z19
-	VMULPD           128(DI)(AX*1), Z17, Z17
-	VMOVUPD          Z17, Z22
-	VMOVAPD          Z19, K1, Z22
-	VADDPD           Z17, Z19, Z19
-	TESTQ            BX, BX
-	JZ               none462
-	VADDPD           Z10, Z23, Z17
-	VDIVPD           Z17, Z23, Z25
-	VMULPD           Z13, Z19, Z17
-	VMULPD           Z13, Z22, Z27
-	VFMSUB231PD      Z25, Z17, Z27
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z27, K1, Z27
-	VMOVAPD.Z        Z27, K3, Z27
-	KMOVB            2(SP), K1
-	VMOVUPD          Z27, K1, 128(BX)(AX*1)
+without509:
+	VADDPD            Z28, Z26, Z26
+	VADDPD.BCST       f64_3ff0000000000000<>+0(SB), Z21, Z15
+	VDIVPD            Z15, Z21, Z15
+	VADDPD.BCST       f64_3ff0000000000000<>+0(SB), Z22, Z20
+	VDIVPD            Z20, Z22, Z20
+	VMULPD            Z15, Z21, Z23
+	VADDPD            Z15, Z21, Z21
+	VBROADCASTSD      f64_be72a0a8f3f0842e<>+0(SB), Z24
+	VMULPD            Z20, Z22, Z25
+	VADDPD            Z20, Z22, Z22
+	VBROADCASTSD      f64_be72a0a8f3f0842e<>+0(SB), Z27
+	VFMADD213PD.BCST  f64_3ea01b7221281e8e<>+0(SB), Z23, Z24
+	VFMADD213PD.BCST  f64_3ea01b7221281e8e<>+0(SB), Z25, Z27
+	VFMADD213PD.BCST  f64_bec2daa2cbd5c37a<>+0(SB), Z23, Z24
+	VFMADD213PD.BCST  f64_bec2daa2cbd5c37a<>+0(SB), Z25, Z27
+	VFMADD213PD.BCST  f64_3ee4567713c724b3<>+0(SB), Z23, Z24
+	VFMADD213PD.BCST  f64_3ee4567713c724b3<>+0(SB), Z25, Z27
+	VFMADD213PD.BCST  f64_bf05d2525faf0ff5<>+0(SB), Z23, Z24
+	VFMADD213PD.BCST  f64_bf05d2525faf0ff5<>+0(SB), Z25, Z27
+	VFMADD213PD.BCST  f64_3f27a45de604f87f<>+0(SB), Z23, Z24
+	VFMADD213PD.BCST  f64_3f27a45de604f87f<>+0(SB), Z25, Z27
+	VFMADD213PD.BCST  f64_bf4a019ff9ebe1f0<>+0(SB), Z23, Z24
+	VFMADD213PD.BCST  f64_bf4a019ff9ebe1f0<>+0(SB), Z25, Z27
+	VFMADD213PD.BCST  f64_3f6d41d41cd0ba54<>+0(SB), Z23, Z24
+	VFMADD213PD.BCST  f64_3f6d41d41cd0ba54<>+0(SB), Z25, Z27
+	VFMADD213PD.BCST  f64_bf9111111110b3ef<>+0(SB), Z23, Z24
+	VFMADD213PD.BCST  f64_bf9111111110b3ef<>+0(SB), Z25, Z27
+	VFMADD213PD.BCST  f64_3fb5555555555529<>+0(SB), Z23, Z24
+	VFMADD213PD.BCST  f64_3fb5555555555529<>+0(SB), Z25, Z27
+	VFNMADD213PD.BCST f64_3fe0000000000000<>+0(SB), Z21, Z24
+	VFNMADD213PD.BCST f64_3fe0000000000000<>+0(SB), Z22, Z27
+	KMOVB             466(SP)(R9*1), K1
+	KMOVB             450(SP)(R9*1), K2
+	VMOVUPD           640(SP)(R9*1), Z21
+	VPMOVQ2M          Z21, K3
+	VMOVUPD.Z         128(DI), K1, Z21
+	CMPQ              t+48(FP), $0x00
+	JNE               soft510
+	VMOVUPD           128(R8), K2, Z21
+	KXNORB            K3, K2, K1
+	VMOVAPD.Z         Z21, K1, Z22
 
-none462:
-	VMAXPD           Z12, Z23, Z17
-	VMINPD           Z12, Z23, Z25
-	VADDPD           Z25, Z17, Z27
-	VSUBPD           Z17, Z27, Z17
-	VSUBPD           Z17, Z25, Z25
-	VDIVPD           Z27, Z12, Z17
-	VMULPD           Z17, Z25, Z25
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z27, Z17
-	VPSRLQ           $0x34, Z17, Z27
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z27, Z27
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z27, Z27
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z17, Z17
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z17, Z17
-	VSUBPD           Z12, Z17, Z17
-	VXORPS           Y6, Y6, Y6
-	VCMPPD           $0x00, Z6, Z27, K1
-	VMOVAPD          Z23, K1, Z17
-	VMOVAPD          Z6, K1, Z25
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z17, Z23
-	VDIVPD           Z23, Z17, Z23
-	VMULPD           Z23, Z23, Z28
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z29
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z28, Z29
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z28, Z29
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z28, Z29
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z28, Z29
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z28, Z29
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z28, Z29
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z17, Z30
-	VMULPD           Z17, Z30, Z30
-	VFMADD213PD      Z30, Z28, Z29
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z27, Z25
-	VFMADD231PD      Z29, Z23, Z25
-	VSUBPD           Z25, Z30, Z30
-	VSUBPD           Z30, Z17, Z17
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z27, Z17
-	VMULPD           Z19, Z17, Z17
-	VMULPD           Z18, Z22, Z22
-	VSUBPD           Z22, Z17, Z17
-	VMOVAPD.Z        Z17, K3, Z17
-	TESTQ            R8, R8
-	JZ               without463
-	VMOVUPD          Z17, 128(R8)(AX*1)
+weights511:
+	VFMADD213PD  Z15, Z23, Z24
+	VMULPD       Z21, Z24, Z24
+	VFNMADD231PD 896(SP)(R9*1), Z22, Z24
+	KMOVB        467(SP)(R9*1), K1
+	KMOVB        451(SP)(R9*1), K2
+	VMOVUPD      704(SP)(R9*1), Z23
+	VPMOVQ2M     Z23, K4
+	VMOVUPD.Z    192(DI), K1, Z23
+	CMPQ         t+48(FP), $0x00
+	JNE          soft512
+	VMOVUPD      192(R8), K2, Z23
+	KXNORB       K4, K2, K1
+	VMOVAPD.Z    Z23, K1, Z28
 
-without463:
-	VMULPD.Z     Z26, Z24, K5, Z24
-	VMOVUPD      192(SI)(AX*1), Z18
-	VFNMADD231PD 192(SI)(AX*1), Z20, Z18
-	VMULPD       192(DI)(AX*1), Z20, Z20
-	VMOVUPD      Z20, Z19
-	VMOVAPD      Z18, K4, Z19
-	VADDPD       Z20, Z18, Z18
-	TESTQ        BX, BX
-	JZ           none464
-	VADDPD       Z10, Z24, Z20
-	VDIVPD       Z20, Z24, Z22
-	VMULPD       Z13, Z18, Z20
-	VMULPD       Z13, Z19, Z23
-	VFMSUB231PD  Z22, Z20, Z23
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z23, K4, Z23
-	VMOVAPD.Z    Z23, K6, Z23
-	KMOVB        3(SP), K1
-	VMOVUPD      Z23, K1, 192(BX)(AX*1)
+weights513:
+	VFMADD213PD  Z20, Z25, Z27
+	VMULPD       Z23, Z27, Z27
+	VFNMADD231PD 960(SP)(R9*1), Z28, Z27
+	CMPQ         dst+16(FP), $0x00
+	JEQ          none514
+	VMULPD       Z0, Z22, Z22
+	VMULPD       Z0, Z21, Z21
+	VFNMADD231PD Z15, Z21, Z22
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z22, K3, Z22
+	VMOVUPD      Z22, 128(SI)
+	VMULPD       Z0, Z28, Z28
+	VMULPD       Z0, Z23, Z23
+	VFNMADD231PD Z20, Z23, Z28
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z28, K4, Z28
+	VMOVUPD      Z28, 192(SI)
 
-none464:
-	VMAXPD           Z12, Z24, Z20
-	VMINPD           Z12, Z24, Z22
-	VADDPD           Z22, Z20, Z23
-	VSUBPD           Z20, Z23, Z20
-	VSUBPD           Z20, Z22, Z22
-	VDIVPD           Z23, Z12, Z20
-	VMULPD           Z20, Z22, Z22
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z23, Z20
-	VPSRLQ           $0x34, Z20, Z23
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z23, Z23
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z23, Z23
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z20, Z20
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z20, Z20
-	VSUBPD           Z12, Z20, Z20
-	VXORPS           Y6, Y6, Y6
-	VCMPPD           $0x00, Z6, Z23, K1
-	VMOVAPD          Z24, K1, Z20
-	VMOVAPD          Z6, K1, Z22
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z20, Z24
-	VDIVPD           Z24, Z20, Z24
-	VMULPD           Z24, Z24, Z25
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z26
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z25, Z26
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z25, Z26
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z25, Z26
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z25, Z26
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z25, Z26
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z25, Z26
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z20, Z27
-	VMULPD           Z20, Z27, Z27
-	VFMADD213PD      Z27, Z25, Z26
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z23, Z22
-	VFMADD231PD      Z26, Z24, Z22
-	VSUBPD           Z22, Z27, Z27
-	VSUBPD           Z27, Z20, Z20
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z23, Z20
-	VMULPD           Z18, Z20, Z20
-	VMULPD           Z21, Z19, Z19
-	VSUBPD           Z19, Z20, Z20
-	VMOVAPD.Z        Z20, K6, Z20
-	TESTQ            R8, R8
-	JZ               without465
-	VMOVUPD          Z20, 192(R8)(AX*1)
+none514:
+	CMPQ    terms+8(FP), $0x00
+	JEQ     without515
+	VMOVUPD Z24, 128(R11)
+	VMOVUPD Z27, 192(R11)
 
-without465:
-	VADDPD Z20, Z17, Z17
-	VADDPD Z17, Z16, Z16
+without515:
+	VADDPD  Z27, Z24, Z24
+	VADDPD  Z26, Z3, Z15
+	VMAXPD  Z26, Z3, Z20
+	VMINPD  Z26, Z3, Z26
+	VSUBPD  Z20, Z15, Z20
+	VSUBPD  Z20, Z26, Z26
+	VADDPD  Z26, Z4, Z4
+	VMOVAPD Z15, Z3
+	VADDPD  Z24, Z3, Z15
+	VMAXPD  Z24, Z3, Z20
+	VMINPD  Z24, Z3, Z24
+	VSUBPD  Z20, Z15, Z20
+	VSUBPD  Z20, Z24, Z24
+	VADDPD  Z24, Z4, Z4
+	VMOVAPD Z15, Z3
+	CMPB    456(SP)(R9*1), $0x00
+	JEQ     out516
 
-short457:
-	VADDPD  Z16, Z3, Z17
-	VMAXPD  Z16, Z3, Z18
-	VMINPD  Z16, Z3, Z16
-	VSUBPD  Z18, Z17, Z18
-	VSUBPD  Z18, Z16, Z16
-	VADDPD  Z16, Z4, Z4
-	VMOVAPD Z17, Z3
-	ADDQ    $+256, AX
-	SUBQ    $0x20, R12
-	JG      group446
-
-done448:
-	MOVQ  stride+40(FP), AX
-	SHLQ  $0x03, AX
-	ADDQ  AX, CX
-	TESTQ DX, DX
-	JZ    none466
-	MOVQ  tStride+56(FP), AX
-	SHLQ  $0x03, AX
-	ADDQ  AX, DX
-
-none466:
-	TESTQ BX, BX
-	JZ    none467
-	MOVQ  dstStride+24(FP), AX
-	SHLQ  $0x03, AX
-	ADDQ  AX, BX
-
-none467:
-	MOVQ          words+96(FP), AX
-	SHLQ          $0x03, AX
-	ADDQ          AX, R9
-	ADDQ          AX, R10
-	MOVQ          sum+0(FP), AX
-	VEXTRACTF64X4 $0x01, Z3, Y5
-	VEXTRACTF64X4 $0x01, Z4, Y6
-	VADDPD        Y6, Y4, Y4
-	VADDPD        Y5, Y3, Y6
-	VMAXPD        Y5, Y3, Y7
-	VMINPD        Y5, Y3, Y5
-	VSUBPD        Y7, Y6, Y7
-	VSUBPD        Y7, Y5, Y5
-	VADDPD        Y5, Y4, Y4
-	VMOVAPD       Y6, Y3
-	VEXTRACTF64X2 $0x01, Y3, X5
-	VEXTRACTF64X2 $0x01, Y4, X6
-	VADDPD        X6, X4, X4
-	VADDPD        X5, X3, X6
-	VMAXPD        X5, X3, X7
-	VMINPD        X5, X3, X5
-	VSUBPD        X7, X6, X7
-	VSUBPD        X7, X5, X5
-	VADDPD        X5, X4, X4
-	VMOVAPD       X6, X3
-	VUNPCKHPD     X3, X3, X5
-	VUNPCKHPD     X4, X4, X6
-	VADDPD        X6, X4, X4
-	VADDPD        X5, X3, X6
-	VMAXPD        X5, X3, X7
-	VMINPD        X5, X3, X5
-	VSUBPD        X7, X6, X7
-	VSUBPD        X7, X5, X5
-	VADDPD        X5, X4, X4
-	VMOVAPD       X6, X3
+left517:
+	ADDQ          $+256, SI
+	ADDQ          $+256, DI
+	ADDQ          $+256, 352(SP)
+	XORQ          $+1024, R9
+	XORQ          $+1024, R10
+	SUBQ          $0x20, BX
+	JG            group481
+	MOVQ          sum+0(FP), BX
+	VEXTRACTF64X4 $0x01, Z3, Y0
+	VEXTRACTF64X4 $0x01, Z4, Y15
+	VADDPD        Y15, Y4, Y4
+	VADDPD        Y0, Y3, Y15
+	VMAXPD        Y0, Y3, Y16
+	VMINPD        Y0, Y3, Y0
+	VSUBPD        Y16, Y15, Y16
+	VSUBPD        Y16, Y0, Y0
+	VADDPD        Y0, Y4, Y4
+	VMOVAPD       Y15, Y3
+	VEXTRACTF64X2 $0x01, Y3, X0
+	VEXTRACTF64X2 $0x01, Y4, X15
+	VADDPD        X15, X4, X4
+	VADDPD        X0, X3, X15
+	VMAXPD        X0, X3, X16
+	VMINPD        X0, X3, X0
+	VSUBPD        X16, X15, X16
+	VSUBPD        X16, X0, X0
+	VADDPD        X0, X4, X4
+	VMOVAPD       X15, X3
+	VUNPCKHPD     X3, X3, X0
+	VUNPCKHPD     X4, X4, X15
+	VADDPD        X15, X4, X4
+	VADDPD        X0, X3, X15
+	VMAXPD        X0, X3, X16
+	VMINPD        X0, X3, X0
+	VSUBPD        X16, X15, X16
+	VSUBPD        X16, X0, X0
+	VADDPD        X0, X4, X4
+	VMOVAPD       X15, X3
 	VADDPD        X4, X3, X3
-	VMOVSD        X3, (AX)
+	VMOVSD        X3, (BX)
 	ADDQ          $0x08, sum+0(FP)
+	ADDQ          400(SP), SI
+	MOVQ          408(SP), BX
+	ADDQ          BX, 352(SP)
 	DECQ          rows+64(FP)
-	JNZ           row444
+	JZ            end519
+	VXORPS        Y3, Y3, Y3
+	VXORPS        Y4, Y4, Y4
+	MOVQ          p+104(FP), BX
+	VBROADCASTSD  (BX), Z0
+	ADDQ          $0x18, p+104(FP)
+	MOVQ          negWeight+120(FP), DI
+	MOVQ          n+72(FP), BX
+	JMP           group481
 
-last445:
+other486:
+	KMOVB   R11, K1
+	VMOVUPD Z1, Z7
+	VMOVUPD (AX), K1, Z7
+	VMOVUPD Z7, (SP)
+	SHRQ    $0x08, R11
+	KMOVB   R11, K1
+	VMOVUPD Z1, Z7
+	VMOVUPD 64(AX), K1, Z7
+	VMOVUPD Z7, 64(SP)
+	SHRQ    $0x08, R11
+	KMOVB   R11, K1
+	VMOVUPD Z1, Z7
+	VMOVUPD 128(AX), K1, Z7
+	VMOVUPD Z7, 128(SP)
+	SHRQ    $0x08, R11
+	KMOVB   R11, K1
+	VMOVUPD Z1, Z7
+	VMOVUPD 192(AX), K1, Z7
+	VMOVUPD Z7, 192(SP)
+	LEAQ    (SP), R8
+	JMP     ready487
+
+other495:
+	KMOVB   R11, K1
+	VMOVUPD Z1, Z15
+	VMOVUPD (AX), K1, Z15
+	VMOVUPD Z15, (SP)
+	SHRQ    $0x08, R11
+	KMOVB   R11, K1
+	VMOVUPD Z1, Z15
+	VMOVUPD 64(AX), K1, Z15
+	VMOVUPD Z15, 64(SP)
+	SHRQ    $0x08, R11
+	KMOVB   R11, K1
+	VMOVUPD Z1, Z15
+	VMOVUPD 128(AX), K1, Z15
+	VMOVUPD Z15, 128(SP)
+	SHRQ    $0x08, R11
+	KMOVB   R11, K1
+	VMOVUPD Z1, Z15
+	VMOVUPD 192(AX), K1, Z15
+	VMOVUPD Z15, 192(SP)
+	LEAQ    (SP), R8
+	JMP     ready496
+
+into498:
+	MOVQ SI, 320(SP)
+	LEAQ (SP), SI
+	JMP  entered499
+
+soft504:
+	MOVQ         352(SP), R12
+	VMOVUPD.Z    (R12), K1, Z29
+	VFNMADD231PD Z29, Z15, Z15
+	VMULPD       (R8), Z29, Z29
+	VMOVUPD      Z15, Z20
+	VMOVAPD      Z29, K3, Z20
+	VADDPD       Z29, Z15, Z15
+	JMP          weights505
+
+soft506:
+	MOVQ         352(SP), R12
+	VMOVUPD.Z    64(R12), K1, Z30
+	VFNMADD231PD Z30, Z25, Z25
+	VMULPD       64(R8), Z30, Z30
+	VMOVUPD      Z25, Z29
+	VMOVAPD      Z30, K4, Z29
+	VADDPD       Z30, Z25, Z25
+	JMP          weights507
+
+soft510:
+	MOVQ         352(SP), R12
+	VMOVUPD.Z    128(R12), K1, Z28
+	VFNMADD231PD Z28, Z21, Z21
+	VMULPD       128(R8), Z28, Z28
+	VMOVUPD      Z21, Z22
+	VMOVAPD      Z28, K3, Z22
+	VADDPD       Z28, Z21, Z21
+	JMP          weights511
+
+soft512:
+	MOVQ         352(SP), R12
+	VMOVUPD.Z    192(R12), K1, Z29
+	VFNMADD231PD Z29, Z23, Z23
+	VMULPD       192(R8), Z29, Z29
+	VMOVUPD      Z23, Z28
+	VMOVAPD      Z29, K4, Z28
+	VADDPD       Z29, Z23, Z23
+	JMP          weights513
+
+out516:
+	MOVQ    320(SP), SI
+	CMPQ    dst+16(FP), $0x00
+	JEQ     left517
+	MOVQ    $0x00000020, R8
+	CMPQ    BX, R8
+	CMOVQLT BX, R8
+	MOVQ    $-1, R11
+	BZHIQ   R8, R11, R11
+	KMOVB   R11, K1
+	SHRQ    $0x08, R11
+	KMOVB   R11, K2
+	SHRQ    $0x08, R11
+	KMOVB   R11, K3
+	SHRQ    $0x08, R11
+	KMOVB   R11, K4
+	VMOVUPD (SP), Z15
+	VMOVUPD Z15, K1, (SI)
+	VMOVUPD 64(SP), Z15
+	VMOVUPD Z15, K2, 64(SI)
+	VMOVUPD 128(SP), Z15
+	VMOVUPD Z15, K3, 128(SI)
+	VMOVUPD 192(SP), Z15
+	VMOVUPD Z15, K4, 192(SI)
+	JMP     left517
+
+end519:
+last480:
 	VZEROUPPER
 	RET

@@ -283,7 +283,7 @@ func focalElement[T Float](y, e, c, power T, a *FocalArgs[T]) (term, derivative 
 		lack = -excess
 	}
 	z := T(e * b)
-	s := max(y, 0) + (b + fma(z, fma(-(e+b), focalHyperbolic(z), 0.5), lack))
+	s := max(y, 0) + (b + fma(z, fma(-(e+b), hyperbolic(z), 0.5), lack))
 	p -= excess
 	corrected := q + excess
 	var h T
@@ -303,8 +303,8 @@ func focalElement[T Float](y, e, c, power T, a *FocalArgs[T]) (term, derivative 
 	return h * s, h * fma(T(p*s), a.Exponent[0], corrected)
 }
 
-// focalHyperbolic is C in focalElement.
-func focalHyperbolic[T Float](z T) T {
+// hyperbolic is C in focalElement.
+func hyperbolic[T Float](z T) T {
 	if IsFloat32[T]() {
 		c := &coef.Log1pHyperbolic32
 		k := T(c[len(c)-1])
