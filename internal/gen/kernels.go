@@ -522,12 +522,12 @@ var softKernels = []*kernel{
 var softmaxTargetKernels = []*kernel{
 	{
 		name: "SoftTargets", types: elems,
-		params: "a []float64, sums [][2]float64, peaks []Peak[T], w []T, wStride int, x []T, stride int, t []T, tStride, rows, n int, top []T", results: "bits uint64",
+		params: "a, distance, others []float64, peaks []Peak[T], w []T, wStride int, x []T, stride int, t []T, tStride, rows, n int, top []T", results: "bits uint64",
 		doc: `takes the sums of softmax cross-entropy with soft labels t = t[i·tStride+j] over the
 			elements of row i with a score x = x[i·stride+j] other than the highest, top[i]: Σ e^x to
-			a[i], Σ t·(top[i]-x) to sums[i][0] and Σ t to sums[i][1]. Of the others the label is
-			peaks[i][0], of several the bits of all, and their number peaks[i][1]. Unless w is nil it
-			writes e^x of all elements to w[i·wStride+j]. Exponentials below the smallest normal number
+			a[i], Σ t·(top[i]-x) to distance[i] and Σ t to others[i], which have room for a multiple of 8
+			rows. Of the others the label is peaks[i][0], of several the bits of all, and their number
+			peaks[i][1]. Unless w is nil it writes e^x of all elements to w[i·wStride+j]. Exponentials below the smallest normal number
 			are 0 or subnormal; where top[i] is above the range of pivot 0 all are NaN. It returns
 			the highest bits of all labels (see labelBits).`,
 		optional: "w",

@@ -77,7 +77,7 @@ func (s *rowSums) write(out ...operand.Mem) {
 			s.VADDPD(r[1], r[0], r[0])
 			r = r[:1]
 		}
-		if i == 1 {
+		if s.sides == 2 && i == 1 {
 			s.spreadNaN(out[0], r[0])
 		}
 		for j, x := range r {

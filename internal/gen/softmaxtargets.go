@@ -13,105 +13,165 @@ import (
 // are the peak: they have an exponential, but it is in no sum, and neither are their labels.
 // Few groups have one: what it takes lies behind the loop.
 //
-// On AVX2 the arguments of one half of a group are reduced while the other is in the
-// polynomial, the first half of the next group beside the second.
+// Arguments are loaded, on AVX2 reduced, while those before them are in the polynomial.
 type softTargetSums struct {
-	*rowLoop
-	x, t, w  gpreg
+	*softRows
+	w        gpreg
 	low, top op
 	e        *exponential
 	line     *narrowPipeline // AVX2
-	acc      [3]*accumulator // of exponentials, products and labels
-	peak     *peak
+	y        []vreg          // AVX-512: the arguments of the next group
+	acc      []*accumulator  // of exponentials, products and labels
 	most     *labelBits
-	aside    []func() // what lies behind the loop
 }
 
 func softTargets(v *vec) {
 	v.Attributes(0) // the frame is too large for NOSPLIT
-	s := &softTargetSums{rowLoop: newWholeLoop(v, inBuffer, 4*v.lanes)}
-	s.x, s.t, s.w = s.input("x", "stride"), s.input("t", "tStride"), s.output("w", "wStride", true)
-	s.streams[2].buffer = v.AllocLocal(s.groupSize * v.size)
+	last := v.newLabel("last")
+	s := &softTargetSums{most: newMostBits(v, v.place())}
+	v.CMPQ(v.argument("rows"), operand.U8(0))
+	v.JEQ(operand.LabelRef(last))
+	s.w = v.param("w")
+	sums := newRowSums(v, 3)
+	s.softRows = newSoftRows(v, "wStride")
 	s.low = v.held(v.pick(coef.ScaleLow32, coef.ScaleLow64))
-	s.streams[0].fill = s.low
-	magic := v.place()
-	s.e = newExponential(v, magic, !v.double())
+	s.fill = s.low
+	magic, nextTop := v.place(), v.AllocLocal(v.bytes)
 	s.top = v.place()
-	s.peak = newPeak(v)
-	s.most = newMostBits(v, v.place())
-	s.last = s.most.report
-	for i := range s.acc {
-		s.acc[i] = newAccumulator(v)
+	s.e = newExponential(v, magic, !v.double())
+	for range 3 {
+		s.acc = append(s.acc, newAccumulator(v))
 	}
-	if !v.wide() {
-		s.line = newNarrowPipeline(s.e, s.low, nil)
-		s.line.atLeast = s.atLeast
-		s.enter = func() { emit(s.reduced(0, s.off)) }
-	}
-	s.runWhole(func() {
+	// On AVX2 the magic number is that of the row whose arguments are reduced.
+	s.begin = func() {
 		top := v.reg()
 		v.broadcast(at(v.param("top"), 0), top)
+		v.ADDQ(operand.U8(v.size), v.argument("top"))
 		v.add(top, v.constant(0), top) // -0 is 0
-		v.move(top, s.top)
-		v.ADDQ(operand.U8(v.size), v.file.argument("top"))
-		s.setMagic(magic)
-		s.peak.clear()
-		for _, a := range s.acc {
-			a.clear()
+		v.move(top, nextTop)
+		if !v.wide() {
+			s.setMagic(top, magic)
 		}
-	}, s.group, func() {
-		out := v.param("a")
-		s.acc[0].store(at(out, 0))
-		v.ADDQ(operand.U8(8), v.file.argument("a"))
-		out = v.param("sums")
-		s.acc[1].store(at(out, 0))
-		s.acc[2].store(at(out, 8))
-		v.ADDQ(operand.U8(16), v.file.argument("sums"))
-		s.peak.write(v.param("peaks"))
-		v.ADDQ(operand.U8(2*v.size), v.file.argument("peaks"))
-	})
+	}
+	sums.begin()
+	s.enter()
+
+	row, group := v.newLabel("row"), v.newLabel("group")
+	v.Label(row)
+	top := v.inRegister(nextTop)
+	v.move(top, s.top)
+	if v.wide() {
+		s.setMagic(top, magic)
+	}
+	for _, a := range s.acc {
+		a.clear()
+	}
+	peaks := v.param("peaks")
+	for i := 0; i < 2*v.size; i += 8 {
+		v.MOVQ(operand.U32(0), at(peaks, i))
+	}
+	v.MOVQ(v.argument("n"), s.left)
+	v.Label(group)
+	s.takeGroup()
+	v.ADDQ(operand.I32(256), s.w)
+	v.SUBQ(operand.U8(s.group), s.left)
+	v.JG(operand.LabelRef(group))
+	for i, a := range s.acc {
+		sums.put(i, 0, a.lanes())
+	}
+	v.ADDQ(operand.U8(2*v.size), v.argument("peaks"))
+	v.ADDQ(s.skip[2], s.w)
+	sums.next(1, v.argument("rows"))
+	v.JL(operand.LabelRef(row))
+	sums.write(v.argument("a"), v.argument("distance"), v.argument("others"))
+	v.CMPQ(v.argument("rows"), operand.U8(0))
+	v.JG(operand.LabelRef(row))
+	v.Label(last)
+	s.most.report()
+	v.VZEROUPPER()
+	v.RET()
 	for _, f := range s.aside {
 		f()
 	}
 }
 
-// group adds a group.
-func (s *softTargetSums) group() {
-	for i := range 4 {
-		s.prefetch(s.inRow(s.x, i*s.regs()), 0)
-		s.prefetch(s.inRow(s.t, i*s.regs()), 0)
-	}
+// enter goes to the first group.
+func (s *softTargetSums) enter() {
 	if s.wide() {
-		y := s.newRegs(4)
-		below := s.asRegister(s.low)
-		for i, r := range y {
-			s.atLeast(below, s.inRow(s.x, i), r)
-		}
-		p, scale := s.e.evaluate(y)
-		s.half(&half{}, p, operands(scale))
+		s.y = s.newRegs(4)
+		s.prepare()
+		emit(s.loads())
 		return
 	}
-	p, scale := s.line.powersOf(0, s.reduced(1, s.off))
-	s.half(&half{}, p, scale)
-	// After the last whole group the same is reduced again.
-	next := s.GP64()
-	s.LEAQ(at(s.off, s.groupSize*s.size), next)
-	s.CMPQ(s.left, operand.U8(s.groupSize))
-	s.CMOVQLT(s.off, next)
-	p, scale = s.line.powersOf(1, s.reduced(0, next))
-	s.half(&half{number: 1}, p, scale)
+	s.line = newNarrowPipeline(s.e, s.low, nil)
+	s.line.atLeast = s.atLeast
+	s.prepare()
+	if s.double() {
+		emit(s.reduced(0))
+		return
+	}
+	s.line.twoAhead()
+	emit(s.reduced(0))
+	emit(s.reduced(1))
+	s.line.swap()
 }
 
-// reduced returns the steps that reduce the arguments of a half of the group at off.
-func (s *softTargetSums) reduced(number int, off gpreg) []func() {
-	return s.line.reduced(number, func(i int) (_, magic op) { return s.element(s.x, off, 2*i+number), s.e.magic })
+// takeGroup adds a group.
+func (s *softTargetSums) takeGroup() {
+	var p []vreg
+	var scale []op
+	switch {
+	case s.wide():
+		s.goOn()
+		s.prepare()
+		r, t, free := s.e.reduce(s.y, true)
+		steps := s.loads()
+		p, q := s.e.powersWith(r, t, free, func() {
+			if len(steps) > 0 {
+				steps[0]()
+				steps = steps[1:]
+			}
+		})
+		s.half(&half{}, p, operands(q))
+	case s.double():
+		p, scale = s.line.powersOf(0, s.reduced(1))
+		s.goOn()
+		s.half(&half{}, p, scale)
+		s.prepare()
+		p, scale = s.line.powersOf(1, s.reduced(0))
+		s.half(&half{number: 1}, p, scale)
+	default:
+		s.goOn()
+		s.prepare()
+		for h := range 2 {
+			p, scale = s.line.powersOf(h, s.reduced(h))
+			s.half(&half{number: h}, p, scale)
+		}
+		s.line.swap()
+	}
 }
 
-// setMagic sets the magic number, NaN where scores are above the range or NaN.
-func (s *softTargetSums) setMagic(d op) {
+// loads returns the steps that load the arguments of the next group.
+func (s *softTargetSums) loads() (steps []func()) {
+	low := s.asRegister(s.low)
+	for i, y := range s.y {
+		steps = append(steps, func() { s.atLeast(low, at(s.next[0], i*s.bytes), y) })
+	}
+	return steps
+}
+
+// reduced returns the steps that reduce the arguments of a half of the next group.
+func (s *softTargetSums) reduced(number int) []func() {
+	return s.line.reduced(number, func(i int) (_, magic op) {
+		return at(s.next[0], (2*i+number)*s.bytes), s.e.magic
+	})
+}
+
+// setMagic sets the magic number, NaN where top is above the range or NaN.
+func (s *softTargetSums) setMagic(top vreg, d op) {
 	magic, _, high := pivot0(s.elem)
-	r, above := s.asNew(s.top), s.newMask()
-	s.compare(notLessOrEqual, r, s.constant(high), above)
+	r, above := s.reg(), s.newMask()
+	s.compare(notLessOrEqual, top, s.constant(high), above)
 	s.move(s.constant(magic), r)
 	if s.wide() {
 		s.either(s.VMOVUPS, s.VMOVUPD, s.inRegister(s.constant(math.NaN())), above, r)
@@ -124,38 +184,27 @@ func (s *softTargetSums) setMagic(d op) {
 // half adds a register of each of the four virtual vectors, of which the exponentials are
 // products of p and scale.
 func (s *softTargetSums) half(h *half, p []vreg, scale []op) {
-	in := func(base gpreg) func(i int) operand.Mem {
-		return func(i int) operand.Mem { return s.inRow(base, i*s.regs()+h.number) }
-	}
-	x, t, w := in(s.x), in(s.t), in(s.w)
+	place := func(base gpreg, i int) operand.Mem { return at(base, (i*s.regs()+h.number)*s.bytes) }
+	var labels []vreg
 	for i, r := range p {
 		s.mul(r, scale[i], r)
+		mem := place(s.this[1], i)
+		labels = append(labels, s.inRegister(mem))
+		s.prefetch(mem, h.number)
 	}
-	label := []vreg{s.inRegister(t(0)), s.inRegister(t(1)), s.inRegister(t(2)), s.inRegister(t(3))}
-	product, least := s.products(s.asRegister(s.top), x, label)
-	s.most.take(label...)
-	s.keepPowers(func() {
-		for i, r := range p {
-			s.move(r, w(i))
-		}
-	})
+	product, least := s.products(func(i int) operand.Mem { return place(s.this[0], i) }, labels)
+	s.most.take(labels...)
+	s.write("w", s.w, h.number, s.regs(), p)
 
 	there, joined := s.newLabel("peak"), s.newLabel("joined")
 	s.jumpIfZero(least, there)
-	labels := label[0]
-	s.add(labels, label[1], labels)
-	s.add(label[2], label[3], label[2])
-	s.add(labels, label[2], labels)
 	s.Label(joined)
 	s.aside = append(s.aside, func() {
 		s.Label(there)
-		s.outside(p, labels, x, t)
+		s.outside(h.number*s.perReg(), p, labels, func(i int) operand.Mem { return place(s.this[0], i) })
 		s.JMP(operand.LabelRef(joined))
 	})
-	s.add(p[0], p[1], p[0])
-	s.add(p[2], p[3], p[2])
-	s.add(p[0], p[2], p[0])
-	for i, r := range []vreg{p[0], product, labels} {
+	for i, r := range []vreg{s.groupSum(p), product, s.groupSum(labels)} {
 		s.acc[i].take(h, r)
 	}
 }
@@ -173,7 +222,8 @@ func (s *softTargetSums) atLeast(low, x, d op) {
 
 // products returns the sum of the products of four registers, and the least distance from the
 // highest score of every lane.
-func (s *softTargetSums) products(top vreg, x func(i int) operand.Mem, t []vreg) (product, least vreg) {
+func (s *softTargetSums) products(x func(i int) operand.Mem, t []vreg) (product, least vreg) {
+	top := s.asRegister(s.top)
 	for i := range 4 {
 		d := s.reg()
 		s.sub(top, x(i), d)
@@ -197,49 +247,69 @@ func (s *softTargetSums) products(top vreg, x func(i int) operand.Mem, t []vreg)
 
 // jumpIfZero jumps where the least distance is 0, that of the peak.
 func (s *softTargetSums) jumpIfZero(least vreg, label string) {
-	zero, k := s.reg(), s.newMask()
-	s.zero(zero)
-	s.compare(equal, least, zero, k)
+	k := s.newMask()
+	if s.wide() && !s.double() {
+		s.VPTESTNMD(least, least, k)
+	} else {
+		zero := s.reg()
+		s.zero(zero)
+		s.compare(equal, least, zero, k)
+	}
 	s.jumpIfAny(k, label)
 }
 
-// outside takes in the elements of the peak: it clears their exponentials and sets labels
-// to the sum of the others'.
-func (s *softTargetSums) outside(powers []vreg, labels vreg, x, t func(i int) operand.Mem) {
-	top := s.asRegister(s.top)
-	var pair vreg
+// outside clears the exponentials and labels of the peak's elements, of which there is one,
+// and takes them in: the bits of their labels, and their number. The registers begin first
+// elements behind the virtual vectors.
+func (s *softTargetSums) outside(first int, powers, labels []vreg, x func(i int) operand.Mem) {
+	top, all := s.asRegister(s.top), s.GP64()
 	for i, p := range powers {
-		others := s.peak.split(top, x(i), t(i))
-		r := labels
-		if i > 0 {
-			r = s.reg()
+		k, bits := s.newMask(), s.GP64()
+		s.compare(equal, top, x(i), k)
+		s.signBits(k, bits)
+		for _, r := range []vreg{p, labels[i]} {
+			if s.wide() {
+				s.either(s.VXORPS, s.VXORPD, r, r, k, r)
+			} else {
+				s.andNot(k, r, r)
+			}
 		}
-		if s.wide() {
-			s.keep(others, p, p)
-			s.load(others, t(i), r)
-		} else {
-			s.andNot(others, p, p)
-			s.andNot(others, t(i), r)
+		if i == 0 {
+			s.MOVQ(bits, all)
+			continue
 		}
-		switch i {
-		case 1:
-			s.add(labels, r, labels)
-		case 2:
-			pair = r
-		case 3:
-			s.add(pair, r, pair)
-			s.add(labels, pair, labels)
-		}
+		s.SHLQ(operand.U8(i*s.lanes), bits)
+		s.ORQ(bits, all)
 	}
+	again, peaks, i, label := s.newLabel("each"), s.param("peaks"), s.GP64(), s.GP64()
+	s.Label(again)
+	s.TZCNTQ(all, i)
+	s.MOVQ(operand.Mem{Base: s.this[1], Index: i, Scale: uint8(s.size), Disp: first * s.size}, label)
+	number, one := s.XMM(), s.constant(1)
+	if s.double() {
+		s.ORQ(label, at(peaks, 0))
+		s.VMOVSD(at(peaks, 8), number)
+		s.VADDSD(one, number, number)
+	} else {
+		s.ORL(label.As32(), at(peaks, 0))
+		s.VMOVSS(at(peaks, 4), number)
+		s.VADDSS(one, number, number)
+	}
+	s.storeLow(number, at(peaks, s.size))
+	s.BLSRQ(all, all)
+	s.JNZ(operand.LabelRef(again))
 }
 
-// keepPowers emits the stores of exponentials, if they are wanted.
-func (s *softTargetSums) keepPowers(stores func()) {
-	none := s.newLabel("none")
-	s.TESTQ(s.w, s.w)
-	s.JZ(operand.LabelRef(none))
-	stores()
-	s.Label(none)
+// signBits moves the lanes of k to the bits of r.
+func (v *vec) signBits(k mask, r gpreg) {
+	switch {
+	case v.wide():
+		v.storeMask(k, r)
+	case v.double():
+		v.VMOVMSKPD(k, r.As32())
+	default:
+		v.VMOVMSKPS(k, r.As32())
+	}
 }
 
 // asNew returns a new register with a.
@@ -247,61 +317,6 @@ func (v *vec) asNew(a op) vreg {
 	r := v.reg()
 	v.move(a, r)
 	return r
-}
-
-// A peak is the label and the number of the elements with a row's highest score: of several
-// the bits of the labels together. On AVX2 both are on the stack, and the number is an
-// integer.
-type peak struct {
-	*vec
-	label, count op
-	one          op
-}
-
-func newPeak(v *vec) *peak { return &peak{v, v.place(), v.place(), v.held(1)} }
-
-func (p *peak) clear() {
-	zero := p.reg()
-	p.zero(zero)
-	p.move(zero, p.label)
-	p.move(zero, p.count)
-}
-
-// split takes in the elements whose score at x is top, and returns the mask of the others;
-// on AVX2 that of the peak's.
-func (p *peak) split(top vreg, x, label op) (others mask) {
-	some := p.newMask()
-	p.compare(equal, top, x, some)
-	if p.wide() {
-		others = p.newMask()
-		p.compare(notEqual, top, x, others)
-		p.either(p.VORPS, p.VORPD, label, p.label, some, p.label)
-		p.either(p.VADDPS, p.VADDPD, p.one, p.count, some, p.count)
-		return others
-	}
-	r := p.reg()
-	p.and(some, label, r)
-	p.or(r, p.label, r)
-	p.move(r, p.label)
-	p.move(p.count, r)
-	p.either(p.VPSUBD, p.VPSUBQ, some, r, r) // all ones are -1
-	p.move(r, p.count)
-	return some
-}
-
-// write writes the label, then the number.
-func (p *peak) write(out gpreg) {
-	label, count := p.asNew(p.label), p.asNew(p.count)
-	if !p.wide() {
-		// The integer is the low bits of itself plus 2^23, or 2^52.
-		unit := p.inRegister(p.constant(p.pick(0x1p23, 0x1p52)))
-		p.or(count, unit, count)
-		p.sub(count, unit, count)
-	}
-	p.reduce(label, p.or)
-	p.storeLow(label, at(out, 0))
-	p.reduce(count, p.add)
-	p.storeLow(count, at(out, p.size))
 }
 
 // softTargetScale emits gradients of softmax cross-entropy with soft labels.
@@ -345,7 +360,8 @@ func softTargetScale(v *vec) {
 
 // neonSoftTargets emits softTargets.
 func neonSoftTargets(v *neonVec) {
-	a, sums, peaks, tops := v.param("a"), v.param("sums"), v.param("peaks"), v.param("top")
+	out := []genReg{v.param("a"), v.param("distance"), v.param("others")}
+	peaks, tops := v.param("peaks"), v.param("top")
 	x, t, w := v.input("x", "stride"), v.input("t", "tStride"), v.output("w", "wStride")
 	w.optional = true
 	v.accumulatorBytes = 3 * 128
@@ -440,9 +456,9 @@ func neonSoftTargets(v *neonVec) {
 			}
 		}
 	}, func() {
-		acc[0].store(a)
-		acc[1].store(sums)
-		acc[2].store(sums)
+		for i, a := range acc {
+			a.store(out[i])
+		}
 		v.scope(func() {
 			// The integer is the low bits of itself plus 2^23, or 2^52.
 			unit := v.inRegister(v.constant(v.pick(0x1p23, 0x1p52)))

@@ -689,20 +689,20 @@ func lessLabels64(dst []float64, dstStride int, t []float64, tStride, rows, n in
 	}
 }
 
-func softTargets32(a []float64, sums [][2]float64, peaks []Peak[float32], w []float32, wStride int, x []float32, stride int, t []float32, tStride, rows, n int, top []float32) (bits uint64) {
+func softTargets32(a, distance, others []float64, peaks []Peak[float32], w []float32, wStride int, x []float32, stride int, t []float32, tStride, rows, n int, top []float32) (bits uint64) {
 	switch Active {
 	case NEON:
-		return softTargets32NEON(&a[0], &sums[0], (*[2]float32)(unsafe.Pointer(&peaks[0])), unsafe.SliceData(w), wStride, &x[0], stride, &t[0], tStride, rows, n, &top[0])
+		return softTargets32NEON(&a[0], &distance[0], &others[0], (*[2]float32)(unsafe.Pointer(&peaks[0])), unsafe.SliceData(w), wStride, &x[0], stride, &t[0], tStride, rows, n, &top[0])
 	}
-	return softTargets32Generic(a, sums, peaks, w, wStride, x, stride, t, tStride, rows, n, top)
+	return softTargets32Generic(a, distance, others, peaks, w, wStride, x, stride, t, tStride, rows, n, top)
 }
 
-func softTargets64(a []float64, sums [][2]float64, peaks []Peak[float64], w []float64, wStride int, x []float64, stride int, t []float64, tStride, rows, n int, top []float64) (bits uint64) {
+func softTargets64(a, distance, others []float64, peaks []Peak[float64], w []float64, wStride int, x []float64, stride int, t []float64, tStride, rows, n int, top []float64) (bits uint64) {
 	switch Active {
 	case NEON:
-		return softTargets64NEON(&a[0], &sums[0], (*[2]float64)(unsafe.Pointer(&peaks[0])), unsafe.SliceData(w), wStride, &x[0], stride, &t[0], tStride, rows, n, &top[0])
+		return softTargets64NEON(&a[0], &distance[0], &others[0], (*[2]float64)(unsafe.Pointer(&peaks[0])), unsafe.SliceData(w), wStride, &x[0], stride, &t[0], tStride, rows, n, &top[0])
 	}
-	return softTargets64Generic(a, sums, peaks, w, wStride, x, stride, t, tStride, rows, n, top)
+	return softTargets64Generic(a, distance, others, peaks, w, wStride, x, stride, t, tStride, rows, n, top)
 }
 
 func softTargetScale32(dst []float32, dstStride int, w []float32, wStride int, t []float32, tStride, rows, n int, f, scale, most, peak []float32) (bits uint64) {
@@ -1292,10 +1292,10 @@ func lessLabels32NEON(dst *float32, dstStride int, t *float32, tStride int, rows
 func lessLabels64NEON(dst *float64, dstStride int, t *float64, tStride int, rows int, n int, f *float64)
 
 //go:noescape
-func softTargets32NEON(a *float64, sums *[2]float64, peaks *[2]float32, w *float32, wStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, top *float32) (bits uint64)
+func softTargets32NEON(a *float64, distance *float64, others *float64, peaks *[2]float32, w *float32, wStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, top *float32) (bits uint64)
 
 //go:noescape
-func softTargets64NEON(a *float64, sums *[2]float64, peaks *[2]float64, w *float64, wStride int, x *float64, stride int, t *float64, tStride int, rows int, n int, top *float64) (bits uint64)
+func softTargets64NEON(a *float64, distance *float64, others *float64, peaks *[2]float64, w *float64, wStride int, x *float64, stride int, t *float64, tStride int, rows int, n int, top *float64) (bits uint64)
 
 //go:noescape
 func softTargetScale32NEON(dst *float32, dstStride int, w *float32, wStride int, t *float32, tStride int, rows int, n int, f *float32, scale *float32, most *float32, peak *float32) (bits uint64)

@@ -334,13 +334,13 @@ func lessLabels64(dst []float64, dstStride int, t []float64, tStride, rows, n in
 }
 
 //go:noinline
-func softTargets32(a []float64, sums [][2]float64, peaks []Peak[float32], w []float32, wStride int, x []float32, stride int, t []float32, tStride, rows, n int, top []float32) (bits uint64) {
-	return softTargets32Generic(a, sums, peaks, w, wStride, x, stride, t, tStride, rows, n, top)
+func softTargets32(a, distance, others []float64, peaks []Peak[float32], w []float32, wStride int, x []float32, stride int, t []float32, tStride, rows, n int, top []float32) (bits uint64) {
+	return softTargets32Generic(a, distance, others, peaks, w, wStride, x, stride, t, tStride, rows, n, top)
 }
 
 //go:noinline
-func softTargets64(a []float64, sums [][2]float64, peaks []Peak[float64], w []float64, wStride int, x []float64, stride int, t []float64, tStride, rows, n int, top []float64) (bits uint64) {
-	return softTargets64Generic(a, sums, peaks, w, wStride, x, stride, t, tStride, rows, n, top)
+func softTargets64(a, distance, others []float64, peaks []Peak[float64], w []float64, wStride int, x []float64, stride int, t []float64, tStride, rows, n int, top []float64) (bits uint64) {
+	return softTargets64Generic(a, distance, others, peaks, w, wStride, x, stride, t, tStride, rows, n, top)
 }
 
 //go:noinline

@@ -236,16 +236,16 @@ func LessLabels[T Float](dst []T, dstStride int, t []T, tStride, rows, n int, f 
 
 // SoftTargets takes the sums of softmax cross-entropy with soft labels t = t[i·tStride+j] over the
 // elements of row i with a score x = x[i·stride+j] other than the highest, top[i]: Σ e^x to
-// a[i], Σ t·(top[i]-x) to sums[i][0] and Σ t to sums[i][1]. Of the others the label is
-// peaks[i][0], of several the bits of all, and their number peaks[i][1]. Unless w is nil it
-// writes e^x of all elements to w[i·wStride+j]. Exponentials below the smallest normal number
+// a[i], Σ t·(top[i]-x) to distance[i] and Σ t to others[i], which have room for a multiple of 8
+// rows. Of the others the label is peaks[i][0], of several the bits of all, and their number
+// peaks[i][1]. Unless w is nil it writes e^x of all elements to w[i·wStride+j]. Exponentials below the smallest normal number
 // are 0 or subnormal; where top[i] is above the range of pivot 0 all are NaN. It returns
 // the highest bits of all labels (see labelBits).
-func SoftTargets[T Float](a []float64, sums [][2]float64, peaks []Peak[T], w []T, wStride int, x []T, stride int, t []T, tStride, rows, n int, top []T) (bits uint64) {
+func SoftTargets[T Float](a, distance, others []float64, peaks []Peak[T], w []T, wStride int, x []T, stride int, t []T, tStride, rows, n int, top []T) (bits uint64) {
 	if IsFloat32[T]() {
-		return softTargets32(a, sums, Cast[Peak[float32]](peaks), As32(w), wStride, As32(x), stride, As32(t), tStride, rows, n, As32(top))
+		return softTargets32(a, distance, others, Cast[Peak[float32]](peaks), As32(w), wStride, As32(x), stride, As32(t), tStride, rows, n, As32(top))
 	} else {
-		return softTargets64(a, sums, Cast[Peak[float64]](peaks), As64(w), wStride, As64(x), stride, As64(t), tStride, rows, n, As64(top))
+		return softTargets64(a, distance, others, Cast[Peak[float64]](peaks), As64(w), wStride, As64(x), stride, As64(t), tStride, rows, n, As64(top))
 	}
 }
 

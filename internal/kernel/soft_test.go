@@ -110,11 +110,11 @@ func TestSoftTerms(t *testing.T) {
 func (c *softCase[T]) targets() (results []float64) {
 	top, peaks := make([]T, c.rows), make([]Peak[T], c.rows)
 	Maximum(top, c.x, c.stride, c.rows, c.n)
-	sums, a := make([][2]float64, c.rows), make([]float64, c.rows)
+	a, distance, others := make([]float64, c.rows+8), make([]float64, c.rows+8), make([]float64, c.rows+8)
 	w := make([]T, c.rows*c.n)
-	most := SoftTargets(a, sums, peaks, w, c.n, c.x, c.stride, c.t, c.tStride, c.rows, c.n, top)
-	for i, s := range sums {
-		results = append(results, a[i], s[0], s[1], float64(peaks[i][0]), float64(peaks[i][1]))
+	most := SoftTargets(a, distance, others, peaks, w, c.n, c.x, c.stride, c.t, c.tStride, c.rows, c.n, top)
+	for i, p := range peaks {
+		results = append(results, a[i], distance[i], others[i], float64(p[0]), float64(p[1]))
 	}
 	factors := make([]T, c.rows)
 	for i := range factors {
@@ -311,10 +311,10 @@ func testSoftColumns[T Float](t *testing.T) {
 		}
 		top, peaks := make([]T, c.rows), make([]Peak[T], c.rows)
 		Maximum(top, c.x, c.stride, c.rows, n)
-		of, a := make([][2]float64, c.rows), make([]float64, c.rows)
-		SoftTargets(a, of, peaks, nil, 0, c.x, c.stride, c.t, c.tStride, c.rows, n, top)
-		for i := range a {
-			want := []float64{a[i], of[i][0], of[i][1], float64(top[i]), float64(peaks[i][0]), of[i][1] + float64(peaks[i][0])}
+		a, distance, others := make([]float64, c.rows+8), make([]float64, c.rows+8), make([]float64, c.rows+8)
+		SoftTargets(a, distance, others, peaks, nil, 0, c.x, c.stride, c.t, c.tStride, c.rows, n, top)
+		for i := range top {
+			want := []float64{a[i], distance[i], others[i], float64(top[i]), float64(peaks[i][0]), others[i] + float64(peaks[i][0])}
 			got := []float64{sums[i], sums[c.rows+i], sums[2*c.rows+i], sums[3*c.rows+i], float64(results[i]), sums[4*c.rows+i]}
 			kerneltest.SameBits(t, want, got, n, i)
 		}

@@ -31,8 +31,8 @@ type targetGroup[T Float] struct {
 }
 
 // softTargets32Generic writes the exponentials to w unless that is nil, their sum to a, the
-// sums of the products and of the labels to sums, and the peak to peaks.
-func softTargets32Generic(a []float64, sums [][2]float64, peaks []Peak[float32], w []float32, wStride int, x []float32, stride int, t []float32, tStride, rows, n int, top []float32) (bits uint64) {
+// sum of the products to distance, that of the labels to others, and the peak to peaks.
+func softTargets32Generic(a, distance, others []float64, peaks []Peak[float32], w []float32, wStride int, x []float32, stride int, t []float32, tStride, rows, n int, top []float32) (bits uint64) {
 	p, low := PivotParams[float32](0), float32(coef.ScaleLow32)
 	const lanes = Lanes32
 	for i := range rows {
@@ -69,7 +69,7 @@ func softTargets32Generic(a []float64, sums [][2]float64, peaks []Peak[float32],
 				acc[2][l] += float64(sum(&g.others, l) + sum(&g.others, 8+l))
 			}
 		}
-		a[i], sums[i] = eight(&acc[0]), [2]float64{eight(&acc[1]), eight(&acc[2])}
+		a[i], distance[i], others[i] = eight(&acc[0]), eight(&acc[1]), eight(&acc[2])
 		peaks[i] = Peak[float32]{math.Float32frombits(label), float32(count)}
 	}
 	return mostBits(t, tStride, rows, n)
@@ -77,7 +77,7 @@ func softTargets32Generic(a []float64, sums [][2]float64, peaks []Peak[float32],
 
 // softTargets64Generic is softTargets32Generic for float64: sums of groups are added
 // exactly, and the errors at the end.
-func softTargets64Generic(a []float64, sums [][2]float64, peaks []Peak[float64], w []float64, wStride int, x []float64, stride int, t []float64, tStride, rows, n int, top []float64) (bits uint64) {
+func softTargets64Generic(a, distance, others []float64, peaks []Peak[float64], w []float64, wStride int, x []float64, stride int, t []float64, tStride, rows, n int, top []float64) (bits uint64) {
 	p, low := PivotParams[float64](0), float64(coef.ScaleLow64)
 	const lanes = Lanes64
 	for i := range rows {
@@ -122,7 +122,7 @@ func softTargets64Generic(a []float64, sums [][2]float64, peaks []Peak[float64],
 			}
 			total[s] = c[0] + d[0]
 		}
-		a[i], sums[i] = total[0], [2]float64{total[1], total[2]}
+		a[i], distance[i], others[i] = total[0], total[1], total[2]
 		peaks[i] = Peak[float64]{math.Float64frombits(label), float64(count)}
 	}
 	return mostBits(t, tStride, rows, n)

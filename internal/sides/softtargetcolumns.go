@@ -28,10 +28,14 @@ type softTargetColumns[T kernel.Float] struct {
 // the nearest cache.
 const columnBytes = 8192
 
+// mostColumns is the length of the longest row for which that is quicker than what
+// softtargetrows.go does: a group of it is full, or nearly so.
+const mostColumns = 32
+
 // takesColumns reports whether the chunk is one for evalSoftTargetColumns.
 func (w *Work[T]) takesColumns() bool {
 	c := w.c
-	return kernel.LeastColumns <= c.N && c.N <= kernel.MostColumns[T]() && kernel.HasColumns() && c.Class == nil && c.Full
+	return kernel.LeastColumns <= c.N && c.N <= mostColumns && kernel.HasColumns() && c.Class == nil && c.Full
 }
 
 // evalSoftTargetColumns evaluates the rows of the chunk.

@@ -19,7 +19,8 @@ import (
 // softTargetRows is memory for it.
 type softTargetRows[T kernel.Float] struct {
 	top           []T              // the highest scores
-	sums          [][2]float64     // of the kernel: Σ t·(s_m - s_i) and T - t_m
+	distance      []float64        // Σ t·(s_m - s_i)
+	others        []float64        // T - t_m
 	peaks         []kernel.Peak[T] // t_m, and the number of the highest scores
 	mass, err     []float64        // T, and what the sum left out
 	factor        []float64        // the scale times T
@@ -32,9 +33,9 @@ type softTargetRows[T kernel.Float] struct {
 	sub           chunk.Chunk[T] // of slow rows
 }
 
-// nearScores is about as many scores as kernels take at a time that read them twice:
-// they are in the nearest cache then.
-const nearScores = 4096
+// nearBytes is about as many bytes of scores as kernels take at a time that read them twice:
+// they are in a near cache then.
+const nearBytes = 128 << 10
 
 // evalSoftTargetRows evaluates the rows of the chunk.
 func (w *Work[T]) evalSoftTargetRows() {
@@ -51,12 +52,12 @@ func (w *Work[T]) evalSoftTargetRows() {
 	clear(w.b[c.Rows:])
 	clear(s.factor[c.Rows:])
 	// Local slices of one length spare the checks of their bounds.
-	peaks, sums, slow := s.peaks[:c.Rows], s.sums[:c.Rows], w.slow[:c.Rows]
+	peaks, distance, others, slow := s.peaks[:c.Rows], s.distance[:c.Rows], s.others[:c.Rows], w.slow[:c.Rows]
 	mass, top, a, b := s.mass[:c.Rows], s.top[:c.Rows], w.a[:c.Rows], w.b[:c.Rows]
 	bad := 0
 	for i := range peaks {
 		b[i] = float64(top[i])
-		slow[i] = peaks[i][1] < 1 || !(sums[i][0] <= math.MaxFloat64) || kernel.SmallProducts[T](sums[i][0], sums[i][1])
+		slow[i] = peaks[i][1] < 1 || !(distance[i] <= math.MaxFloat64) || kernel.SmallProducts[T](distance[i], others[i])
 		if slow[i] || a[i] == 0 {
 			bad++
 		}
@@ -81,7 +82,7 @@ func (w *Work[T]) evalSoftTargetRows() {
 	}
 	loss := c.Loss[:c.Rows]
 	for i, l := range loss {
-		loss[i] = float64(l*mass[i]) + sums[i][0]
+		loss[i] = float64(l*mass[i]) + distance[i]
 	}
 	if anySlow {
 		w.evalSlowTargets()
@@ -92,7 +93,9 @@ func (w *Work[T]) evalSoftTargetRows() {
 // rows of that stride.
 func (w *Work[T]) softTargetSums() (stride int) {
 	c, s := w.c, &w.targetRows
-	s.top, s.peaks, s.sums = kernel.Resize(s.top, c.Rows), kernel.Resize(s.peaks, c.Rows), kernel.Resize(s.sums, c.Rows)
+	room := chunk.Room(c.Rows) + 8 // see prepare
+	s.top, s.peaks = kernel.Resize(s.top, c.Rows), kernel.Resize(s.peaks, c.Rows)
+	s.distance, s.others = kernel.Resize(s.distance, room), kernel.Resize(s.others, room)
 	s.mass, s.err = kernel.Resize(s.mass, c.Rows), kernel.Resize(s.err, c.Rows)
 	var kept []T
 	if c.Grad != nil {
@@ -104,7 +107,7 @@ func (w *Work[T]) softTargetSums() (stride int) {
 		}
 		kept = s.kept
 	}
-	step := max(1, nearScores/c.N)
+	step := max(1, nearBytes/(c.N*int(unsafe.Sizeof(T(0)))))
 	for i := 0; i < c.Rows; i += step {
 		rows, x, xStride := min(step, c.Rows-i), c.X[i*c.Stride:], c.Stride
 		if !c.Full {
@@ -121,7 +124,7 @@ func (w *Work[T]) softTargetSums() (stride int) {
 		if kept != nil {
 			kept = s.kept[i*stride:]
 		}
-		most := kernel.SoftTargets(w.a[i:], s.sums[i:], s.peaks[i:], kept, stride, x, xStride,
+		most := kernel.SoftTargets(w.a[i:], s.distance[i:], s.others[i:], s.peaks[i:], kept, stride, x, xStride,
 			c.Soft[i*c.SoftStride:], c.SoftStride, rows, c.N, s.top[i:])
 		if !kernel.LabelsFit[T](most) && !w.labels.right() {
 			break
@@ -131,7 +134,7 @@ func (w *Work[T]) softTargetSums() (stride int) {
 				w.joinPeak(i+k, x[k*xStride:])
 				continue
 			}
-			s.mass[i+k], s.err[i+k] = kernel.TwoSum(s.sums[i+k][1], 0, float64(p[0]))
+			s.mass[i+k], s.err[i+k] = kernel.TwoSum(s.others[i+k], 0, float64(p[0]))
 		}
 	}
 	return stride
@@ -166,12 +169,11 @@ func (w *Work[T]) blanked(i, rows int) []T {
 // peak.
 func (w *Work[T]) joinPeak(i int, x []T) {
 	c, s := w.c, &w.targetRows
-	var a [8]float64
-	var sums [1][2]float64
+	var a, distance, others [8]float64
 	var peak [1]kernel.Peak[T]
 	top := [1]T{T(math.Inf(1))}
-	kernel.SoftTargets(a[:], sums[:], peak[:], nil, 0, x, c.N, c.Soft[i*c.SoftStride:], c.N, 1, c.N, top[:])
-	s.mass[i], s.err[i] = sums[0][1], 0
+	kernel.SoftTargets(a[:], distance[:], others[:], peak[:], nil, 0, x, c.N, c.Soft[i*c.SoftStride:], c.N, 1, c.N, top[:])
+	s.mass[i], s.err[i] = others[0], 0
 	w.a[i] += float64(float64(s.peaks[i][1]-1) * scalar.Exp(float64(s.top[i])))
 }
 
@@ -285,7 +287,7 @@ func (w *Work[T]) peakDerivatives() {
 	clear(s.power[copy(s.power, s.top[:c.Rows]):])
 	p := kernel.PivotParams[T](0)
 	kernel.ShortPowers(s.power, s.power, &p)
-	scales, sums, loss := c.Scale[:c.Rows], s.sums[:c.Rows], c.Loss[:c.Rows]
+	scales, others, loss := c.Scale[:c.Rows], s.others[:c.Rows], c.Loss[:c.Rows]
 	power, product, out, most, peak := s.power[:c.Rows], w.fb[:c.Rows], s.scale[:c.Rows], s.most[:c.Rows], s.peak[:c.Rows]
 	none := T(math.Inf(1))
 	for i, scale := range scales {
@@ -294,10 +296,10 @@ func (w *Work[T]) peakDerivatives() {
 			most[i] = none
 		}
 		if kernel.IsFloat32[T]() {
-			peak[i] = T(float64(product[i]) + float64(scale*sums[i][1]))
+			peak[i] = T(float64(product[i]) + float64(scale*others[i]))
 			continue
 		}
-		peak[i] = T(exactPeak(scale, s.factor[i], s.mass[i], s.err[i], sums[i][1], float64(product[i])))
+		peak[i] = T(exactPeak(scale, s.factor[i], s.mass[i], s.err[i], others[i], float64(product[i])))
 	}
 }
 
