@@ -29,13 +29,13 @@ type softTargetColumns[T kernel.Float] struct {
 const columnBytes = 8192
 
 // mostColumns is the length of the longest row for which that is quicker than what
-// softtargetrows.go does: a group of it is full, or nearly so.
-const mostColumns = 32
+// softtargetrows.go does: of float32 three quarters of a group of it.
+const mostColumns = 48
 
 // takesColumns reports whether the chunk is one for evalSoftTargetColumns.
 func (w *Work[T]) takesColumns() bool {
 	c := w.c
-	return kernel.LeastColumns <= c.N && c.N <= mostColumns && kernel.HasColumns() && c.Class == nil && c.Full
+	return kernel.LeastColumns <= c.N && c.N <= min(mostColumns, kernel.MostColumns[T]()) && kernel.HasColumns() && c.Class == nil && c.Full
 }
 
 // evalSoftTargetColumns evaluates the rows of the chunk.
