@@ -107,6 +107,7 @@ func TestDeriveLog(t *testing.T) {
 		t.Skip("needs -derive")
 	}
 	show(t, "Log64", logProblem(LogSquare, len(Log64)), 1, toFloat64)
+	show(t, "LogShort64", logProblem(LogSquare, len(LogShort64)), 1, toFloat64)
 	show(t, "LogWide64", logProblem(LogWideSquare, len(LogWide64)), 1, toFloat64)
 	show(t, "Log1pHyperbolic32", log1pHyperbolicProblem(len(Log1pHyperbolic32)-1), 0, toFloat32)
 	show(t, "Log1pHyperbolic64", log1pHyperbolicProblem(len(Log1pHyperbolic64)-1), 0, toFloat64)

@@ -24,6 +24,7 @@ func TestLogPolynomials(t *testing.T) {
 		bound float64 // log2 of the error of R
 	}{
 		{"Log64", Log64[:], LogSquare, -58.49},
+		{"LogShort64", LogShort64[:], LogSquare, -36.60},
 		{"LogWide64", LogWide64[:], LogWideSquare, -61.65},
 		{"Log1pUnit32", log1pUnit32(), Log1pSquare, -26.70},
 	} {

@@ -40,7 +40,7 @@ func finishSums(v *vec, factors bool) {
 				f.add(sum, log, sum)
 			}
 		}
-		f.move(sum, at(f.loss, 0))
+		f.move(sum, f.place(f.loss))
 	})
 }
 
@@ -57,6 +57,7 @@ func finishJoined(v *vec, product, factors bool) {
 		f.most = coef.ProductHigh32
 	}
 	f.zeros = product && factors
+	f.sideBySide(!factors)
 	f.run(func() {
 		a, noA := f.load(0)
 		b, noB := f.load(1)
@@ -68,7 +69,7 @@ func finishJoined(v *vec, product, factors bool) {
 			f.fmaAcc(a, b, u)
 		}
 		log, d := f.log1pSum(u)
-		f.move(log, at(f.loss, 0))
+		f.move(log, f.place(f.loss))
 		if !factors {
 			return
 		}
@@ -88,19 +89,23 @@ func finishJoined(v *vec, product, factors bool) {
 // finishJoins emits the losses log1p(u) of joins u, and their factors.
 func finishJoins(v *vec, factors bool) {
 	d := &vec{v.file, v.tier, float64s}
-	f := &finish{of: v.elem, loss: v.param("loss"), sums: [2]gpreg{v.param("u")}, most: coef.FactorHigh32}
+	f := &finish{of: v.elem, together: 1, loss: v.param("loss"), sums: [2]gpreg{v.param("u")}, most: coef.FactorHigh32}
 	if factors {
 		f.out[0], f.scale = v.param("f"), v.param("scale")
 	}
 	f.logarithms = newLogarithms(d)
 	f.begin()
+	f.sideBySide(!factors)
 	f.run(func() {
 		u := f.reg()
-		f.move(at(f.sums[0], 0), u)
-		f.ADDQ(operand.U8(f.bytes), f.sums[0])
-		f.andMask(f.within(u, coef.JoinLow32, coef.JoinHigh32), f.good)
+		f.move(f.place(f.sums[0]), u)
+		if f.wide() {
+			f.extend(f.ofSums, u, coef.JoinLow32, coef.JoinHigh32, nil)
+		} else {
+			f.andMask(f.within(u, coef.JoinLow32, coef.JoinHigh32), f.good)
+		}
 		log, _ := f.log1pSum(u)
-		f.move(log, at(f.loss, 0))
+		f.move(log, f.place(f.loss))
 		if factors {
 			f.factor(0, f.one, nil)
 		}
@@ -117,6 +122,9 @@ type finish struct {
 	good        mask
 	most        float64 // of the factors
 	zeros       bool    // load tells where sums are 0
+
+	together int // so many registers of rows a turn
+	number   int // of the one whose rows are being finished
 
 	ofSums, ofFactors *extremes   // AVX-512
 	extremes          []*extremes // all
@@ -192,7 +200,7 @@ func (f *finish) check(e *extremes) {
 
 func newFinish(v *vec, factors bool) *finish {
 	d := &vec{v.file, v.tier, float64s}
-	f := &finish{of: v.elem, loss: v.param("loss")}
+	f := &finish{of: v.elem, loss: v.param("loss"), together: 1}
 	f.sums = [2]gpreg{v.param("a"), v.param("b")}
 	if factors {
 		f.out = [2]gpreg{v.param("fa"), v.param("fb")}
@@ -216,19 +224,31 @@ func (f *finish) begin() {
 	}
 }
 
-// run emits the loop and the return; body moves on past what it reads, but for
-// loss and scale.
+// sideBySide has the rows of two registers be finished together, if there are registers for
+// that, on AVX2: a multiple of 8 rows is so many.
+func (f *finish) sideBySide(room bool) {
+	if room && !f.wide() {
+		f.together = 2
+	}
+}
+
+// run emits the loop and the return; body finishes the rows of a register.
 func (f *finish) run(body func()) {
 	rows, loop, done := f.param("rows"), f.newLabel("rows"), f.newLabel("done")
 	f.TESTQ(rows, rows)
 	f.JZ(operand.LabelRef(done))
 	f.Label(loop)
-	body()
-	f.ADDQ(operand.U8(f.bytes), f.loss)
-	if f.scale != nil {
-		f.ADDQ(operand.U8(f.bytes), f.scale)
+	var bodies []func()
+	for i := range f.together {
+		bodies = append(bodies, func() {
+			f.number = i
+			body()
+		})
 	}
-	f.SUBQ(operand.U8(f.perReg()), rows)
+	f.interleave(bodies...)
+	f.moveOn(f.bytes, f.loss, f.scale, f.sums[0], f.sums[1])
+	f.moveOn(f.of.size*f.perReg(), f.out[0], f.out[1])
+	f.SUBQ(operand.U8(f.perReg()*len(bodies)), rows)
 	f.JNZ(operand.LabelRef(loop))
 	f.Label(done)
 	for _, e := range f.extremes {
@@ -242,6 +262,19 @@ func (f *finish) run(body func()) {
 	f.RET()
 }
 
+// moveOn moves those of the places that there are on past a turn's rows, so many bytes a
+// register.
+func (f *finish) moveOn(bytes int, places ...gpreg) {
+	for _, p := range places {
+		if p != nil {
+			f.ADDQ(operand.U8(bytes*f.together), p)
+		}
+	}
+}
+
+// place is the place of float64 numbers of the register's rows.
+func (f *finish) place(base gpreg) operand.Mem { return at(base, f.number*f.bytes) }
+
 // load loads sums of side i, which are to be natural or 0, and where they are 0: on
 // AVX-512 if that is wanted, as all ones.
 func (f *finish) load(i int) (x vreg, zero mask) {
@@ -251,8 +284,7 @@ func (f *finish) load(i int) (x vreg, zero mask) {
 // loadWithin is load of sums that are to be within limits or 0.
 func (f *finish) loadWithin(i int, low, high float64) (x vreg, zero mask) {
 	x = f.reg()
-	f.move(at(f.sums[i], 0), x)
-	f.ADDQ(operand.U8(f.bytes), f.sums[i])
+	f.move(f.place(f.sums[i]), x)
 	if f.wide() {
 		less := f.extendOrZero(f.ofSums, x, low, high)
 		if !f.zeros {
@@ -273,7 +305,7 @@ func (f *finish) loadWithin(i int, low, high float64) (x vreg, zero mask) {
 // of none, to be 0.
 func (f *finish) factor(i int, x vreg, none mask) {
 	q, y := f.reg(), f.reg()
-	f.mul(x, at(f.scale, 0), y)
+	f.mul(x, f.place(f.scale), y)
 	x = y
 	f.and(x, f.constant(math.Float64frombits(1<<63-1)), q)
 	low := f.of.pick(coef.FactorLow32, coef.FactorLow64)
@@ -295,8 +327,7 @@ func (f *finish) factor(i int, x vreg, none mask) {
 
 // putFactor writes the factors of side i.
 func (f *finish) putFactor(x vreg, i int) {
-	f.storeNarrow(f.of, x, at(f.out[i], 0))
-	f.ADDQ(operand.U8(f.of.size*f.perReg()), f.out[i])
+	f.storeNarrow(f.of, x, at(f.out[i], f.number*f.of.size*f.perReg()))
 }
 
 // within returns the lanes in which low ≤ x ≤ high.

@@ -3,8 +3,6 @@ package gen
 import (
 	"math"
 
-	"github.com/mmcloughlin/avo/operand"
-
 	"github.com/zlpr/zlpr/internal/coef"
 )
 
@@ -30,8 +28,7 @@ func finishTarget(v *vec, factors bool) {
 	f.run(func() {
 		a, none := f.load(0)
 		y, q := f.reg(), f.reg()
-		f.move(at(f.sums[1], 0), y)
-		f.ADDQ(operand.U8(f.bytes), f.sums[1])
+		f.move(f.place(f.sums[1]), y)
 		f.atMost(y, magnitude, coef.TargetLimit, ofScores)
 		f.xor(y, f.asRegister(sign), y)
 		p, s := e.evaluate([]vreg{y})
@@ -46,7 +43,7 @@ func finishTarget(v *vec, factors bool) {
 			f.andMask(normal, f.good)
 		}
 		if factors {
-			f.mul(u, at(f.scale, 0), q)
+			f.mul(u, f.place(f.scale), q)
 			f.atMost(q, magnitude, math.MaxFloat64, ofTargets)
 		}
 		logarithm := f.log1p
@@ -54,7 +51,7 @@ func finishTarget(v *vec, factors bool) {
 			logarithm = f.log1pSum
 		}
 		log, r := logarithm(u)
-		f.move(log, at(f.loss, 0))
+		f.move(log, f.place(f.loss))
 		if !factors {
 			return
 		}
@@ -63,8 +60,7 @@ func finishTarget(v *vec, factors bool) {
 		}
 		f.mul(q, r, q)
 		f.xor(q, f.asRegister(sign), q)
-		f.storeNarrow(f.of, q, at(f.out[1], 0))
-		f.ADDQ(operand.U8(f.of.size*f.perReg()), f.out[1])
+		f.putFactor(q, 1)
 		f.mul(b, r, b)
 		f.factor(0, b, none)
 	})

@@ -55,11 +55,12 @@ type logarithms struct {
 	*vec
 	one                       vreg
 	significand, half, offset op
+	two                       op
 }
 
 func newLogarithms(v *vec) *logarithms {
 	bits := func(b uint64) op { return v.constant(math.Float64frombits(b)) }
-	return &logarithms{v, v.inRegister(v.constant(1)), bits(1<<52 - 1), bits(coef.SqrtHalfBits), bits(coef.LogOffset)}
+	return &logarithms{v, v.inRegister(v.constant(1)), bits(1<<52 - 1), bits(coef.SqrtHalfBits), bits(coef.LogOffset), v.constant(2)}
 }
 
 // log1p returns log(1+y) and 1/(1+y), y ≥ 0.
@@ -75,11 +76,32 @@ func (g *logarithms) log1pSum(y vreg) (log, u vreg) {
 	u = g.reg()
 	g.add(y, g.one, u)
 	k, f := g.reduce(u)
-	c, near := g.reg(), g.newMask()
-	g.zero(c)
-	g.compare(equal, k, c, near)
-	g.choose(near, y, f, f)
-	return g.logSum(k, f, c), u
+	g.choose(g.below(u, math.Sqrt2), y, f, f)
+	s, z, r, q := g.reg(), g.reg(), g.reg(), g.reg()
+	two := g.asRegister(g.two)
+	g.add(f, two, s)
+	g.VDIVPD(s, f, s)
+	g.mul(s, s, z)
+	c := coef.LogShort64
+	g.move(g.constant(c[3]), r)
+	for i := 2; i >= 0; i-- {
+		g.fmaMul(z, g.constant(c[i]), r)
+	}
+	g.fmaMul(z, two, r)
+	g.mul(k, g.constant(math.Ln2), q)
+	g.fmaAcc(s, r, q)
+	return q, u
+}
+
+// below returns the lanes of u, which is positive, that are below a bound: on AVX2 as signs.
+func (g *logarithms) below(u vreg, bound float64) mask {
+	k := g.newMask()
+	if g.wide() {
+		g.compare(less, u, g.constant(bound), k)
+	} else {
+		g.VPADDQ(g.constant(math.Float64frombits(-math.Float64bits(bound))), u, k)
+	}
+	return k
 }
 
 // reduce returns k and f, u = 2^k·(1+f), 1+f in [√½, √2).

@@ -79,7 +79,7 @@ func neonFinishJoined(v *neonVec, product, factors bool) {
 			f.free(inverse...)
 		}
 		f.free(append(a, b...)...)
-		log := f.log(f.reduceSum(u))
+		log := f.log1pSum(u)
 		f.storePair(log[0], log[1], address{f.loss, 0})
 		f.free(log...)
 	})
@@ -135,16 +135,14 @@ func neonFinishTarget(v *neonVec, factors bool) {
 			}
 			f.atMost(q, math.MaxFloat64)
 		}
-		var reduced neonReduced
+		logarithm := func() []*vecReg { return f.log1pSum(u) }
 		var r []*vecReg
 		if v.double() {
-			reduced = f.reduce1p(u)
+			reduced := f.reduce1p(u)
 			r = reduced.inverse
-		} else {
-			if factors {
-				r = f.inverses(u)
-			}
-			reduced = f.reduceSum(u)
+			logarithm = func() []*vecReg { return f.log(reduced) }
+		} else if factors {
+			r = f.inverses(u)
 		}
 		if factors {
 			sign := d.inRegister(d.constant(math.Copysign(0, -1)))
@@ -160,7 +158,7 @@ func neonFinishTarget(v *neonVec, factors bool) {
 			d.free(q...)
 		}
 		d.free(append(append(b, r...), none...)...)
-		log := f.log(reduced)
+		log := logarithm()
 		d.storePair(log[0], log[1], address{f.loss, 0})
 		d.free(log...)
 	})
@@ -187,12 +185,12 @@ func (v *neonVec) both(x float64) []*vecReg {
 // neonFinishJoins emits finishJoins.
 func neonFinishJoins(v *neonVec, factors bool) {
 	d := newNeonVec(v.neonFile, float64s)
-	d.set = "log"
+	d.set = "log1pSum"
 	f := &neonFinish{of: v.elem, loss: d.param("loss"), sums: [2]genReg{d.param("u")}, factors: factors, most: coef.FactorHigh32}
 	if factors {
 		f.out[0], f.scale = d.param("f"), d.param("scale")
 	}
-	f.neonLogarithms = newNeonLogarithms(d, true, true)
+	f.neonLogarithms = newNeonReduction(d, true)
 	f.good = d.reg()
 	d.op("VCMEQ", f.good.d2(), f.good.d2(), f.good.d2())
 	f.run(func() {
@@ -203,7 +201,7 @@ func neonFinishJoins(v *neonVec, factors bool) {
 			f.and(right, f.good, f.good)
 			f.free(right)
 		}
-		log := f.log(f.reduceSum(u))
+		log := f.log1pSum(u)
 		f.storePair(log[0], log[1], address{f.loss, 0})
 		f.free(log...)
 		if factors {
@@ -215,21 +213,6 @@ func neonFinishJoins(v *neonVec, factors bool) {
 			f.free(one...)
 		}
 	})
-}
-
-// reduceSum is reduce1p without the correction of 1+y.
-func (v *neonLogarithms) reduceSum(y []*vecReg) neonReduced {
-	k, f := v.regs(len(y)), v.regs(len(y))
-	for j, b := range f {
-		u := v.reg()
-		v.with(v.one, func(r *vecReg) { v.add(y[j], r, u) })
-		v.reduceTo(u, k[j], b)
-		v.comment("where k is 0, f = y")
-		v.op("VCMTST", k[j].d2(), k[j].d2(), u.d2())
-		v.keepOr(u, y[j], b)
-		v.free(u, y[j])
-	}
-	return neonReduced{k: k, f: f, c: v.cleared(len(y))}
 }
 
 // A neonFinish is a finish, of two registers at a time.
@@ -246,17 +229,22 @@ type neonFinish struct {
 const finishRegs = 2 // registers at a time
 
 // newNeonFinish returns a finish, with all constants of the logarithm in registers, or
-// those of its reduction alone.
+// those of its reduction alone, as of float32 anyhow.
 func newNeonFinish(v *neonVec, factors, sumInRegisters bool) *neonFinish {
 	d := newNeonVec(v.neonFile, float64s)
-	d.set = "log"
 	f := &neonFinish{of: v.elem, loss: d.param("loss"), factors: factors}
 	f.sums = [2]genReg{d.param("a"), d.param("b")}
 	if factors {
 		f.out = [2]genReg{d.param("fa"), d.param("fb")}
 		f.scale = d.param("scale")
 	}
-	f.neonLogarithms = newNeonLogarithms(d, true, sumInRegisters)
+	if v.double() {
+		d.set = "log"
+		f.neonLogarithms = newNeonLogarithms(d, true, sumInRegisters)
+	} else {
+		d.set = "log1pSum"
+		f.neonLogarithms = newNeonReduction(d, true)
+	}
 	f.most = v.pick(coef.FactorHigh32, coef.FactorHigh64)
 	f.good = d.reg()
 	d.op("VCMEQ", f.good.d2(), f.good.d2(), f.good.d2())

@@ -87,11 +87,19 @@ type neonLogarithms struct {
 // newNeonLogarithms keeps the constants of the reduction, and those of the sum, in
 // registers or not.
 func newNeonLogarithms(v *neonVec, reduction, sum bool) *neonLogarithms {
+	g := newNeonReduction(v, reduction)
+	g.sum = newNeonLogSum(v, sum)
+	return g
+}
+
+// newNeonReduction returns logarithms for log1pSum alone, with the constants of the reduction
+// in registers or not.
+func newNeonReduction(v *neonVec, inRegisters bool) *neonLogarithms {
 	v.loadConstants()
-	place := func(x float64) neonConstant { return v.place(x, reduction) }
+	place := func(x float64) neonConstant { return v.place(x, inRegisters) }
 	bits := func(b uint64) neonConstant { return place(math.Float64frombits(b)) }
-	return &neonLogarithms{v, place(1), bits(1<<52 - 1), bits(coef.SqrtHalfBits), bits(coef.LogOffset),
-		place(0x1p52), place(0x1p52 + 1023), newNeonLogSum(v, sum)}
+	return &neonLogarithms{neonVec: v, one: place(1), significand: bits(1<<52 - 1), half: bits(coef.SqrtHalfBits), offset: bits(coef.LogOffset),
+		unit: place(0x1p52), bias: place(0x1p52 + 1023)}
 }
 
 // A neonReduced is numbers u·(1+c), u = 2^k·(1+f), and 1/u.
@@ -208,4 +216,44 @@ func (g *neonLogSum) evaluate(k, f, c []*vecReg) {
 		g.with(g.ln2Head, func(head *vecReg) { g.fmaAcc(k[i], head, f[i]) })
 		g.free(h, u, c[i], s[i], z[i], r[i])
 	}
+}
+
+// log1pSum returns scalar.Log1pSum(y), y ≥ 0, and frees y.
+func (v *neonLogarithms) log1pSum(y []*vecReg) []*vecReg {
+	k, f := v.regs(len(y)), v.regs(len(y))
+	for j := range y {
+		u := v.reg()
+		v.with(v.one, func(r *vecReg) { v.add(y[j], r, u) })
+		v.reduceTo(u, k[j], f[j])
+		v.comment("where k is 0, f = y")
+		v.op("VCMTST", k[j].d2(), k[j].d2(), u.d2())
+		v.keepOr(u, y[j], f[j])
+		v.free(u, y[j])
+	}
+	s, z := v.regs(len(y)), v.regs(len(y))
+	v.comment("s = f/(2+f); r = R(s²)/s²")
+	two := v.both(2)
+	for j := range f {
+		v.add(f[j], two[j], s[j])
+		v.div(f[j], s[j], s[j])
+		v.mul(s[j], s[j], z[j])
+	}
+	var rest []address
+	c := coef.LogShort64[:]
+	for _, x := range slices.Backward(c[:len(c)-1]) {
+		rest = append(rest, v.constant(x))
+	}
+	highest := v.inRegister(v.constant(c[len(c)-1]))
+	r := v.horner(highest, rest, z)
+	v.comment("s·(2 + R(s²)) + k·ln(2)")
+	ln2 := v.inRegister(v.constant(math.Ln2))
+	for j := range f {
+		v.fmaAcc(r[j], z[j], two[j])
+		v.mul(k[j], ln2, k[j])
+		v.fmaAcc(s[j], two[j], k[j])
+	}
+	for _, registers := range [][]*vecReg{f, s, z, r, two, {highest, ln2}} {
+		v.free(registers...)
+	}
+	return k
 }
