@@ -60,14 +60,16 @@ func (b *binned) worker(i int) (*binScratch, *bins) {
 	return &w.scratch, &w.micro
 }
 
-// reuse returns keys of no rows.
+// reuse returns keys of no rows, with room for as many as the last had.
 func (b *binned) reuse(cols int) *binKeys {
 	if n := len(b.spare); n > 0 {
 		k := b.spare[n-1]
 		b.spare = b.spare[:n-1]
 		return k
 	}
-	return &binKeys{cols: cols}
+	k := &binKeys{cols: cols}
+	k.reserve(b.height)
+	return k
 }
 
 // take adds the scores of parts, which give them away. They wait until they are many, so
@@ -128,7 +130,7 @@ func (b *binned) mostWaiting() int {
 func (b *binned) wait(o *binned) {
 	o.keys.end()
 	b.waiting = append(b.waiting, o.keys)
-	o.keys = nil
+	o.height, o.keys = o.keys.height, nil
 	var all uint64
 	for j, rest := range o.seen.rest {
 		all |= rest
@@ -349,8 +351,8 @@ func (n *narrowSum) add(v *pageCounts) {
 	all := unsafe.Slice((*uint64)(unsafe.Pointer(unsafe.SliceData(n.all))), len(v.word))
 	positive := unsafe.Slice((*uint64)(unsafe.Pointer(unsafe.SliceData(n.positive))), len(v.word))
 	for i, w := range v.word {
-		all[i] += w & lowBytes
-		positive[i] += w >> 8 & lowBytes
+		all[i] += w >> 8 & lowBytes
+		positive[i] += w & lowBytes
 	}
 }
 

@@ -12,8 +12,8 @@ import (
 // page, which is there from its first key on: so memory follows the range of the scores,
 // not the number of bins.
 //
-// A place has the number of its keys in its low byte, and of those that are positives in
-// its high byte, which is not above it: so the caches hold the places of hundreds of
+// A place has the number of its keys in its high byte, and of those that are positives in
+// its low byte, which is not above it: so the caches hold the places of hundreds of
 // classes. What passes 255 is carried.
 type pages struct {
 	drop      uint8                       // bits that a key has beyond those of the bins
@@ -100,16 +100,16 @@ func (p *pages) open(lead uint32) *uint16 {
 	return p.low[lead]
 }
 
-// carry takes all of the place of a key, which had 255 keys, to the high counts, and what
-// is added to it.
+// carry takes all of the place of a key, which had 255 keys and ran over as a key of this
+// label was added, to the high counts.
 //
 //go:noinline
-func (p *pages) carry(key uint32, place *uint16, add uint16) {
-	had := *place - add
+func (p *pages) carry(key uint32, place *uint16, label uint16) {
+	had := *place - (1<<8 + label)
 	*place = 0
 	h := p.highOf(key>>(32-pageLead), key>>p.drop&p.within)
 	h.all += 256
-	h.positive += uint32(had>>8) + uint32(add>>8)
+	h.positive += uint32(had&0xff) + uint32(label)
 }
 
 // highOf is the high count of place i of a page.
@@ -145,7 +145,8 @@ func (p *pages) addAll(keys, next []uint32, positive []uint64) {
 		next = next[min(len(next), n):]
 		keys, positive = keys[n&^63:], positive[n/64:]
 		if n < 64*whole {
-			p.addBlock(keys[n&63:64], positive[0]>>(n&63), shift)
+			p.end(keys[n&63], uint16(positive[0]>>(n&63)&1))
+			p.addBlock(keys[n&63+1:64], positive[0]>>(n&63)>>1, shift)
 			keys, positive = keys[64:], positive[1:]
 		}
 	}
@@ -162,14 +163,14 @@ func ahead(next, keys []uint32) []uint32 {
 	return next
 }
 
-// addBlock counts at most 64 keys, those that need a page or carry one by one.
+// addBlock counts at most 64 keys, those that need a page or run over one by one.
 func (p *pages) addBlock(keys []uint32, labels uint64, shift int) {
 	for {
 		n := kernel.CountSome(&p.low, keys, labels, shift)
 		if n == len(keys) {
 			return
 		}
-		p.count(keys[n], uint16(labels>>n&1))
+		p.end(keys[n], uint16(labels>>n&1))
 		keys, labels = keys[n+1:], labels>>(n+1)
 	}
 }
@@ -214,10 +215,25 @@ func (p *pages) count(k uint32, label uint16) {
 	if page == nil {
 		page = p.open(k >> (32 - pageLead))
 	}
-	at := (*uint16)(unsafe.Add(unsafe.Pointer(page), 2*uintptr(k>>p.drop&p.within)))
-	add := label<<8 + 1
-	if *at += add; uint8(*at) == 0 {
-		p.carry(k, at, add)
+	at := p.place(page, k)
+	add := 1<<8 + label
+	if *at += add; *at < add {
+		p.carry(k, at, label)
+	}
+}
+
+// place is that of a key in its page.
+func (p *pages) place(page *uint16, k uint32) *uint16 {
+	return (*uint16)(unsafe.Add(unsafe.Pointer(page), 2*uintptr(k>>p.drop&p.within)))
+}
+
+// end counts a key with which kernel.CountKeys ended: it has no page, or was counted and its
+// place ran over.
+func (p *pages) end(k uint32, label uint16) {
+	if page := p.low[k>>(32-pageLead)]; page != nil {
+		p.carry(k, p.place(page, k), label)
+	} else {
+		p.count(k, label)
 	}
 }
 
@@ -277,7 +293,7 @@ func (p *pages) counts(lead int) (v pageCounts) {
 
 // at is the number of keys in place i, and of positives among them.
 func (v *pageCounts) at(i int) (all, positive uint64) {
-	all, positive = uint64(v.low[i]&0xff), uint64(v.low[i]>>8)
+	all, positive = uint64(v.low[i]>>8), uint64(v.low[i]&0xff)
 	if v.high != nil {
 		all += uint64(v.high[i].all)
 		positive += uint64(v.high[i].positive)
@@ -286,9 +302,8 @@ func (v *pageCounts) at(i int) (all, positive uint64) {
 }
 
 const (
-	lowBytes  = 0x00ff00ff00ff00ff
-	highBytes = 0xff00ff00ff00ff00
-	oneEach   = 0x0001000100010001 // times four lanes of 16 bits: their sum is in the highest
+	lowBytes = 0x00ff00ff00ff00ff
+	oneEach  = 0x0001000100010001 // times four lanes of 16 bits: their sum is in the highest
 )
 
 // page are the counts of the page of these leading bits of places, that of the i-th place
@@ -317,8 +332,8 @@ func (p *pages) down(visit func([]binStep)) {
 			for i := len(v.low) - 4; i >= 0; i -= 4 {
 				first := i ^ turn&^3
 				w := v.word[first/4]
-				if w&highBytes == 0 {
-					above += w & lowBytes * oneEach >> 48
+				if w&lowBytes == 0 {
+					above += w >> 8 * oneEach >> 48
 					continue
 				}
 				if n > len(steps)-4 {
@@ -328,8 +343,8 @@ func (p *pages) down(visit func([]binStep)) {
 				four := (*[4]uint16)(v.low[first:])
 				for k := range 4 {
 					c := uint64(four[(3-k)^turn&3])
-					pos := c >> 8
-					neg := c&0xff - pos
+					pos := c & 0xff
+					neg := c>>8 - pos
 					steps[n&255] = binStep{pos, neg, above}
 					n += int((pos + 0xff) >> 8) // one where there are positives
 					above += neg
@@ -392,15 +407,15 @@ func (p *pages) take(o *pages) {
 		low := p.counts(lead).low
 		for i := range low {
 			all, positive := from.at(i)
-			all += uint64(low[i] & 0xff)
-			positive += uint64(low[i] >> 8)
+			all += uint64(low[i] >> 8)
+			positive += uint64(low[i] & 0xff)
 			if all > 255 {
 				h := p.highOf(uint32(lead), uint32(i))
 				h.all += uint32(all)
 				h.positive += uint32(positive)
 				all, positive = 0, 0
 			}
-			low[i] = uint16(positive<<8 | all)
+			low[i] = uint16(all<<8 | positive)
 		}
 		clear(from.low)
 		clear(from.high)

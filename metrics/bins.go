@@ -93,6 +93,7 @@ type binned struct {
 	micro   bins
 	class   []bins     // empty where no metric needs them
 	keys    *binKeys   // of rows of which a later one may be at fault; nil for none
+	height  int        // the rows that the last keys had room for
 	waiting []*binKeys // of rows without fault that are not counted yet
 	spare   []*binKeys // without rows
 	seen    restBits   // of keys

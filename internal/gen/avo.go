@@ -14,6 +14,7 @@ import (
 // instruction is a line here.
 type context interface {
 	ADDQ(imr operand.Op, mr operand.Op)
+	ADDW(imr operand.Op, amr operand.Op)
 	ANDQ(imr operand.Op, mr operand.Op)
 	AllocLocal(size int) operand.Mem
 	AppendDatum(v operand.Constant)
@@ -41,6 +42,7 @@ type context interface {
 	JAE(r operand.Op)
 	JB(r operand.Op)
 	JBE(r operand.Op)
+	JCS(r operand.Op)
 	JE(r operand.Op)
 	JEQ(r operand.Op)
 	JG(r operand.Op)

@@ -8,10 +8,12 @@ import "github.com/mmcloughlin/avo/operand"
 //
 //	for i, k := range keys {
 //		page, place := low[k>>24], k<<8>>shift
-//		if page == nil || uint8(page[place]+1) == 0 {
+//		if page == nil {
 //			return i
 //		}
-//		page[place] += label(i)<<8 + 1
+//		if page[place] += 1<<8 + label(i); it passed 1<<16 {
+//			return i
+//		}
 //	}
 func countKeys(v *vec) {
 	low, keys, next, positive, left, shift := v.param("low"), v.param("keys"), v.param("next"), v.param("positive"), v.param("bytes"), v.param("shift")
@@ -26,23 +28,19 @@ func countKeys(v *vec) {
 	v.MOVBLZX(at(positive, 0), labels.As32())
 	v.PREFETCHT0(at(next, 0))
 	for i := range out {
-		key, page, count, label := v.GP64(), v.GP64(), v.GP64(), v.GP64()
+		key, page, label := v.GP64(), v.GP64(), v.GP64()
+		v.MOVBLZX(at(keys, 4*i+3), page.As32())
 		v.MOVL(at(keys, 4*i), key.As32())
-		v.MOVQ(key, page)
-		v.SHRQ(operand.U8(24), page)
 		v.MOVQ(operand.Mem{Base: low, Index: page, Scale: 8}, page)
+		v.SHLL(operand.U8(8), key.As32())
+		v.RORXQ(operand.U8(i), labels, label)
+		v.SHRXQ(shift, key, key)
+		v.ANDQ(operand.U8(1), label)
 		v.TESTQ(page, page)
 		v.JZ(operand.LabelRef(out[i]))
-		v.SHLL(operand.U8(8), key.As32())
-		v.SHRXQ(shift, key, key)
-		place := operand.Mem{Base: page, Index: key, Scale: 2}
-		v.MOVWLZX(place, count.As32())
-		v.RORXQ(operand.U8((i-8)&63), labels, label) // to the low bit of the high byte
-		v.ANDQ(operand.U32(0x100), label)
-		v.LEAQ(operand.Mem{Base: count, Index: label, Scale: 1, Disp: 1}, count)
-		v.TESTB(count.As8(), count.As8())
-		v.JZ(operand.LabelRef(out[i]))
-		v.MOVW(count.As16(), place)
+		v.LEAQ(operand.Mem{Base: label, Disp: 0x100}, label)
+		v.ADDW(label.As16(), operand.Mem{Base: page, Index: key, Scale: 2})
+		v.JCS(operand.LabelRef(out[i]))
 	}
 	v.INCQ(positive)
 	v.ADDQ(operand.U8(32), keys)

@@ -521,9 +521,10 @@ func KeyColumns(dst []uint32, height int, x []float32, stride, rows int) {
 }
 
 // CountKeys counts keys, 64 for every word of positive, in pages: low[k>>24][k<<8>>shift], the product being
-// cut to 32 bits, gains 1, and 256 where the bit of the key in positive is 1. It ends before
-// the first key without a page, or of a place whose low byte would be 0, and returns how many
-// were counted. So many keys from next on may be read ahead.
+// cut to 32 bits, gains 256, and 1 where the bit of the key in positive is 1. It ends with the
+// first key without a page, or whose place passes 65535, and returns how many were counted
+// before it: the place has what it gained, without the 65536. So many keys from next on may be
+// read ahead.
 func CountKeys(low *[256]*uint16, keys, next []uint32, positive []uint64, shift int) (counted int) {
 	return countKeysGeneric(low, keys, next, positive, shift)
 }

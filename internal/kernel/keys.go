@@ -36,7 +36,7 @@ func keyBits(s float32) uint32 {
 }
 
 // countKeysGeneric counts keys in pages, 64 for every word of positive, up to one that needs a
-// page or whose place is full; next it leaves alone.
+// page or whose place runs over; next it leaves alone.
 func countKeysGeneric(low *[256]*uint16, keys, _ []uint32, positive []uint64, shift int) (counted int) {
 	places := uint64(1) << (32 - shift)
 	for _, labels := range positive {
@@ -59,7 +59,6 @@ func CountSome(low *[256]*uint16, keys []uint32, labels uint64, shift int) (coun
 //
 //go:noinline
 func count64(low *[256]*uint16, keys []uint32, labels, places uint64) int {
-	labels = bits.RotateLeft64(labels, 8) // to the low bit of the high byte
 	for i, k := range keys {
 		page := low[k>>24]
 		if page == nil {
@@ -67,12 +66,12 @@ func count64(low *[256]*uint16, keys []uint32, labels, places uint64) int {
 		}
 		place := uint64(k<<8) * places >> 32 // a shift by a number that varies takes more
 		at := (*uint16)(unsafe.Add(unsafe.Pointer(page), 2*uintptr(place)))
-		count := *at + uint16(labels)&0x100 + 1
-		labels = bits.RotateLeft64(labels, -1)
-		if uint8(count) == 0 {
+		count := uint32(*at) + uint32(labels&1) + 1<<8
+		*at = uint16(count)
+		if count >= 1<<16 {
 			return i
 		}
-		*at = count
+		labels = bits.RotateLeft64(labels, -1)
 	}
 	return len(keys)
 }

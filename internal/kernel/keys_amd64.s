@@ -107,126 +107,102 @@ TEXT ·countKeysAVX2(SB), NOSPLIT, $0-56
 eight2:
 	MOVBLZX    (BX), R9
 	PREFETCHT0 (DX)
+	MOVBLZX    3(CX), R11
 	MOVL       (CX), R10
-	MOVQ       R10, R11
-	SHRQ       $0x18, R11
 	MOVQ       (AX)(R11*8), R11
+	SHLL       $0x08, R10
+	RORXQ      $0x00, R9, R12
+	SHRXQ      DI, R10, R10
+	ANDQ       $0x01, R12
 	TESTQ      R11, R11
 	JZ         out3
-	SHLL       $0x08, R10
-	SHRXQ      DI, R10, R10
-	MOVWLZX    (R11)(R10*2), R12
-	RORXQ      $0x38, R9, R13
-	ANDQ       $0x00000100, R13
-	LEAQ       1(R12)(R13*1), R12
-	TESTB      R12, R12
-	JZ         out3
-	MOVW       R12, (R11)(R10*2)
+	LEAQ       256(R12), R12
+	ADDW       R12, (R11)(R10*2)
+	JCS        out3
+	MOVBLZX    7(CX), R11
 	MOVL       4(CX), R10
-	MOVQ       R10, R11
-	SHRQ       $0x18, R11
 	MOVQ       (AX)(R11*8), R11
+	SHLL       $0x08, R10
+	RORXQ      $0x01, R9, R12
+	SHRXQ      DI, R10, R10
+	ANDQ       $0x01, R12
 	TESTQ      R11, R11
 	JZ         out4
-	SHLL       $0x08, R10
-	SHRXQ      DI, R10, R10
-	MOVWLZX    (R11)(R10*2), R12
-	RORXQ      $0x39, R9, R13
-	ANDQ       $0x00000100, R13
-	LEAQ       1(R12)(R13*1), R12
-	TESTB      R12, R12
-	JZ         out4
-	MOVW       R12, (R11)(R10*2)
+	LEAQ       256(R12), R12
+	ADDW       R12, (R11)(R10*2)
+	JCS        out4
+	MOVBLZX    11(CX), R11
 	MOVL       8(CX), R10
-	MOVQ       R10, R11
-	SHRQ       $0x18, R11
 	MOVQ       (AX)(R11*8), R11
+	SHLL       $0x08, R10
+	RORXQ      $0x02, R9, R12
+	SHRXQ      DI, R10, R10
+	ANDQ       $0x01, R12
 	TESTQ      R11, R11
 	JZ         out5
-	SHLL       $0x08, R10
-	SHRXQ      DI, R10, R10
-	MOVWLZX    (R11)(R10*2), R12
-	RORXQ      $0x3a, R9, R13
-	ANDQ       $0x00000100, R13
-	LEAQ       1(R12)(R13*1), R12
-	TESTB      R12, R12
-	JZ         out5
-	MOVW       R12, (R11)(R10*2)
+	LEAQ       256(R12), R12
+	ADDW       R12, (R11)(R10*2)
+	JCS        out5
+	MOVBLZX    15(CX), R11
 	MOVL       12(CX), R10
-	MOVQ       R10, R11
-	SHRQ       $0x18, R11
 	MOVQ       (AX)(R11*8), R11
+	SHLL       $0x08, R10
+	RORXQ      $0x03, R9, R12
+	SHRXQ      DI, R10, R10
+	ANDQ       $0x01, R12
 	TESTQ      R11, R11
 	JZ         out6
-	SHLL       $0x08, R10
-	SHRXQ      DI, R10, R10
-	MOVWLZX    (R11)(R10*2), R12
-	RORXQ      $0x3b, R9, R13
-	ANDQ       $0x00000100, R13
-	LEAQ       1(R12)(R13*1), R12
-	TESTB      R12, R12
-	JZ         out6
-	MOVW       R12, (R11)(R10*2)
+	LEAQ       256(R12), R12
+	ADDW       R12, (R11)(R10*2)
+	JCS        out6
+	MOVBLZX    19(CX), R11
 	MOVL       16(CX), R10
-	MOVQ       R10, R11
-	SHRQ       $0x18, R11
 	MOVQ       (AX)(R11*8), R11
+	SHLL       $0x08, R10
+	RORXQ      $0x04, R9, R12
+	SHRXQ      DI, R10, R10
+	ANDQ       $0x01, R12
 	TESTQ      R11, R11
 	JZ         out7
-	SHLL       $0x08, R10
-	SHRXQ      DI, R10, R10
-	MOVWLZX    (R11)(R10*2), R12
-	RORXQ      $0x3c, R9, R13
-	ANDQ       $0x00000100, R13
-	LEAQ       1(R12)(R13*1), R12
-	TESTB      R12, R12
-	JZ         out7
-	MOVW       R12, (R11)(R10*2)
+	LEAQ       256(R12), R12
+	ADDW       R12, (R11)(R10*2)
+	JCS        out7
+	MOVBLZX    23(CX), R11
 	MOVL       20(CX), R10
-	MOVQ       R10, R11
-	SHRQ       $0x18, R11
 	MOVQ       (AX)(R11*8), R11
+	SHLL       $0x08, R10
+	RORXQ      $0x05, R9, R12
+	SHRXQ      DI, R10, R10
+	ANDQ       $0x01, R12
 	TESTQ      R11, R11
 	JZ         out8
-	SHLL       $0x08, R10
-	SHRXQ      DI, R10, R10
-	MOVWLZX    (R11)(R10*2), R12
-	RORXQ      $0x3d, R9, R13
-	ANDQ       $0x00000100, R13
-	LEAQ       1(R12)(R13*1), R12
-	TESTB      R12, R12
-	JZ         out8
-	MOVW       R12, (R11)(R10*2)
+	LEAQ       256(R12), R12
+	ADDW       R12, (R11)(R10*2)
+	JCS        out8
+	MOVBLZX    27(CX), R11
 	MOVL       24(CX), R10
-	MOVQ       R10, R11
-	SHRQ       $0x18, R11
 	MOVQ       (AX)(R11*8), R11
+	SHLL       $0x08, R10
+	RORXQ      $0x06, R9, R12
+	SHRXQ      DI, R10, R10
+	ANDQ       $0x01, R12
 	TESTQ      R11, R11
 	JZ         out9
-	SHLL       $0x08, R10
-	SHRXQ      DI, R10, R10
-	MOVWLZX    (R11)(R10*2), R12
-	RORXQ      $0x3e, R9, R13
-	ANDQ       $0x00000100, R13
-	LEAQ       1(R12)(R13*1), R12
-	TESTB      R12, R12
-	JZ         out9
-	MOVW       R12, (R11)(R10*2)
+	LEAQ       256(R12), R12
+	ADDW       R12, (R11)(R10*2)
+	JCS        out9
+	MOVBLZX    31(CX), R11
 	MOVL       28(CX), R10
-	MOVQ       R10, R11
-	SHRQ       $0x18, R11
 	MOVQ       (AX)(R11*8), R11
+	SHLL       $0x08, R10
+	RORXQ      $0x07, R9, R9
+	SHRXQ      DI, R10, R10
+	ANDQ       $0x01, R9
 	TESTQ      R11, R11
 	JZ         out10
-	SHLL       $0x08, R10
-	SHRXQ      DI, R10, R10
-	MOVWLZX    (R11)(R10*2), R12
-	RORXQ      $0x3f, R9, R9
-	ANDQ       $0x00000100, R9
-	LEAQ       1(R12)(R9*1), R12
-	TESTB      R12, R12
-	JZ         out10
-	MOVW       R12, (R11)(R10*2)
+	LEAQ       256(R9), R9
+	ADDW       R9, (R11)(R10*2)
+	JCS        out10
 	INCQ       BX
 	ADDQ       $0x20, CX
 	ADDQ       $0x20, DX
@@ -363,126 +339,102 @@ TEXT ·countKeysAVX512(SB), NOSPLIT, $0-56
 eight12:
 	MOVBLZX    (BX), R9
 	PREFETCHT0 (DX)
+	MOVBLZX    3(CX), R11
 	MOVL       (CX), R10
-	MOVQ       R10, R11
-	SHRQ       $0x18, R11
 	MOVQ       (AX)(R11*8), R11
+	SHLL       $0x08, R10
+	RORXQ      $0x00, R9, R12
+	SHRXQ      DI, R10, R10
+	ANDQ       $0x01, R12
 	TESTQ      R11, R11
 	JZ         out13
-	SHLL       $0x08, R10
-	SHRXQ      DI, R10, R10
-	MOVWLZX    (R11)(R10*2), R12
-	RORXQ      $0x38, R9, R13
-	ANDQ       $0x00000100, R13
-	LEAQ       1(R12)(R13*1), R12
-	TESTB      R12, R12
-	JZ         out13
-	MOVW       R12, (R11)(R10*2)
+	LEAQ       256(R12), R12
+	ADDW       R12, (R11)(R10*2)
+	JCS        out13
+	MOVBLZX    7(CX), R11
 	MOVL       4(CX), R10
-	MOVQ       R10, R11
-	SHRQ       $0x18, R11
 	MOVQ       (AX)(R11*8), R11
+	SHLL       $0x08, R10
+	RORXQ      $0x01, R9, R12
+	SHRXQ      DI, R10, R10
+	ANDQ       $0x01, R12
 	TESTQ      R11, R11
 	JZ         out14
-	SHLL       $0x08, R10
-	SHRXQ      DI, R10, R10
-	MOVWLZX    (R11)(R10*2), R12
-	RORXQ      $0x39, R9, R13
-	ANDQ       $0x00000100, R13
-	LEAQ       1(R12)(R13*1), R12
-	TESTB      R12, R12
-	JZ         out14
-	MOVW       R12, (R11)(R10*2)
+	LEAQ       256(R12), R12
+	ADDW       R12, (R11)(R10*2)
+	JCS        out14
+	MOVBLZX    11(CX), R11
 	MOVL       8(CX), R10
-	MOVQ       R10, R11
-	SHRQ       $0x18, R11
 	MOVQ       (AX)(R11*8), R11
+	SHLL       $0x08, R10
+	RORXQ      $0x02, R9, R12
+	SHRXQ      DI, R10, R10
+	ANDQ       $0x01, R12
 	TESTQ      R11, R11
 	JZ         out15
-	SHLL       $0x08, R10
-	SHRXQ      DI, R10, R10
-	MOVWLZX    (R11)(R10*2), R12
-	RORXQ      $0x3a, R9, R13
-	ANDQ       $0x00000100, R13
-	LEAQ       1(R12)(R13*1), R12
-	TESTB      R12, R12
-	JZ         out15
-	MOVW       R12, (R11)(R10*2)
+	LEAQ       256(R12), R12
+	ADDW       R12, (R11)(R10*2)
+	JCS        out15
+	MOVBLZX    15(CX), R11
 	MOVL       12(CX), R10
-	MOVQ       R10, R11
-	SHRQ       $0x18, R11
 	MOVQ       (AX)(R11*8), R11
+	SHLL       $0x08, R10
+	RORXQ      $0x03, R9, R12
+	SHRXQ      DI, R10, R10
+	ANDQ       $0x01, R12
 	TESTQ      R11, R11
 	JZ         out16
-	SHLL       $0x08, R10
-	SHRXQ      DI, R10, R10
-	MOVWLZX    (R11)(R10*2), R12
-	RORXQ      $0x3b, R9, R13
-	ANDQ       $0x00000100, R13
-	LEAQ       1(R12)(R13*1), R12
-	TESTB      R12, R12
-	JZ         out16
-	MOVW       R12, (R11)(R10*2)
+	LEAQ       256(R12), R12
+	ADDW       R12, (R11)(R10*2)
+	JCS        out16
+	MOVBLZX    19(CX), R11
 	MOVL       16(CX), R10
-	MOVQ       R10, R11
-	SHRQ       $0x18, R11
 	MOVQ       (AX)(R11*8), R11
+	SHLL       $0x08, R10
+	RORXQ      $0x04, R9, R12
+	SHRXQ      DI, R10, R10
+	ANDQ       $0x01, R12
 	TESTQ      R11, R11
 	JZ         out17
-	SHLL       $0x08, R10
-	SHRXQ      DI, R10, R10
-	MOVWLZX    (R11)(R10*2), R12
-	RORXQ      $0x3c, R9, R13
-	ANDQ       $0x00000100, R13
-	LEAQ       1(R12)(R13*1), R12
-	TESTB      R12, R12
-	JZ         out17
-	MOVW       R12, (R11)(R10*2)
+	LEAQ       256(R12), R12
+	ADDW       R12, (R11)(R10*2)
+	JCS        out17
+	MOVBLZX    23(CX), R11
 	MOVL       20(CX), R10
-	MOVQ       R10, R11
-	SHRQ       $0x18, R11
 	MOVQ       (AX)(R11*8), R11
+	SHLL       $0x08, R10
+	RORXQ      $0x05, R9, R12
+	SHRXQ      DI, R10, R10
+	ANDQ       $0x01, R12
 	TESTQ      R11, R11
 	JZ         out18
-	SHLL       $0x08, R10
-	SHRXQ      DI, R10, R10
-	MOVWLZX    (R11)(R10*2), R12
-	RORXQ      $0x3d, R9, R13
-	ANDQ       $0x00000100, R13
-	LEAQ       1(R12)(R13*1), R12
-	TESTB      R12, R12
-	JZ         out18
-	MOVW       R12, (R11)(R10*2)
+	LEAQ       256(R12), R12
+	ADDW       R12, (R11)(R10*2)
+	JCS        out18
+	MOVBLZX    27(CX), R11
 	MOVL       24(CX), R10
-	MOVQ       R10, R11
-	SHRQ       $0x18, R11
 	MOVQ       (AX)(R11*8), R11
+	SHLL       $0x08, R10
+	RORXQ      $0x06, R9, R12
+	SHRXQ      DI, R10, R10
+	ANDQ       $0x01, R12
 	TESTQ      R11, R11
 	JZ         out19
-	SHLL       $0x08, R10
-	SHRXQ      DI, R10, R10
-	MOVWLZX    (R11)(R10*2), R12
-	RORXQ      $0x3e, R9, R13
-	ANDQ       $0x00000100, R13
-	LEAQ       1(R12)(R13*1), R12
-	TESTB      R12, R12
-	JZ         out19
-	MOVW       R12, (R11)(R10*2)
+	LEAQ       256(R12), R12
+	ADDW       R12, (R11)(R10*2)
+	JCS        out19
+	MOVBLZX    31(CX), R11
 	MOVL       28(CX), R10
-	MOVQ       R10, R11
-	SHRQ       $0x18, R11
 	MOVQ       (AX)(R11*8), R11
+	SHLL       $0x08, R10
+	RORXQ      $0x07, R9, R9
+	SHRXQ      DI, R10, R10
+	ANDQ       $0x01, R9
 	TESTQ      R11, R11
 	JZ         out20
-	SHLL       $0x08, R10
-	SHRXQ      DI, R10, R10
-	MOVWLZX    (R11)(R10*2), R12
-	RORXQ      $0x3f, R9, R9
-	ANDQ       $0x00000100, R9
-	LEAQ       1(R12)(R9*1), R12
-	TESTB      R12, R12
-	JZ         out20
-	MOVW       R12, (R11)(R10*2)
+	LEAQ       256(R9), R9
+	ADDW       R9, (R11)(R10*2)
+	JCS        out20
 	INCQ       BX
 	ADDQ       $0x20, CX
 	ADDQ       $0x20, DX

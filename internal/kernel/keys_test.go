@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestCountKeys: what is counted are the keys up to the first without a page, or of a place
-// that is full, whose number is returned; of every number of bits of bins.
+// TestCountKeys: what is counted are the keys up to the first without a page, or whose place
+// runs over, whose number is returned; of every number of bits of bins.
 func TestCountKeys(t *testing.T) {
 	forEachTier(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(4, 9))
@@ -47,7 +47,7 @@ func TestCountKeys(t *testing.T) {
 									before++
 								}
 							}
-							*place(end) = uint16(255 - before)
+							*place(end) = uint16(255-before) << 8
 						}
 						want := map[int][]uint16{}
 						for lead, page := range pages {
@@ -56,10 +56,10 @@ func TestCountKeys(t *testing.T) {
 						counted := 0
 						for ; counted < size && low[keys[counted]>>24] != nil; counted++ {
 							at := &want[int(keys[counted]>>24)][keys[counted]<<8>>(40-digits)]
-							if uint8(*at+1) == 0 {
+							add := label(counted) + 1<<8
+							if *at += add; *at < add {
 								break
 							}
-							*at += label(counted)<<8 + 1
 						}
 						got := CountKeys(&low, keys, keys, positive, 40-digits)
 						if got != counted {
