@@ -111,7 +111,7 @@ func (b *binned) take(parts ...*binned) {
 }
 
 const (
-	fewWaitingKeys  = 1 << 20
+	fewWaitingKeys  = 1 << 21
 	mostWaitingKeys = 1 << 23
 	mostPieces      = 64 // that wait
 )
@@ -283,8 +283,8 @@ func (b *binned) merge(o *binned) {
 // A binSum adds bins up. Those that agree in their leading bits are a page, which is there
 // from its first bin on.
 type binSum struct {
-	place  [1 << pageLead]int // where the page of these leading bits begins, plus 1
-	count  [][2]uint64        // positives, negatives
+	page   [1 << pageLead][][2]uint64 // positives, negatives of the keys with these leading bits
+	used   [1 << pageLead]bool        // whether the page has some
 	narrow [1 << pageLead]*narrowSum
 }
 
@@ -297,13 +297,13 @@ type narrowSum struct {
 // mostNarrow is the number of pages of whose places, at most 255 each, the sum has 16 bits.
 const mostNarrow = 65535 / 255
 
-// page are the counts of the keys with these leading bits, of so many.
-func (s *binSum) page(lead uint32, size int) [][2]uint64 {
-	if s.place[lead] == 0 {
-		s.place[lead] = len(s.count) + 1
-		s.count = append(s.count, make([][2]uint64, size)...)
+// open are the counts of the keys with these leading bits, of so many, to be added to.
+func (s *binSum) open(lead, size int) [][2]uint64 {
+	if s.page[lead] == nil {
+		s.page[lead] = make([][2]uint64, size)
 	}
-	return s.count[s.place[lead]-1:][:size]
+	s.used[lead] = true
+	return s.page[lead]
 }
 
 // add adds bins of so many bits.
@@ -311,7 +311,7 @@ func (s *binSum) add(list []bin, digits int) {
 	size := 1 << (digits - pageLead)
 	for i := range list {
 		v := &list[i]
-		c := &s.page(v.Key>>(digits-pageLead), size)[v.Key&uint32(size-1)]
+		c := &s.open(int(v.Key>>(digits-pageLead)), size)[v.Key&uint32(size-1)]
 		c[0] += v.Pos
 		c[1] += v.Neg
 	}
@@ -319,8 +319,9 @@ func (s *binSum) add(list []bin, digits int) {
 
 // addPages adds the bins of pages.
 func (s *binSum) addPages(p *pages) {
+	var spare sparePage
 	for place := range 1 << pageLead {
-		v, turn := p.page(place)
+		v, turn := p.page(place, &spare)
 		if v.low == nil {
 			continue
 		}
@@ -336,7 +337,7 @@ func (s *binSum) addPages(p *pages) {
 		if v.high == nil {
 			continue
 		}
-		to := s.page(uint32(place), len(v.low))
+		to := s.open(place, len(v.low))
 		for i := range to {
 			h := v.high[i^turn]
 			to[i][0] += uint64(h.positive)
@@ -359,7 +360,7 @@ func (n *narrowSum) add(v *pageCounts) {
 // spill adds a narrow sum to the counts of its page, of so many places.
 func (s *binSum) spill(place, size, turn int) {
 	n := s.narrow[place]
-	to := s.page(uint32(place), size)
+	to := s.open(place, size)
 	for i := range to {
 		all, positive := n.all[i^turn], n.positive[i^turn]
 		to[i][0] += uint64(positive)
@@ -385,16 +386,27 @@ func (s *binSum) empty(list []bin, digits int) []bin {
 			s.spill(place, size, turn)
 		}
 	}
-	for lead, at := range s.place {
-		if at == 0 {
+	n := 0
+	for lead, used := range s.used {
+		if !used {
 			continue
 		}
-		for i, c := range s.count[at-1:][:size] {
+		for _, c := range s.page[lead] {
+			n += int(min(1, c[0]|c[1]))
+		}
+	}
+	list = slices.Grow(list, n)
+	for lead, used := range s.used {
+		if !used {
+			continue
+		}
+		for i, c := range s.page[lead] {
 			if c[0]|c[1] != 0 {
 				list = append(list, bin{uint32(lead*size + i), c[0], c[1]})
 			}
 		}
+		clear(s.page[lead])
 	}
-	*s = binSum{count: s.count[:0], narrow: s.narrow}
+	s.used = [1 << pageLead]bool{}
 	return list
 }

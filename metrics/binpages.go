@@ -9,7 +9,7 @@ import (
 )
 
 // pages count keys, each in its own place. Keys that agree in their leading bits are a
-// page, which is there from its first key on: so memory follows the range of the scores,
+// page, which is there once they are not few: so memory follows the range of the scores,
 // not the number of bins.
 //
 // A place has the number of its keys in its high byte, and of those that are positives in
@@ -20,6 +20,8 @@ type pages struct {
 	within    uint32                      // the bits of a key within its page
 	low       [1 << pageLead]*uint16      // the first place of the page of these leading bits, or nil
 	high      *[1 << pageLead][]highCount // what was carried; nil before a count passes 255
+	few       []uint32                    // labelled keys without a page
+	fewOf     [1 << pageLead]uint8        // how many of these have those leading bits
 	used      int                         // pages
 	fresh     uint64                      // keys counted since pages were emptied, fewer than 2^32
 	positives uint64                      // of positives, since then
@@ -90,26 +92,48 @@ func (l *leads) size(digits int) (n int) {
 	return n
 }
 
-// open makes the page of some leading bits.
-//
-//go:noinline
-func (p *pages) open(lead uint32) *uint16 {
+// open makes the page of some leading bits, and counts those of the few keys that have them.
+func (p *pages) open(lead uint32) {
 	words := make([]uint64, (p.within+4)/4) // whole words, see pageCounts
+	clear(words)                            // memory that is read first is faulted in twice
 	p.low[lead] = (*uint16)(unsafe.Pointer(unsafe.SliceData(words)))
 	p.used++
-	return p.low[lead]
+	if p.fewOf[lead] == 0 {
+		return
+	}
+	others := p.few[:0]
+	for _, k := range p.few {
+		if k<<1>>(32-pageLead) == lead {
+			p.count(k<<1, uint16(k>>31))
+		} else {
+			others = append(others, k)
+		}
+	}
+	p.few, p.fewOf[lead] = others, 0
 }
 
-// carry takes all of the place of a key, which had 255 keys and ran over as a key of this
-// label was added, to the high counts.
+// keep keeps a key without a page, or makes its page.
 //
 //go:noinline
-func (p *pages) carry(key uint32, place *uint16, label uint16) {
-	had := *place - (1<<8 + label)
-	*place = 0
+func (p *pages) keep(key uint32, label uint16) {
+	lead := key >> (32 - pageLead)
+	p.few = append(p.few, labelled(key, uint32(label)))
+	if p.fewOf[lead]++; uint32(p.fewOf[lead]) >= min(placesOfKey, (p.within+1)/placesOfKey) {
+		p.open(lead)
+	}
+}
+
+// placesOfKey is for how many places of a page one key is few, and how many keys are not, however
+// many places there are.
+const placesOfKey = 64
+
+// carry takes 256 keys like one, so many of them positives, to the high counts.
+//
+//go:noinline
+func (p *pages) carry(key, positives uint32) {
 	h := p.highOf(key>>(32-pageLead), key>>p.drop&p.within)
 	h.all += 256
-	h.positive += uint32(had&0xff) + uint32(label)
+	h.positive += positives
 }
 
 // highOf is the high count of place i of a page.
@@ -135,23 +159,38 @@ func (p *pages) add(c *keyColumn, next []uint32) {
 	p.positives += uint64(ones(c.positive))
 }
 
+// A leftKeys has room for the keys that kernel.CountKeys leaves, in a block at least.
+type leftKeys [64]uint64
+
 // addAll counts keys, the bits of positive being those that are positives', and reads ahead of
 // the keys that come next.
 func (p *pages) addAll(keys, next []uint32, positive []uint64) {
 	shift := pageLead + int(p.drop)
+	var left leftKeys
 	for len(keys) >= 64 {
 		whole := len(keys) / 64
-		n := kernel.CountKeys(&p.low, keys, ahead(next, keys), positive[:whole], shift)
+		n, room := kernel.CountKeys(&p.low, keys, ahead(next, keys), positive[:whole], left[:], shift)
+		p.addLeft(left[:len(left)-room])
 		next = next[min(len(next), n):]
 		keys, positive = keys[n&^63:], positive[n/64:]
 		if n < 64*whole {
-			p.end(keys[n&63], uint16(positive[0]>>(n&63)&1))
-			p.addBlock(keys[n&63+1:64], positive[0]>>(n&63)>>1, shift)
+			p.addBlock(keys[n&63:64], positive[0]>>(n&63), &left)
 			keys, positive = keys[64:], positive[1:]
 		}
 	}
 	if len(keys) > 0 {
-		p.addBlock(keys, positive[0], shift)
+		p.addBlock(keys, positive[0], &left)
+	}
+}
+
+// addLeft counts keys that kernel.CountKeys left, of whose pages some may be there by now.
+func (p *pages) addLeft(left []uint64) {
+	for _, v := range left {
+		if key, count := uint32(v>>32), uint32(v); count&(1<<16) == 0 {
+			p.carry(key, count)
+		} else {
+			p.count(key, uint16(count))
+		}
 	}
 }
 
@@ -163,16 +202,10 @@ func ahead(next, keys []uint32) []uint32 {
 	return next
 }
 
-// addBlock counts at most 64 keys, those that need a page or run over one by one.
-func (p *pages) addBlock(keys []uint32, labels uint64, shift int) {
-	for {
-		n := kernel.CountSome(&p.low, keys, labels, shift)
-		if n == len(keys) {
-			return
-		}
-		p.end(keys[n], uint16(labels>>n&1))
-		keys, labels = keys[n+1:], labels>>(n+1)
-	}
+// addBlock counts at most 64 keys.
+func (p *pages) addBlock(keys []uint32, labels uint64, left *leftKeys) {
+	_, room := kernel.CountSome(&p.low, keys, labels, left[:], pageLead+int(p.drop))
+	p.addLeft(left[:len(left)-room])
 }
 
 // addBoth counts a column of which all takes part in pages of one number of bits and in
@@ -213,27 +246,14 @@ func (p *pages) addLabelled(keys []uint32) {
 func (p *pages) count(k uint32, label uint16) {
 	page := p.low[k>>(32-pageLead)]
 	if page == nil {
-		page = p.open(k >> (32 - pageLead))
+		p.keep(k, label)
+		return
 	}
-	at := p.place(page, k)
-	add := 1<<8 + label
-	if *at += add; *at < add {
-		p.carry(k, at, label)
-	}
-}
-
-// place is that of a key in its page.
-func (p *pages) place(page *uint16, k uint32) *uint16 {
-	return (*uint16)(unsafe.Add(unsafe.Pointer(page), 2*uintptr(k>>p.drop&p.within)))
-}
-
-// end counts a key with which kernel.CountKeys ended: it has no page, or was counted and its
-// place ran over.
-func (p *pages) end(k uint32, label uint16) {
-	if page := p.low[k>>(32-pageLead)]; page != nil {
-		p.carry(k, p.place(page, k), label)
-	} else {
-		p.count(k, label)
+	at := (*uint16)(unsafe.Add(unsafe.Pointer(page), 2*uintptr(k>>p.drop&p.within)))
+	count := uint32(*at) + uint32(label) + 1<<8
+	if *at = uint16(count); count >= 1<<16 {
+		*at = 0
+		p.carry(k, count&0xffff)
 	}
 }
 
@@ -246,7 +266,7 @@ const lineBytes = 64
 // touch reads the pages in order, where so many keys will be counted in most lines of them:
 // the processor sees what comes next, as it does not where keys jump about.
 func (p *pages) touch(keys int) {
-	const fewBytes = 16 * lineBytes // of a page in which there is no order to be seen
+	const fewBytes = 4 * lineBytes // of a page in which there is no order to be seen
 	if 2*(p.within+1) < fewBytes || keys < 4*p.size()/lineBytes {
 		return
 	}
@@ -306,14 +326,28 @@ const (
 	oneEach  = 0x0001000100010001 // times four lanes of 16 bits: their sum is in the highest
 )
 
+// A sparePage has room for the places of a page.
+type sparePage [1 << (mostBinBits - pageLead) / 4]uint64
+
 // page are the counts of the page of these leading bits of places, that of the i-th place
-// at i^turn: below 0 keys fall as places rise.
-func (p *pages) page(place int) (v pageCounts, turn int) {
-	lead := int(keyOf(uint32(place)<<(32-pageLead)) >> (32 - pageLead))
+// at i^turn: below 0 keys fall as places rise. Those of keys without a page are in spare.
+func (p *pages) page(place int, spare *sparePage) (v pageCounts, turn int) {
+	lead := keyOf(uint32(place)<<(32-pageLead)) >> (32 - pageLead)
 	if place < 1<<(pageLead-1) {
 		turn = int(p.within)
 	}
-	return p.counts(lead), turn
+	if p.fewOf[lead] == 0 {
+		return p.counts(int(lead)), turn
+	}
+	v.word = spare[:(p.within+4)/4]
+	v.low = unsafe.Slice((*uint16)(unsafe.Pointer(spare)), p.within+1)
+	clear(v.word)
+	for _, k := range p.few {
+		if k<<1>>(32-pageLead) == lead {
+			v.low[k<<1>>p.drop&p.within] += 1<<8 + uint16(k>>31)
+		}
+	}
+	return v, turn
 }
 
 // down calls visit for every place where positives are, from the highest down, many at
@@ -322,8 +356,9 @@ func (p *pages) down(visit func([]binStep)) {
 	var steps [256]binStep
 	n := 0
 	var above uint64
+	var spare sparePage
 	for place := 1<<pageLead - 1; place >= 0; place-- {
-		v, turn := p.page(place)
+		v, turn := p.page(place, &spare)
 		if v.low == nil {
 			continue
 		}
@@ -370,8 +405,9 @@ func (p *pages) down(visit func([]binStep)) {
 
 // empty appends the bins in use to list, by rising places, and sets all counts to 0.
 func (p *pages) empty(list []bin) []bin {
+	var spare sparePage
 	for place := range 1 << pageLead {
-		v, turn := p.page(place)
+		v, turn := p.page(place, &spare)
 		size := len(v.low)
 		to := len(list)
 		list = slices.Grow(list, size)[:to+size]
@@ -388,6 +424,7 @@ func (p *pages) empty(list []bin) []bin {
 	}
 	p.scores += p.fresh
 	p.fresh, p.positives = 0, 0
+	p.few, p.fewOf = p.few[:0], [1 << pageLead]uint8{}
 	return list
 }
 
@@ -420,7 +457,11 @@ func (p *pages) take(o *pages) {
 		clear(from.low)
 		clear(from.high)
 	}
+	for _, k := range o.few {
+		p.count(k<<1, uint16(k>>31))
+	}
 	p.fresh += o.fresh
 	p.positives += o.positives
+	o.few, o.fewOf = o.few[:0], [1 << pageLead]uint8{}
 	o.fresh, o.positives = 0, 0
 }

@@ -8,52 +8,91 @@ import "github.com/mmcloughlin/avo/operand"
 //
 //	for i, k := range keys {
 //		page, place := low[k>>24], k<<8>>shift
-//		if page == nil {
-//			return i
+//		switch {
+//		case page == nil:
+//			left = append(left, k<<32 + 1<<16 + label(i))
+//		case page[place] + 1<<8 + label(i) < 1<<16:
+//			page[place] += 1<<8 + label(i)
+//			continue
+//		default:
+//			left = append(left, k<<32 + uint16(page[place] + 1<<8 + label(i)))
+//			page[place] = 0
 //		}
-//		if page[place] += 1<<8 + label(i); it passed 1<<16 {
-//			return i
+//		if room--; room == 0 {
+//			return i + 1, 0
 //		}
 //	}
 func countKeys(v *vec) {
-	low, keys, next, positive, left, shift := v.param("low"), v.param("keys"), v.param("next"), v.param("positive"), v.param("bytes"), v.param("shift")
+	low, keys, next, positive, left := v.param("low"), v.param("keys"), v.param("next"), v.param("positive"), v.param("left")
+	bytes, room, shift := v.param("bytes"), v.param("most"), v.param("shift")
 	counted, labels := v.GP64(), v.GP64()
 	loop := v.newLabel("eight")
-	var out [8]string // where the key of that number ends it
+	// Where a key of that number is left that has no page, or for its place, which is full, and
+	// where it goes on or ends before one.
+	var none, full, on, out [9]string
 	for i := range out {
-		out[i] = v.newLabel("out")
+		none[i], full[i], on[i], out[i] = v.newLabel("none"), v.newLabel("full"), v.newLabel("on"), v.newLabel("out")
+	}
+	key := func(i int) (page, place gpreg) {
+		page, place = v.GP64(), v.GP64()
+		v.MOVBLZX(at(keys, 4*i+3), page.As32())
+		v.MOVL(at(keys, 4*i), place.As32())
+		v.MOVQ(operand.Mem{Base: low, Index: page, Scale: 8}, page)
+		v.SHLL(operand.U8(8), place.As32())
+		v.SHRXQ(shift, place, place)
+		return page, place
 	}
 	v.MOVQ(operand.U32(0), counted)
 	v.Label(loop)
 	v.MOVBLZX(at(positive, 0), labels.As32())
 	v.PREFETCHT0(at(next, 0))
-	for i := range out {
-		key, page, label := v.GP64(), v.GP64(), v.GP64()
-		v.MOVBLZX(at(keys, 4*i+3), page.As32())
-		v.MOVL(at(keys, 4*i), key.As32())
-		v.MOVQ(operand.Mem{Base: low, Index: page, Scale: 8}, page)
-		v.SHLL(operand.U8(8), key.As32())
+	for i := range 8 {
+		page, place := key(i)
+		label := v.GP64()
 		v.RORXQ(operand.U8(i), labels, label)
-		v.SHRXQ(shift, key, key)
 		v.ANDQ(operand.U8(1), label)
 		v.TESTQ(page, page)
-		v.JZ(operand.LabelRef(out[i]))
-		v.LEAQ(operand.Mem{Base: label, Disp: 0x100}, label)
-		v.ADDW(label.As16(), operand.Mem{Base: page, Index: key, Scale: 2})
-		v.JCS(operand.LabelRef(out[i]))
+		v.JZ(operand.LabelRef(none[i]))
+		v.LEAQ(operand.Mem{Base: label, Disp: 1 << 8}, label)
+		v.ADDW(label.As16(), operand.Mem{Base: page, Index: place, Scale: 2})
+		v.JCS(operand.LabelRef(full[i]))
+		v.Label(on[i+1])
 	}
 	v.INCQ(positive)
 	v.ADDQ(operand.U8(32), keys)
 	v.ADDQ(operand.U8(32), next)
 	v.ADDQ(operand.U8(8), counted)
-	v.DECQ(left)
+	v.DECQ(bytes)
 	v.JNZ(operand.LabelRef(loop))
 	v.JMP(operand.LabelRef(out[0]))
-	for i := len(out) - 1; i > 0; i-- {
+	for i := range 8 {
+		count, k := v.GP64(), v.GP64()
+		leave := v.newLabel("leave")
+		v.Label(none[i])
+		v.RORXQ(operand.U8(i), labels, count)
+		v.ANDQ(operand.U8(1), count)
+		v.ORQ(operand.U32(1<<16), count)
+		v.JMP(operand.LabelRef(leave))
+		v.Label(full[i])
+		page, place := key(i)
+		v.MOVWLZX(operand.Mem{Base: page, Index: place, Scale: 2}, count.As32())
+		v.MOVW(operand.U16(0), operand.Mem{Base: page, Index: place, Scale: 2})
+		v.Label(leave)
+		v.MOVL(at(keys, 4*i), k.As32())
+		v.SHLQ(operand.U8(32), k)
+		v.ORQ(k, count)
+		v.MOVQ(count, at(left, 0))
+		v.ADDQ(operand.U8(8), left)
+		v.DECQ(room)
+		v.JNZ(operand.LabelRef(on[i+1]))
+		v.JMP(operand.LabelRef(out[i+1]))
+	}
+	for i := 8; i > 0; i-- {
 		v.Label(out[i])
 		v.INCQ(counted)
 	}
 	v.Label(out[0])
 	v.Store(counted, v.ReturnIndex(0))
+	v.Store(room, v.ReturnIndex(1))
 	v.RET()
 }

@@ -1345,18 +1345,19 @@ func KeyColumns(dst []uint32, height int, x []float32, stride, rows int) {
 }
 
 // CountKeys counts keys, 64 for every word of positive, in pages: low[k>>24][k<<8>>shift], the product being
-// cut to 32 bits, gains 256, and 1 where the bit of the key in positive is 1. It ends with the
-// first key without a page, or whose place passes 65535, and returns how many were counted
-// before it: the place has what it gained, without the 65536. So many keys from next on may be
-// read ahead.
-func CountKeys(low *[256]*uint16, keys, next []uint32, positive []uint64, shift int) (counted int) {
+// cut to 32 bits, gains 256, and 1 where the bit of the key in positive is 1. Of a place that
+// would pass 65535 and becomes 0, what is above it, and of a key without a page 65536 and
+// its bit, with 2^32 times the key, are left for the caller. It ends where there is no
+// room for more, and returns how many keys were counted and how much room there is.
+// So many keys from next on may be read ahead.
+func CountKeys(low *[256]*uint16, keys, next []uint32, positive, left []uint64, shift int) (counted, room int) {
 	switch Active {
 	case AVX512:
-		return countKeysAVX512(low, &keys[0], &next[0], &positive[0], 8*len(positive), shift)
+		return countKeysAVX512(low, &keys[0], &next[0], &positive[0], &left[0], 8*len(positive), len(left), shift)
 	case AVX2:
-		return countKeysAVX2(low, &keys[0], &next[0], &positive[0], 8*len(positive), shift)
+		return countKeysAVX2(low, &keys[0], &next[0], &positive[0], &left[0], 8*len(positive), len(left), shift)
 	}
-	return countKeysGeneric(low, keys, next, positive, shift)
+	return countKeysGeneric(low, keys, next, positive, left, shift)
 }
 
 func maximum32(max, x []float32, stride, rows, n int) {
@@ -2164,10 +2165,10 @@ func keyColumnsAVX512(dst *uint32, height int, x *float32, stride int, rows int)
 func keyColumnsAVX2(dst *uint32, height int, x *float32, stride int, rows int)
 
 //go:noescape
-func countKeysAVX512(low *[256]*uint16, keys *uint32, next *uint32, positive *uint64, bytes int, shift int) (counted int)
+func countKeysAVX512(low *[256]*uint16, keys *uint32, next *uint32, positive *uint64, left *uint64, bytes int, most int, shift int) (counted int, room int)
 
 //go:noescape
-func countKeysAVX2(low *[256]*uint16, keys *uint32, next *uint32, positive *uint64, bytes int, shift int) (counted int)
+func countKeysAVX2(low *[256]*uint16, keys *uint32, next *uint32, positive *uint64, left *uint64, bytes int, most int, shift int) (counted int, room int)
 
 //go:noescape
 func maximum32AVX512(max *float32, x *float32, stride int, rows int, n int)

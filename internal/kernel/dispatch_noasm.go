@@ -521,12 +521,13 @@ func KeyColumns(dst []uint32, height int, x []float32, stride, rows int) {
 }
 
 // CountKeys counts keys, 64 for every word of positive, in pages: low[k>>24][k<<8>>shift], the product being
-// cut to 32 bits, gains 256, and 1 where the bit of the key in positive is 1. It ends with the
-// first key without a page, or whose place passes 65535, and returns how many were counted
-// before it: the place has what it gained, without the 65536. So many keys from next on may be
-// read ahead.
-func CountKeys(low *[256]*uint16, keys, next []uint32, positive []uint64, shift int) (counted int) {
-	return countKeysGeneric(low, keys, next, positive, shift)
+// cut to 32 bits, gains 256, and 1 where the bit of the key in positive is 1. Of a place that
+// would pass 65535 and becomes 0, what is above it, and of a key without a page 65536 and
+// its bit, with 2^32 times the key, are left for the caller. It ends where there is no
+// room for more, and returns how many keys were counted and how much room there is.
+// So many keys from next on may be read ahead.
+func CountKeys(low *[256]*uint16, keys, next []uint32, positive, left []uint64, shift int) (counted, room int) {
+	return countKeysGeneric(low, keys, next, positive, left, shift)
 }
 
 //go:noinline

@@ -2,7 +2,6 @@ package kernel
 
 import (
 	"math"
-	"math/bits"
 	"unsafe"
 )
 
@@ -35,43 +34,48 @@ func keyBits(s float32) uint32 {
 	return b
 }
 
-// countKeysGeneric counts keys in pages, 64 for every word of positive, up to one that needs a
-// page or whose place runs over; next it leaves alone.
-func countKeysGeneric(low *[256]*uint16, keys, _ []uint32, positive []uint64, shift int) (counted int) {
-	places := uint64(1) << (32 - shift)
+// countKeysGeneric counts keys in pages, 64 for every word of positive, as long as there is room
+// for what is left; next it leaves alone.
+func countKeysGeneric(low *[256]*uint16, keys, _ []uint32, positive, left []uint64, shift int) (counted, room int) {
+	room = len(left)
 	for _, labels := range positive {
-		n := count64(low, keys[:64], labels, places)
-		if counted += n; n < 64 {
+		var n int
+		n, room = CountSome(low, keys[:64], labels, left[len(left)-room:], shift)
+		if counted += n; room == 0 {
 			break
 		}
 		keys = keys[64:]
 	}
-	return counted
+	return counted, room
 }
 
 // CountSome counts keys as CountKeys does, at most 64 of them, whose labels are the lowest bits
 // of a word.
-func CountSome(low *[256]*uint16, keys []uint32, labels uint64, shift int) (counted int) {
-	return count64(low, keys, labels, 1<<(32-shift))
+func CountSome(low *[256]*uint16, keys []uint32, labels uint64, left []uint64, shift int) (counted, room int) {
+	return count64(low, keys, labels, left, 1<<(32-shift))
 }
 
 // count64 calls nothing, so that all it needs stays in registers.
 //
 //go:noinline
-func count64(low *[256]*uint16, keys []uint32, labels, places uint64) int {
+func count64(low *[256]*uint16, keys []uint32, labels uint64, left []uint64, places uint64) (counted, room int) {
 	for i, k := range keys {
-		page := low[k>>24]
-		if page == nil {
-			return i
+		count := labels&1 + 1<<16
+		labels >>= 1
+		if page := low[k>>24]; page != nil {
+			place := uint64(k<<8) * places >> 32 // a shift by a number that varies takes more
+			at := (*uint16)(unsafe.Add(unsafe.Pointer(page), 2*uintptr(place)))
+			count += uint64(*at) + 1<<8 - 1<<16
+			if *at = uint16(count); count < 1<<16 {
+				continue
+			}
+			*at = 0
+			count &= 0xffff
 		}
-		place := uint64(k<<8) * places >> 32 // a shift by a number that varies takes more
-		at := (*uint16)(unsafe.Add(unsafe.Pointer(page), 2*uintptr(place)))
-		count := uint32(*at) + uint32(labels&1) + 1<<8
-		*at = uint16(count)
-		if count >= 1<<16 {
-			return i
+		left[0] = uint64(k)<<32 | count
+		if left = left[1:]; len(left) == 0 {
+			return i + 1, 0
 		}
-		labels = bits.RotateLeft64(labels, -1)
 	}
-	return len(keys)
+	return len(keys), len(left)
 }

@@ -93,147 +93,366 @@ rows1:
 	VZEROUPPER
 	RET
 
-// func countKeysAVX2(low *[256]*uint16, keys *uint32, next *uint32, positive *uint64, bytes int, shift int) (counted int)
+// func countKeysAVX2(low *[256]*uint16, keys *uint32, next *uint32, positive *uint64, left *uint64, bytes int, most int, shift int) (counted int, room int)
 // Requires: BMI2, MMX+
-TEXT ·countKeysAVX2(SB), NOSPLIT, $0-56
+TEXT ·countKeysAVX2(SB), NOSPLIT, $0-80
 	MOVQ low+0(FP), AX
 	MOVQ keys+8(FP), CX
 	MOVQ next+16(FP), DX
 	MOVQ positive+24(FP), BX
-	MOVQ bytes+32(FP), SI
-	MOVQ shift+40(FP), DI
-	MOVQ $0x00000000, R8
+	MOVQ left+32(FP), SI
+	MOVQ bytes+40(FP), DI
+	MOVQ most+48(FP), R8
+	MOVQ shift+56(FP), R9
+	MOVQ $0x00000000, R10
 
 eight2:
-	MOVBLZX    (BX), R9
+	MOVBLZX    (BX), R11
 	PREFETCHT0 (DX)
-	MOVBLZX    3(CX), R11
-	MOVL       (CX), R10
-	MOVQ       (AX)(R11*8), R11
-	SHLL       $0x08, R10
-	RORXQ      $0x00, R9, R12
-	SHRXQ      DI, R10, R10
-	ANDQ       $0x01, R12
-	TESTQ      R11, R11
-	JZ         out3
-	LEAQ       256(R12), R12
-	ADDW       R12, (R11)(R10*2)
-	JCS        out3
-	MOVBLZX    7(CX), R11
-	MOVL       4(CX), R10
-	MOVQ       (AX)(R11*8), R11
-	SHLL       $0x08, R10
-	RORXQ      $0x01, R9, R12
-	SHRXQ      DI, R10, R10
-	ANDQ       $0x01, R12
-	TESTQ      R11, R11
-	JZ         out4
-	LEAQ       256(R12), R12
-	ADDW       R12, (R11)(R10*2)
-	JCS        out4
-	MOVBLZX    11(CX), R11
-	MOVL       8(CX), R10
-	MOVQ       (AX)(R11*8), R11
-	SHLL       $0x08, R10
-	RORXQ      $0x02, R9, R12
-	SHRXQ      DI, R10, R10
-	ANDQ       $0x01, R12
-	TESTQ      R11, R11
-	JZ         out5
-	LEAQ       256(R12), R12
-	ADDW       R12, (R11)(R10*2)
-	JCS        out5
-	MOVBLZX    15(CX), R11
-	MOVL       12(CX), R10
-	MOVQ       (AX)(R11*8), R11
-	SHLL       $0x08, R10
-	RORXQ      $0x03, R9, R12
-	SHRXQ      DI, R10, R10
-	ANDQ       $0x01, R12
-	TESTQ      R11, R11
-	JZ         out6
-	LEAQ       256(R12), R12
-	ADDW       R12, (R11)(R10*2)
-	JCS        out6
-	MOVBLZX    19(CX), R11
-	MOVL       16(CX), R10
-	MOVQ       (AX)(R11*8), R11
-	SHLL       $0x08, R10
-	RORXQ      $0x04, R9, R12
-	SHRXQ      DI, R10, R10
-	ANDQ       $0x01, R12
-	TESTQ      R11, R11
-	JZ         out7
-	LEAQ       256(R12), R12
-	ADDW       R12, (R11)(R10*2)
-	JCS        out7
-	MOVBLZX    23(CX), R11
-	MOVL       20(CX), R10
-	MOVQ       (AX)(R11*8), R11
-	SHLL       $0x08, R10
-	RORXQ      $0x05, R9, R12
-	SHRXQ      DI, R10, R10
-	ANDQ       $0x01, R12
-	TESTQ      R11, R11
-	JZ         out8
-	LEAQ       256(R12), R12
-	ADDW       R12, (R11)(R10*2)
-	JCS        out8
-	MOVBLZX    27(CX), R11
-	MOVL       24(CX), R10
-	MOVQ       (AX)(R11*8), R11
-	SHLL       $0x08, R10
-	RORXQ      $0x06, R9, R12
-	SHRXQ      DI, R10, R10
-	ANDQ       $0x01, R12
-	TESTQ      R11, R11
-	JZ         out9
-	LEAQ       256(R12), R12
-	ADDW       R12, (R11)(R10*2)
-	JCS        out9
-	MOVBLZX    31(CX), R11
-	MOVL       28(CX), R10
-	MOVQ       (AX)(R11*8), R11
-	SHLL       $0x08, R10
-	RORXQ      $0x07, R9, R9
-	SHRXQ      DI, R10, R10
-	ANDQ       $0x01, R9
-	TESTQ      R11, R11
-	JZ         out10
-	LEAQ       256(R9), R9
-	ADDW       R9, (R11)(R10*2)
-	JCS        out10
-	INCQ       BX
-	ADDQ       $0x20, CX
-	ADDQ       $0x20, DX
-	ADDQ       $0x08, R8
-	DECQ       SI
-	JNZ        eight2
-	JMP        out3
+	MOVBLZX    3(CX), R12
+	MOVL       (CX), R13
+	MOVQ       (AX)(R12*8), R12
+	SHLL       $0x08, R13
+	SHRXQ      R9, R13, R13
+	RORXQ      $0x00, R11, R14
+	ANDQ       $0x01, R14
+	TESTQ      R12, R12
+	JZ         none3
+	LEAQ       256(R14), R14
+	ADDW       R14, (R12)(R13*2)
+	JCS        full4
+
+on9:
+	MOVBLZX 7(CX), R12
+	MOVL    4(CX), R13
+	MOVQ    (AX)(R12*8), R12
+	SHLL    $0x08, R13
+	SHRXQ   R9, R13, R13
+	RORXQ   $0x01, R11, R14
+	ANDQ    $0x01, R14
+	TESTQ   R12, R12
+	JZ      none7
+	LEAQ    256(R14), R14
+	ADDW    R14, (R12)(R13*2)
+	JCS     full8
+
+on13:
+	MOVBLZX 11(CX), R12
+	MOVL    8(CX), R13
+	MOVQ    (AX)(R12*8), R12
+	SHLL    $0x08, R13
+	SHRXQ   R9, R13, R13
+	RORXQ   $0x02, R11, R14
+	ANDQ    $0x01, R14
+	TESTQ   R12, R12
+	JZ      none11
+	LEAQ    256(R14), R14
+	ADDW    R14, (R12)(R13*2)
+	JCS     full12
+
+on17:
+	MOVBLZX 15(CX), R12
+	MOVL    12(CX), R13
+	MOVQ    (AX)(R12*8), R12
+	SHLL    $0x08, R13
+	SHRXQ   R9, R13, R13
+	RORXQ   $0x03, R11, R14
+	ANDQ    $0x01, R14
+	TESTQ   R12, R12
+	JZ      none15
+	LEAQ    256(R14), R14
+	ADDW    R14, (R12)(R13*2)
+	JCS     full16
+
+on21:
+	MOVBLZX 19(CX), R12
+	MOVL    16(CX), R13
+	MOVQ    (AX)(R12*8), R12
+	SHLL    $0x08, R13
+	SHRXQ   R9, R13, R13
+	RORXQ   $0x04, R11, R14
+	ANDQ    $0x01, R14
+	TESTQ   R12, R12
+	JZ      none19
+	LEAQ    256(R14), R14
+	ADDW    R14, (R12)(R13*2)
+	JCS     full20
+
+on25:
+	MOVBLZX 23(CX), R12
+	MOVL    20(CX), R13
+	MOVQ    (AX)(R12*8), R12
+	SHLL    $0x08, R13
+	SHRXQ   R9, R13, R13
+	RORXQ   $0x05, R11, R14
+	ANDQ    $0x01, R14
+	TESTQ   R12, R12
+	JZ      none23
+	LEAQ    256(R14), R14
+	ADDW    R14, (R12)(R13*2)
+	JCS     full24
+
+on29:
+	MOVBLZX 27(CX), R12
+	MOVL    24(CX), R13
+	MOVQ    (AX)(R12*8), R12
+	SHLL    $0x08, R13
+	SHRXQ   R9, R13, R13
+	RORXQ   $0x06, R11, R14
+	ANDQ    $0x01, R14
+	TESTQ   R12, R12
+	JZ      none27
+	LEAQ    256(R14), R14
+	ADDW    R14, (R12)(R13*2)
+	JCS     full28
+
+on33:
+	MOVBLZX 31(CX), R12
+	MOVL    28(CX), R13
+	MOVQ    (AX)(R12*8), R12
+	SHLL    $0x08, R13
+	SHRXQ   R9, R13, R13
+	RORXQ   $0x07, R11, R14
+	ANDQ    $0x01, R14
+	TESTQ   R12, R12
+	JZ      none31
+	LEAQ    256(R14), R14
+	ADDW    R14, (R12)(R13*2)
+	JCS     full32
+
+on37:
+	INCQ BX
+	ADDQ $0x20, CX
+	ADDQ $0x20, DX
+	ADDQ $0x08, R10
+	DECQ DI
+	JNZ  eight2
+	JMP  out6
+
+none3:
+	RORXQ $0x00, R11, R12
+	ANDQ  $0x01, R12
+	ORQ   $0x00010000, R12
+	JMP   leave39
+
+full4:
+	MOVBLZX 3(CX), R13
+	MOVL    (CX), R14
+	MOVQ    (AX)(R13*8), R13
+	SHLL    $0x08, R14
+	SHRXQ   R9, R14, R14
+	MOVWLZX (R13)(R14*2), R12
+	MOVW    $0x0000, (R13)(R14*2)
+
+leave39:
+	MOVL (CX), R13
+	SHLQ $0x20, R13
+	ORQ  R13, R12
+	MOVQ R12, (SI)
+	ADDQ $0x08, SI
+	DECQ R8
+	JNZ  on9
+	JMP  out10
+
+none7:
+	RORXQ $0x01, R11, R12
+	ANDQ  $0x01, R12
+	ORQ   $0x00010000, R12
+	JMP   leave40
+
+full8:
+	MOVBLZX 7(CX), R13
+	MOVL    4(CX), R14
+	MOVQ    (AX)(R13*8), R13
+	SHLL    $0x08, R14
+	SHRXQ   R9, R14, R14
+	MOVWLZX (R13)(R14*2), R12
+	MOVW    $0x0000, (R13)(R14*2)
+
+leave40:
+	MOVL 4(CX), R13
+	SHLQ $0x20, R13
+	ORQ  R13, R12
+	MOVQ R12, (SI)
+	ADDQ $0x08, SI
+	DECQ R8
+	JNZ  on13
+	JMP  out14
+
+none11:
+	RORXQ $0x02, R11, R12
+	ANDQ  $0x01, R12
+	ORQ   $0x00010000, R12
+	JMP   leave41
+
+full12:
+	MOVBLZX 11(CX), R13
+	MOVL    8(CX), R14
+	MOVQ    (AX)(R13*8), R13
+	SHLL    $0x08, R14
+	SHRXQ   R9, R14, R14
+	MOVWLZX (R13)(R14*2), R12
+	MOVW    $0x0000, (R13)(R14*2)
+
+leave41:
+	MOVL 8(CX), R13
+	SHLQ $0x20, R13
+	ORQ  R13, R12
+	MOVQ R12, (SI)
+	ADDQ $0x08, SI
+	DECQ R8
+	JNZ  on17
+	JMP  out18
+
+none15:
+	RORXQ $0x03, R11, R12
+	ANDQ  $0x01, R12
+	ORQ   $0x00010000, R12
+	JMP   leave42
+
+full16:
+	MOVBLZX 15(CX), R13
+	MOVL    12(CX), R14
+	MOVQ    (AX)(R13*8), R13
+	SHLL    $0x08, R14
+	SHRXQ   R9, R14, R14
+	MOVWLZX (R13)(R14*2), R12
+	MOVW    $0x0000, (R13)(R14*2)
+
+leave42:
+	MOVL 12(CX), R13
+	SHLQ $0x20, R13
+	ORQ  R13, R12
+	MOVQ R12, (SI)
+	ADDQ $0x08, SI
+	DECQ R8
+	JNZ  on21
+	JMP  out22
+
+none19:
+	RORXQ $0x04, R11, R12
+	ANDQ  $0x01, R12
+	ORQ   $0x00010000, R12
+	JMP   leave43
+
+full20:
+	MOVBLZX 19(CX), R13
+	MOVL    16(CX), R14
+	MOVQ    (AX)(R13*8), R13
+	SHLL    $0x08, R14
+	SHRXQ   R9, R14, R14
+	MOVWLZX (R13)(R14*2), R12
+	MOVW    $0x0000, (R13)(R14*2)
+
+leave43:
+	MOVL 16(CX), R13
+	SHLQ $0x20, R13
+	ORQ  R13, R12
+	MOVQ R12, (SI)
+	ADDQ $0x08, SI
+	DECQ R8
+	JNZ  on25
+	JMP  out26
+
+none23:
+	RORXQ $0x05, R11, R12
+	ANDQ  $0x01, R12
+	ORQ   $0x00010000, R12
+	JMP   leave44
+
+full24:
+	MOVBLZX 23(CX), R13
+	MOVL    20(CX), R14
+	MOVQ    (AX)(R13*8), R13
+	SHLL    $0x08, R14
+	SHRXQ   R9, R14, R14
+	MOVWLZX (R13)(R14*2), R12
+	MOVW    $0x0000, (R13)(R14*2)
+
+leave44:
+	MOVL 20(CX), R13
+	SHLQ $0x20, R13
+	ORQ  R13, R12
+	MOVQ R12, (SI)
+	ADDQ $0x08, SI
+	DECQ R8
+	JNZ  on29
+	JMP  out30
+
+none27:
+	RORXQ $0x06, R11, R12
+	ANDQ  $0x01, R12
+	ORQ   $0x00010000, R12
+	JMP   leave45
+
+full28:
+	MOVBLZX 27(CX), R13
+	MOVL    24(CX), R14
+	MOVQ    (AX)(R13*8), R13
+	SHLL    $0x08, R14
+	SHRXQ   R9, R14, R14
+	MOVWLZX (R13)(R14*2), R12
+	MOVW    $0x0000, (R13)(R14*2)
+
+leave45:
+	MOVL 24(CX), R13
+	SHLQ $0x20, R13
+	ORQ  R13, R12
+	MOVQ R12, (SI)
+	ADDQ $0x08, SI
+	DECQ R8
+	JNZ  on33
+	JMP  out34
+
+none31:
+	RORXQ $0x07, R11, R11
+	ANDQ  $0x01, R11
+	ORQ   $0x00010000, R11
+	JMP   leave46
+
+full32:
+	MOVBLZX 31(CX), R12
+	MOVL    28(CX), R13
+	MOVQ    (AX)(R12*8), R12
+	SHLL    $0x08, R13
+	SHRXQ   R9, R13, R13
+	MOVWLZX (R12)(R13*2), R11
+	MOVW    $0x0000, (R12)(R13*2)
+
+leave46:
+	MOVL 28(CX), R12
+	SHLQ $0x20, R12
+	ORQ  R12, R11
+	MOVQ R11, (SI)
+	ADDQ $0x08, SI
+	DECQ R8
+	JNZ  on37
+	INCQ R10
+
+out34:
+	INCQ R10
+
+out30:
+	INCQ R10
+
+out26:
+	INCQ R10
+
+out22:
+	INCQ R10
+
+out18:
+	INCQ R10
+
+out14:
+	INCQ R10
 
 out10:
-	INCQ R8
-
-out9:
-	INCQ R8
-
-out8:
-	INCQ R8
-
-out7:
-	INCQ R8
+	INCQ R10
 
 out6:
-	INCQ R8
-
-out5:
-	INCQ R8
-
-out4:
-	INCQ R8
-
-out3:
-	MOVQ R8, counted+48(FP)
+	MOVQ R10, counted+64(FP)
+	MOVQ R8, room+72(FP)
 	RET
 
 // func keyColumnsAVX512(dst *uint32, height int, x *float32, stride int, rows int)
@@ -251,7 +470,7 @@ TEXT ·keyColumnsAVX512(SB), NOSPLIT, $0-40
 	VXORPS Y0, Y0, Y0
 	LEAQ   (CX)(SI*4), DI
 
-rows11:
+rows47:
 	LEAQ        (AX)(DX*4), R9
 	VMOVUPS     (AX), X1
 	VINSERTF128 $0x01, (R9), Y1, Y1
@@ -321,149 +540,368 @@ rows11:
 	ADDQ        $0x20, DI
 	LEAQ        (AX)(DX*8), AX
 	SUBQ        $0x08, BX
-	JNZ         rows11
+	JNZ         rows47
 	VZEROUPPER
 	RET
 
-// func countKeysAVX512(low *[256]*uint16, keys *uint32, next *uint32, positive *uint64, bytes int, shift int) (counted int)
+// func countKeysAVX512(low *[256]*uint16, keys *uint32, next *uint32, positive *uint64, left *uint64, bytes int, most int, shift int) (counted int, room int)
 // Requires: BMI2, MMX+
-TEXT ·countKeysAVX512(SB), NOSPLIT, $0-56
+TEXT ·countKeysAVX512(SB), NOSPLIT, $0-80
 	MOVQ low+0(FP), AX
 	MOVQ keys+8(FP), CX
 	MOVQ next+16(FP), DX
 	MOVQ positive+24(FP), BX
-	MOVQ bytes+32(FP), SI
-	MOVQ shift+40(FP), DI
-	MOVQ $0x00000000, R8
+	MOVQ left+32(FP), SI
+	MOVQ bytes+40(FP), DI
+	MOVQ most+48(FP), R8
+	MOVQ shift+56(FP), R9
+	MOVQ $0x00000000, R10
 
-eight12:
-	MOVBLZX    (BX), R9
+eight48:
+	MOVBLZX    (BX), R11
 	PREFETCHT0 (DX)
-	MOVBLZX    3(CX), R11
-	MOVL       (CX), R10
-	MOVQ       (AX)(R11*8), R11
-	SHLL       $0x08, R10
-	RORXQ      $0x00, R9, R12
-	SHRXQ      DI, R10, R10
-	ANDQ       $0x01, R12
-	TESTQ      R11, R11
-	JZ         out13
-	LEAQ       256(R12), R12
-	ADDW       R12, (R11)(R10*2)
-	JCS        out13
-	MOVBLZX    7(CX), R11
-	MOVL       4(CX), R10
-	MOVQ       (AX)(R11*8), R11
-	SHLL       $0x08, R10
-	RORXQ      $0x01, R9, R12
-	SHRXQ      DI, R10, R10
-	ANDQ       $0x01, R12
-	TESTQ      R11, R11
-	JZ         out14
-	LEAQ       256(R12), R12
-	ADDW       R12, (R11)(R10*2)
-	JCS        out14
-	MOVBLZX    11(CX), R11
-	MOVL       8(CX), R10
-	MOVQ       (AX)(R11*8), R11
-	SHLL       $0x08, R10
-	RORXQ      $0x02, R9, R12
-	SHRXQ      DI, R10, R10
-	ANDQ       $0x01, R12
-	TESTQ      R11, R11
-	JZ         out15
-	LEAQ       256(R12), R12
-	ADDW       R12, (R11)(R10*2)
-	JCS        out15
-	MOVBLZX    15(CX), R11
-	MOVL       12(CX), R10
-	MOVQ       (AX)(R11*8), R11
-	SHLL       $0x08, R10
-	RORXQ      $0x03, R9, R12
-	SHRXQ      DI, R10, R10
-	ANDQ       $0x01, R12
-	TESTQ      R11, R11
-	JZ         out16
-	LEAQ       256(R12), R12
-	ADDW       R12, (R11)(R10*2)
-	JCS        out16
-	MOVBLZX    19(CX), R11
-	MOVL       16(CX), R10
-	MOVQ       (AX)(R11*8), R11
-	SHLL       $0x08, R10
-	RORXQ      $0x04, R9, R12
-	SHRXQ      DI, R10, R10
-	ANDQ       $0x01, R12
-	TESTQ      R11, R11
-	JZ         out17
-	LEAQ       256(R12), R12
-	ADDW       R12, (R11)(R10*2)
-	JCS        out17
-	MOVBLZX    23(CX), R11
-	MOVL       20(CX), R10
-	MOVQ       (AX)(R11*8), R11
-	SHLL       $0x08, R10
-	RORXQ      $0x05, R9, R12
-	SHRXQ      DI, R10, R10
-	ANDQ       $0x01, R12
-	TESTQ      R11, R11
-	JZ         out18
-	LEAQ       256(R12), R12
-	ADDW       R12, (R11)(R10*2)
-	JCS        out18
-	MOVBLZX    27(CX), R11
-	MOVL       24(CX), R10
-	MOVQ       (AX)(R11*8), R11
-	SHLL       $0x08, R10
-	RORXQ      $0x06, R9, R12
-	SHRXQ      DI, R10, R10
-	ANDQ       $0x01, R12
-	TESTQ      R11, R11
-	JZ         out19
-	LEAQ       256(R12), R12
-	ADDW       R12, (R11)(R10*2)
-	JCS        out19
-	MOVBLZX    31(CX), R11
-	MOVL       28(CX), R10
-	MOVQ       (AX)(R11*8), R11
-	SHLL       $0x08, R10
-	RORXQ      $0x07, R9, R9
-	SHRXQ      DI, R10, R10
-	ANDQ       $0x01, R9
-	TESTQ      R11, R11
-	JZ         out20
-	LEAQ       256(R9), R9
-	ADDW       R9, (R11)(R10*2)
-	JCS        out20
-	INCQ       BX
-	ADDQ       $0x20, CX
-	ADDQ       $0x20, DX
-	ADDQ       $0x08, R8
-	DECQ       SI
-	JNZ        eight12
-	JMP        out13
+	MOVBLZX    3(CX), R12
+	MOVL       (CX), R13
+	MOVQ       (AX)(R12*8), R12
+	SHLL       $0x08, R13
+	SHRXQ      R9, R13, R13
+	RORXQ      $0x00, R11, R14
+	ANDQ       $0x01, R14
+	TESTQ      R12, R12
+	JZ         none49
+	LEAQ       256(R14), R14
+	ADDW       R14, (R12)(R13*2)
+	JCS        full50
 
-out20:
-	INCQ R8
+on55:
+	MOVBLZX 7(CX), R12
+	MOVL    4(CX), R13
+	MOVQ    (AX)(R12*8), R12
+	SHLL    $0x08, R13
+	SHRXQ   R9, R13, R13
+	RORXQ   $0x01, R11, R14
+	ANDQ    $0x01, R14
+	TESTQ   R12, R12
+	JZ      none53
+	LEAQ    256(R14), R14
+	ADDW    R14, (R12)(R13*2)
+	JCS     full54
 
-out19:
-	INCQ R8
+on59:
+	MOVBLZX 11(CX), R12
+	MOVL    8(CX), R13
+	MOVQ    (AX)(R12*8), R12
+	SHLL    $0x08, R13
+	SHRXQ   R9, R13, R13
+	RORXQ   $0x02, R11, R14
+	ANDQ    $0x01, R14
+	TESTQ   R12, R12
+	JZ      none57
+	LEAQ    256(R14), R14
+	ADDW    R14, (R12)(R13*2)
+	JCS     full58
 
-out18:
-	INCQ R8
+on63:
+	MOVBLZX 15(CX), R12
+	MOVL    12(CX), R13
+	MOVQ    (AX)(R12*8), R12
+	SHLL    $0x08, R13
+	SHRXQ   R9, R13, R13
+	RORXQ   $0x03, R11, R14
+	ANDQ    $0x01, R14
+	TESTQ   R12, R12
+	JZ      none61
+	LEAQ    256(R14), R14
+	ADDW    R14, (R12)(R13*2)
+	JCS     full62
 
-out17:
-	INCQ R8
+on67:
+	MOVBLZX 19(CX), R12
+	MOVL    16(CX), R13
+	MOVQ    (AX)(R12*8), R12
+	SHLL    $0x08, R13
+	SHRXQ   R9, R13, R13
+	RORXQ   $0x04, R11, R14
+	ANDQ    $0x01, R14
+	TESTQ   R12, R12
+	JZ      none65
+	LEAQ    256(R14), R14
+	ADDW    R14, (R12)(R13*2)
+	JCS     full66
 
-out16:
-	INCQ R8
+on71:
+	MOVBLZX 23(CX), R12
+	MOVL    20(CX), R13
+	MOVQ    (AX)(R12*8), R12
+	SHLL    $0x08, R13
+	SHRXQ   R9, R13, R13
+	RORXQ   $0x05, R11, R14
+	ANDQ    $0x01, R14
+	TESTQ   R12, R12
+	JZ      none69
+	LEAQ    256(R14), R14
+	ADDW    R14, (R12)(R13*2)
+	JCS     full70
 
-out15:
-	INCQ R8
+on75:
+	MOVBLZX 27(CX), R12
+	MOVL    24(CX), R13
+	MOVQ    (AX)(R12*8), R12
+	SHLL    $0x08, R13
+	SHRXQ   R9, R13, R13
+	RORXQ   $0x06, R11, R14
+	ANDQ    $0x01, R14
+	TESTQ   R12, R12
+	JZ      none73
+	LEAQ    256(R14), R14
+	ADDW    R14, (R12)(R13*2)
+	JCS     full74
 
-out14:
-	INCQ R8
+on79:
+	MOVBLZX 31(CX), R12
+	MOVL    28(CX), R13
+	MOVQ    (AX)(R12*8), R12
+	SHLL    $0x08, R13
+	SHRXQ   R9, R13, R13
+	RORXQ   $0x07, R11, R14
+	ANDQ    $0x01, R14
+	TESTQ   R12, R12
+	JZ      none77
+	LEAQ    256(R14), R14
+	ADDW    R14, (R12)(R13*2)
+	JCS     full78
 
-out13:
-	MOVQ R8, counted+48(FP)
+on83:
+	INCQ BX
+	ADDQ $0x20, CX
+	ADDQ $0x20, DX
+	ADDQ $0x08, R10
+	DECQ DI
+	JNZ  eight48
+	JMP  out52
+
+none49:
+	RORXQ $0x00, R11, R12
+	ANDQ  $0x01, R12
+	ORQ   $0x00010000, R12
+	JMP   leave85
+
+full50:
+	MOVBLZX 3(CX), R13
+	MOVL    (CX), R14
+	MOVQ    (AX)(R13*8), R13
+	SHLL    $0x08, R14
+	SHRXQ   R9, R14, R14
+	MOVWLZX (R13)(R14*2), R12
+	MOVW    $0x0000, (R13)(R14*2)
+
+leave85:
+	MOVL (CX), R13
+	SHLQ $0x20, R13
+	ORQ  R13, R12
+	MOVQ R12, (SI)
+	ADDQ $0x08, SI
+	DECQ R8
+	JNZ  on55
+	JMP  out56
+
+none53:
+	RORXQ $0x01, R11, R12
+	ANDQ  $0x01, R12
+	ORQ   $0x00010000, R12
+	JMP   leave86
+
+full54:
+	MOVBLZX 7(CX), R13
+	MOVL    4(CX), R14
+	MOVQ    (AX)(R13*8), R13
+	SHLL    $0x08, R14
+	SHRXQ   R9, R14, R14
+	MOVWLZX (R13)(R14*2), R12
+	MOVW    $0x0000, (R13)(R14*2)
+
+leave86:
+	MOVL 4(CX), R13
+	SHLQ $0x20, R13
+	ORQ  R13, R12
+	MOVQ R12, (SI)
+	ADDQ $0x08, SI
+	DECQ R8
+	JNZ  on59
+	JMP  out60
+
+none57:
+	RORXQ $0x02, R11, R12
+	ANDQ  $0x01, R12
+	ORQ   $0x00010000, R12
+	JMP   leave87
+
+full58:
+	MOVBLZX 11(CX), R13
+	MOVL    8(CX), R14
+	MOVQ    (AX)(R13*8), R13
+	SHLL    $0x08, R14
+	SHRXQ   R9, R14, R14
+	MOVWLZX (R13)(R14*2), R12
+	MOVW    $0x0000, (R13)(R14*2)
+
+leave87:
+	MOVL 8(CX), R13
+	SHLQ $0x20, R13
+	ORQ  R13, R12
+	MOVQ R12, (SI)
+	ADDQ $0x08, SI
+	DECQ R8
+	JNZ  on63
+	JMP  out64
+
+none61:
+	RORXQ $0x03, R11, R12
+	ANDQ  $0x01, R12
+	ORQ   $0x00010000, R12
+	JMP   leave88
+
+full62:
+	MOVBLZX 15(CX), R13
+	MOVL    12(CX), R14
+	MOVQ    (AX)(R13*8), R13
+	SHLL    $0x08, R14
+	SHRXQ   R9, R14, R14
+	MOVWLZX (R13)(R14*2), R12
+	MOVW    $0x0000, (R13)(R14*2)
+
+leave88:
+	MOVL 12(CX), R13
+	SHLQ $0x20, R13
+	ORQ  R13, R12
+	MOVQ R12, (SI)
+	ADDQ $0x08, SI
+	DECQ R8
+	JNZ  on67
+	JMP  out68
+
+none65:
+	RORXQ $0x04, R11, R12
+	ANDQ  $0x01, R12
+	ORQ   $0x00010000, R12
+	JMP   leave89
+
+full66:
+	MOVBLZX 19(CX), R13
+	MOVL    16(CX), R14
+	MOVQ    (AX)(R13*8), R13
+	SHLL    $0x08, R14
+	SHRXQ   R9, R14, R14
+	MOVWLZX (R13)(R14*2), R12
+	MOVW    $0x0000, (R13)(R14*2)
+
+leave89:
+	MOVL 16(CX), R13
+	SHLQ $0x20, R13
+	ORQ  R13, R12
+	MOVQ R12, (SI)
+	ADDQ $0x08, SI
+	DECQ R8
+	JNZ  on71
+	JMP  out72
+
+none69:
+	RORXQ $0x05, R11, R12
+	ANDQ  $0x01, R12
+	ORQ   $0x00010000, R12
+	JMP   leave90
+
+full70:
+	MOVBLZX 23(CX), R13
+	MOVL    20(CX), R14
+	MOVQ    (AX)(R13*8), R13
+	SHLL    $0x08, R14
+	SHRXQ   R9, R14, R14
+	MOVWLZX (R13)(R14*2), R12
+	MOVW    $0x0000, (R13)(R14*2)
+
+leave90:
+	MOVL 20(CX), R13
+	SHLQ $0x20, R13
+	ORQ  R13, R12
+	MOVQ R12, (SI)
+	ADDQ $0x08, SI
+	DECQ R8
+	JNZ  on75
+	JMP  out76
+
+none73:
+	RORXQ $0x06, R11, R12
+	ANDQ  $0x01, R12
+	ORQ   $0x00010000, R12
+	JMP   leave91
+
+full74:
+	MOVBLZX 27(CX), R13
+	MOVL    24(CX), R14
+	MOVQ    (AX)(R13*8), R13
+	SHLL    $0x08, R14
+	SHRXQ   R9, R14, R14
+	MOVWLZX (R13)(R14*2), R12
+	MOVW    $0x0000, (R13)(R14*2)
+
+leave91:
+	MOVL 24(CX), R13
+	SHLQ $0x20, R13
+	ORQ  R13, R12
+	MOVQ R12, (SI)
+	ADDQ $0x08, SI
+	DECQ R8
+	JNZ  on79
+	JMP  out80
+
+none77:
+	RORXQ $0x07, R11, R11
+	ANDQ  $0x01, R11
+	ORQ   $0x00010000, R11
+	JMP   leave92
+
+full78:
+	MOVBLZX 31(CX), R12
+	MOVL    28(CX), R13
+	MOVQ    (AX)(R12*8), R12
+	SHLL    $0x08, R13
+	SHRXQ   R9, R13, R13
+	MOVWLZX (R12)(R13*2), R11
+	MOVW    $0x0000, (R12)(R13*2)
+
+leave92:
+	MOVL 28(CX), R12
+	SHLQ $0x20, R12
+	ORQ  R12, R11
+	MOVQ R11, (SI)
+	ADDQ $0x08, SI
+	DECQ R8
+	JNZ  on83
+	INCQ R10
+
+out80:
+	INCQ R10
+
+out76:
+	INCQ R10
+
+out72:
+	INCQ R10
+
+out68:
+	INCQ R10
+
+out64:
+	INCQ R10
+
+out60:
+	INCQ R10
+
+out56:
+	INCQ R10
+
+out52:
+	MOVQ R10, counted+64(FP)
+	MOVQ R8, room+72(FP)
 	RET

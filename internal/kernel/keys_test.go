@@ -6,73 +6,78 @@ import (
 	"testing"
 )
 
-// TestCountKeys: what is counted are the keys up to the first without a page, or whose place
-// runs over, whose number is returned; of every number of bits of bins.
+// TestCountKeys: all keys are counted, or those up to the one with which there is no more room for
+// what is left; of every number of bits of bins, of places that run over, and without pages.
 func TestCountKeys(t *testing.T) {
 	forEachTier(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(4, 9))
 		for digits := 8; digits <= 22; digits++ {
 			for _, size := range []int{64, 128, 320} {
-				for _, end := range []int{0, 1, 7, 8, 63, 64, 200, size} { // the key at which it ends
-					for _, full := range []bool{false, true} {
-						var low [256]*uint16
-						within := 1 << (digits - 8)
-						pages := map[int][]uint16{3: make([]uint16, within), 0x7f: make([]uint16, within), 0xff: make([]uint16, within)}
-						for lead, page := range pages {
-							low[lead] = &page[0]
-						}
-						keys, positive := make([]uint32, size), make([]uint64, size/64)
-						leads := []uint32{3, 0x7f, 0xff}
-						for i := range keys {
-							keys[i] = leads[r.IntN(3)]<<24 | r.Uint32()&0xffffff
-							if r.IntN(4) > 0 { // places that have several
-								keys[i] = keys[0]&^0xfff | keys[i]&0xfff
-							}
-						}
-						for i := range positive {
-							positive[i] = r.Uint64() & r.Uint64()
-						}
-						if end < size {
-							keys[end] = 0x55 << 24 // has no page
-						}
-						label := func(i int) uint16 { return uint16(positive[i/64]>>(i%64)) & 1 }
-						place := func(i int) *uint16 { return &pages[int(keys[i]>>24)][keys[i]<<8>>(40-digits)] }
-						if end < size && full { // it has one, and a place that the keys before fill
-							if keys[end] = 3<<24 | 5; end > 0 {
-								keys[end] = keys[0]
-							}
-							before := 0
-							for i := range end {
-								if place(i) == place(end) {
-									before++
-								}
-							}
-							*place(end) = uint16(255-before) << 8
-						}
-						want := map[int][]uint16{}
-						for lead, page := range pages {
-							want[lead] = slices.Clone(page)
-						}
-						counted := 0
-						for ; counted < size && low[keys[counted]>>24] != nil; counted++ {
-							at := &want[int(keys[counted]>>24)][keys[counted]<<8>>(40-digits)]
-							add := label(counted) + 1<<8
-							if *at += add; *at < add {
-								break
-							}
-						}
-						got := CountKeys(&low, keys, keys, positive, 40-digits)
-						if got != counted {
-							t.Fatalf("%d bits: %d of %d keys counted, not %d", digits, got, size, counted)
-						}
-						for lead, page := range pages {
-							if !slices.Equal(page, want[lead]) {
-								t.Fatalf("%d bits, %d keys up to %d: page %#x is %v, not %v", digits, size, end, lead, page, want[lead])
-							}
-						}
+				for _, room := range []int{1, 2, 9, 400} {
+					for range 4 {
+						testCountKeys(t, r, digits, size, room)
 					}
 				}
 			}
 		}
 	})
+}
+
+func testCountKeys(t *testing.T, r *rand.Rand, digits, size, room int) {
+	t.Helper()
+	var low [256]*uint16
+	pages, want := map[uint32][]uint16{}, map[uint32][]uint16{}
+	leads := []uint32{3, 0x7f, 0xff}
+	for _, lead := range leads {
+		page := make([]uint16, 1<<(digits-8))
+		for i := range page {
+			if r.IntN(2) > 0 { // of which some will run over
+				all := 250 + r.IntN(6)
+				page[i] = uint16(all<<8 | r.IntN(all+1))
+			}
+			if r.IntN(8) == 0 {
+				page[i] = 0xffff
+			}
+		}
+		low[lead], pages[lead], want[lead] = &page[0], page, slices.Clone(page)
+	}
+	keys, positive := make([]uint32, size), make([]uint64, size/64)
+	for i := range keys {
+		keys[i] = leads[r.IntN(3)]<<24 | r.Uint32()&0xffffff
+		if r.IntN(50) == 0 {
+			keys[i] ^= 1 << 30 // has no page
+		}
+		if r.IntN(4) > 0 { // places that have several
+			keys[i] = keys[0]&^0xfff | keys[i]&0xfff
+		}
+	}
+	for i := range positive {
+		positive[i] = r.Uint64() & r.Uint64()
+	}
+	counted := 0
+	var left []uint64
+	for ; counted < size && len(left) < room; counted++ {
+		key, label := keys[counted], uint16(positive[counted/64]>>(counted%64))&1
+		page := want[key>>24]
+		if page == nil {
+			left = append(left, uint64(key)<<32|1<<16|uint64(label))
+			continue
+		}
+		at := &page[key<<8>>(40-digits)]
+		all, positives := *at>>8+1, *at&0xff+label
+		if *at = all<<8 + positives; all == 256 {
+			*at = 0
+			left = append(left, uint64(key)<<32|uint64(positives))
+		}
+	}
+	got := make([]uint64, room)
+	n, rest := CountKeys(&low, keys, keys, positive, got, 40-digits)
+	if n != counted || rest != room-len(left) || !slices.Equal(got[:room-rest], left) {
+		t.Fatalf("%d bits, room for %d: %d of %d keys counted, %#x left; not %d, %#x", digits, room, n, size, got[:room-rest], counted, left)
+	}
+	for lead, page := range pages {
+		if !slices.Equal(page, want[lead]) {
+			t.Fatalf("%d bits, %d keys: page %#x is %v, not %v", digits, size, lead, page, want[lead])
+		}
+	}
 }
