@@ -3,6 +3,8 @@ package metrics
 import (
 	"math/big"
 	"math/bits"
+
+	"github.com/zlpr/zlpr/internal/kernel"
 )
 
 // A binnedArea is an area: as if the scores of every bin were equal, and between
@@ -33,32 +35,8 @@ func (b *bins) areas() (auc, ap binnedArea) {
 		return weighedBinAreas[[34]uint64](b, w.Low)
 	}
 	p, n := b.total()
-	var tp uint64
-	var least, most [3]uint64 // pairs that are lost
-	var low, mid, high fixed
-	product := func(to *[3]uint64, x, y uint64) {
-		h, l := bits.Mul64(x, y)
-		var carry uint64
-		to[0], carry = bits.Add64(to[0], l, 0)
-		to[1], carry = bits.Add64(to[1], h, carry)
-		to[2] += carry
-	}
-	b.down(func(steps []binStep) {
-		for _, s := range steps {
-			pos, fp, below := s.pos, s.above, s.above+s.neg
-			product(&least, pos, fp)
-			product(&most, pos, below)
-			last := ratio(tp+pos, tp+pos+below)
-			mid.add(last.times(pos))
-			high.add(ratio(tp+pos, tp+pos+fp).times(pos))
-			if pos <= mostTerms(tp) { // one chord, whose ends are one where there is one positive
-				low.add(chord(ratio(tp+1, tp+1+below), last, pos))
-			} else {
-				low.add(leastPrecisions(tp, pos, below))
-			}
-			tp += pos
-		}
-	})
+	sum := areaSums{few: p+n < 1<<32}
+	b.down(sum.add)
 	if p == 0 {
 		return binnedArea{nan, exactly(nan)}, binnedArea{0, exactly(0)}
 	}
@@ -67,15 +45,81 @@ func (b *bins) areas() (auc, ap binnedArea) {
 	} else {
 		pairs := new(big.Int).Mul(toBig([]uint64{p}), toBig([]uint64{n}))
 		won := func(lost [3]uint64) *big.Int { return new(big.Int).Sub(pairs, toBig(lost[:])) }
-		worst, best := won(most), won(least)
+		worst, best := won(sum.most), won(sum.least)
 		twice := new(big.Int).Lsh(pairs, 1)
 		auc = binnedArea{quotientBig(new(big.Int).Add(worst, best), twice), Bounds{quotientBig(worst, pairs), quotientBig(best, pairs)}}
 	}
-	ap = binnedArea{mid.over(p), Bounds{low.over(p), high.over(p)}}
+	ap = binnedArea{sum.mid.over(p), Bounds{sum.low.over(p), sum.high.over(p)}}
 	if b.Rest == 0 {
 		auc.Bounds, ap.Bounds = exactly(auc.value), exactly(ap.value)
 	}
 	return auc, ap
+}
+
+// areaSums are the sums that areas are made of.
+type areaSums struct {
+	few            bool      // there are fewer than 2^32 scores
+	least, most    [3]uint64 // pairs that are lost
+	low, mid, high fixed
+}
+
+// add adds steps: eight at a time where their positives are few, beside those before.
+func (a *areaSums) add(s *stepsDown) {
+	var sums [kernel.PrecisionSums]float64
+	for i := 0; i < s.n; {
+		if a.few && s.n-i >= 8 {
+			done := kernel.Precisions(sums[:], s.pos[i:s.n], s.neg[i:s.n], s.above[i:s.n], s.before[i:s.n])
+			a.addSums(&sums)
+			i += done
+		}
+		for end := min(i+8, s.n); i < end; i++ {
+			a.addStep(s.pos[i], s.neg[i], s.above[i], s.before[i])
+		}
+	}
+}
+
+// addSums adds sums of kernel.Precisions.
+func (a *areaSums) addSums(sums *[kernel.PrecisionSums]float64) {
+	sum := func(at int) (n uint64) {
+		for _, x := range sums[at:][:8] {
+			n += uint64(x)
+		}
+		return n
+	}
+	addTo := func(f *fixed, at int, shift uint) {
+		high, low := sum(at), sum(at+8)
+		f.add(fixed{high >> (64 - shift), high << shift})
+		f.add(fixed{0, low})
+	}
+	addProduct3(&a.least, sum(kernel.LostLeast), 1)
+	addProduct3(&a.most, sum(kernel.LostMost), 1)
+	addTo(&a.high, kernel.BestHigh, 32)
+	addTo(&a.mid, kernel.MeanHigh, 32)
+	addTo(&a.low, kernel.LeastHigh, 31)
+}
+
+// addStep adds a step.
+func (a *areaSums) addStep(pos, neg, fp, tp uint64) {
+	below := fp + neg
+	addProduct3(&a.least, pos, fp)
+	addProduct3(&a.most, pos, below)
+	last := ratio(tp+pos, tp+pos+below)
+	a.mid.add(last.times(pos))
+	a.high.add(ratio(tp+pos, tp+pos+fp).times(pos))
+	if pos <= mostTerms(tp) { // one chord, whose ends are one where there is one positive
+		a.low.add(chord(ratio(tp+1, tp+1+below), last, pos))
+	} else {
+		a.low.add(leastPrecisions(tp, pos, below))
+	}
+}
+
+// addProduct3 adds x·y to three words.
+func addProduct3(to *[3]uint64, x, y uint64) {
+	h, l := bits.Mul64(x, y)
+	var carry uint64
+	to[0], carry = bits.Add64(to[0], l, 0)
+	to[1], carry = bits.Add64(to[1], h, carry)
+	to[2] += carry
 }
 
 // weighedBinAreas is areas with weights, in units of 2^low. The i-th of the positives

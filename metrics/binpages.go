@@ -352,10 +352,9 @@ func (p *pages) page(place int, spare *sparePage) (v pageCounts, turn int) {
 
 // down calls visit for every place where positives are, from the highest down, many at
 // once. It leaves the memory of steps to visit's caller.
-func (p *pages) down(visit func([]binStep)) {
-	var steps [256]binStep
-	n := 0
-	var above uint64
+func (p *pages) down(visit func(*stepsDown)) {
+	var steps stepsDown
+	var above, before uint64
 	var spare sparePage
 	for place := 1<<pageLead - 1; place >= 0; place-- {
 		v, turn := p.page(place, &spare)
@@ -371,18 +370,17 @@ func (p *pages) down(visit func([]binStep)) {
 					above += w >> 8 * oneEach >> 48
 					continue
 				}
-				if n > len(steps)-4 {
-					visit(steps[:n])
-					n = 0
-				}
+				steps.pour(visit, 4)
 				four := (*[4]uint16)(v.low[first:])
 				for k := range 4 {
 					c := uint64(four[(3-k)^turn&3])
 					pos := c & 0xff
 					neg := c>>8 - pos
-					steps[n&255] = binStep{pos, neg, above}
-					n += int((pos + 0xff) >> 8) // one where there are positives
+					n := steps.n
+					steps.push(pos, neg, above, before)
+					steps.n = n + int((pos+0xff)>>8) // one more where there are positives
 					above += neg
+					before += pos
 				}
 			}
 			continue
@@ -390,17 +388,14 @@ func (p *pages) down(visit func([]binStep)) {
 		for i := len(v.low) - 1; i >= 0; i-- {
 			all, pos := v.at(i ^ turn)
 			if pos != 0 {
-				if n == len(steps) {
-					visit(steps[:])
-					n = 0
-				}
-				steps[n] = binStep{pos, all - pos, above}
-				n++
+				steps.pour(visit, 1)
+				steps.push(pos, all-pos, above, before)
 			}
 			above += all - pos
+			before += pos
 		}
 	}
-	visit(steps[:n])
+	visit(&steps)
 }
 
 // empty appends the bins in use to list, by rising places, and sets all counts to 0.

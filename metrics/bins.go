@@ -416,32 +416,47 @@ func (b *bins) total() (pos, neg uint64) {
 	return pos, neg
 }
 
-// A binStep is a bin with positives: how many these are, how many negatives are there, and
-// how many in higher bins.
-type binStep struct{ pos, neg, above uint64 }
+// stepsDown are bins with positives: how many these are, how many negatives are there, and
+// how many negatives and positives in higher bins.
+type stepsDown struct {
+	n                       int
+	pos, neg, above, before [256]uint64
+}
+
+// push appends a bin, where there is room for one.
+func (s *stepsDown) push(pos, neg, above, before uint64) {
+	i := s.n & 255
+	s.pos[i], s.neg[i], s.above[i], s.before[i] = pos, neg, above, before
+	s.n++
+}
+
+// pour calls visit with the steps where there is room for fewer than so many more, and takes
+// them out.
+func (s *stepsDown) pour(visit func(*stepsDown), room int) {
+	if s.n > len(s.pos)-room {
+		visit(s)
+		s.n = 0
+	}
+}
 
 // down calls visit for every bin with positives, from the highest down, many at once. All
 // is ready.
-func (b *bins) down(visit func([]binStep)) {
+func (b *bins) down(visit func(*stepsDown)) {
 	if p := b.pages; p != nil && p.fresh > 0 {
 		p.down(visit)
 		return
 	}
-	var steps [256]binStep
-	n := 0
-	var above uint64
+	var steps stepsDown
+	var above, before uint64
 	for _, v := range slices.Backward(b.Bin) {
 		if v.Pos > 0 {
-			if n == len(steps) {
-				visit(steps[:])
-				n = 0
-			}
-			steps[n] = binStep{v.Pos, v.Neg, above}
-			n++
+			steps.pour(visit, 1)
+			steps.push(v.Pos, v.Neg, above, before)
 		}
 		above += v.Neg
+		before += v.Pos
 	}
-	visit(steps[:n])
+	visit(&steps)
 }
 
 // finish adds all pending weights.

@@ -236,6 +236,8 @@ type context interface {
 	VPTEST(mxy operand.Op, xy operand.Op)
 	VPTESTMB(ops ...operand.Op)
 	VPTESTMD(ops ...operand.Op)
+	VRNDSCALEPD(ops ...operand.Op)
+	VROUNDPD(i operand.Op, mxy operand.Op, xy operand.Op)
 	VSHUFF64X2(ops ...operand.Op)
 	VSHUFPS(ops ...operand.Op)
 	VSQRTPD(ops ...operand.Op)

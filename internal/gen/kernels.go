@@ -615,10 +615,24 @@ var keyKernels = []*kernel{
 		forms:  []form{{x86: countKeys, noNEON: noCounts}},
 		noHash: "it computes nothing; TestCountKeys looks at it",
 	},
+	{
+		name: "Precisions", types: double,
+		params: "sums []float64, pos, neg, above, before []uint64", results: "done int",
+		args: "sums, pos, neg, above, before, eights=len(pos)/8",
+		doc: `writes the sums of areas over steps of bins, each with so many positives and negatives, negatives
+			above it and positives before it, fewer than 2^32 together: LostLeast and the others say
+			where, of eights of at most 256 steps, to sums. It ends before eight of which one has more than
+			before/64 + 1 or 2^14 positives, and returns how many steps are in the sums.`,
+		forms:  []form{{x86: precisions, noNEON: noPrecisions}},
+		noHash: "its sums are whole numbers, whose lanes are not those of all tiers; TestPrecisions looks at them",
+	},
 }
 
 // noCounts is why NEON does not count keys.
 const noCounts = "no instruction of it would save one"
+
+// noPrecisions is why NEON does not add up precisions.
+const noPrecisions = "its loop in Go takes a few percent of what bins take"
 
 // noKeys is why NEON has no kernel of keys.
 const noKeys = "the twin reads four rows at once"

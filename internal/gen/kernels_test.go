@@ -188,6 +188,7 @@ func TestNEONExceptions(t *testing.T) {
 		"kernel.softColumnScale: " + noColumns,
 		"kernel.keyColumns: " + noKeys,
 		"kernel.countKeys: " + noCounts,
+		"kernel.precisions: " + noPrecisions,
 		"ceiling.read: " + noCeiling,
 		"ceiling.copyStream: " + noCeiling,
 		"ceiling.copy: " + noCeiling,

@@ -1360,6 +1360,20 @@ func CountKeys(low *[256]*uint16, keys, next []uint32, positive, left []uint64, 
 	return countKeysGeneric(low, keys, next, positive, left, shift)
 }
 
+// Precisions writes the sums of areas over steps of bins, each with so many positives and negatives, negatives
+// above it and positives before it, fewer than 2^32 together: LostLeast and the others say
+// where, of eights of at most 256 steps, to sums. It ends before eight of which one has more than
+// before/64 + 1 or 2^14 positives, and returns how many steps are in the sums.
+func Precisions(sums []float64, pos, neg, above, before []uint64) (done int) {
+	switch Active {
+	case AVX512:
+		return precisionsAVX512(&sums[0], &pos[0], &neg[0], &above[0], &before[0], len(pos)/8)
+	case AVX2:
+		return precisionsAVX2(&sums[0], &pos[0], &neg[0], &above[0], &before[0], len(pos)/8)
+	}
+	return precisionsGeneric(sums, pos, neg, above, before)
+}
+
 func maximum32(max, x []float32, stride, rows, n int) {
 	switch Active {
 	case AVX512:
@@ -2169,6 +2183,12 @@ func countKeysAVX512(low *[256]*uint16, keys *uint32, next *uint32, positive *ui
 
 //go:noescape
 func countKeysAVX2(low *[256]*uint16, keys *uint32, next *uint32, positive *uint64, left *uint64, bytes int, most int, shift int) (counted int, room int)
+
+//go:noescape
+func precisionsAVX512(sums *float64, pos *uint64, neg *uint64, above *uint64, before *uint64, eights int) (done int)
+
+//go:noescape
+func precisionsAVX2(sums *float64, pos *uint64, neg *uint64, above *uint64, before *uint64, eights int) (done int)
 
 //go:noescape
 func maximum32AVX512(max *float32, x *float32, stride int, rows int, n int)

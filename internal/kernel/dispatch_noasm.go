@@ -530,6 +530,14 @@ func CountKeys(low *[256]*uint16, keys, next []uint32, positive, left []uint64, 
 	return countKeysGeneric(low, keys, next, positive, left, shift)
 }
 
+// Precisions writes the sums of areas over steps of bins, each with so many positives and negatives, negatives
+// above it and positives before it, fewer than 2^32 together: LostLeast and the others say
+// where, of eights of at most 256 steps, to sums. It ends before eight of which one has more than
+// before/64 + 1 or 2^14 positives, and returns how many steps are in the sums.
+func Precisions(sums []float64, pos, neg, above, before []uint64) (done int) {
+	return precisionsGeneric(sums, pos, neg, above, before)
+}
+
 //go:noinline
 func maximum32(max, x []float32, stride, rows, n int) {
 	maximumGeneric(max, x, stride, rows, n)
