@@ -30,6 +30,7 @@ var packages = []*pkg{
 		{"sparse", sparseKernels},
 		{"above", aboveKernels},
 		{"keys", keyKernels},
+		{"precisions", precisionKernels},
 		{"maximum", maximumKernels},
 		{"half", halfKernels},
 	}},
@@ -615,6 +616,10 @@ var keyKernels = []*kernel{
 		forms:  []form{{x86: countKeys, noNEON: noCounts}},
 		noHash: "it computes nothing; TestCountKeys looks at it",
 	},
+}
+
+// precisionKernels are the kernels of areas of bins.
+var precisionKernels = []*kernel{
 	{
 		name: "Precisions", types: double,
 		params: "sums []float64, pos, neg, above, before []uint64", results: "done int",
