@@ -1,9 +1,6 @@
 package bce
 
 import (
-	"math"
-
-	"github.com/zlpr/zlpr/internal/chunk"
 	"github.com/zlpr/zlpr/internal/kernel"
 )
 
@@ -45,16 +42,15 @@ func (f *focalPowers[T]) evaluate(a *kernel.FocalArgs[T]) {
 	kernel.Focal(a)
 }
 
-// focalRows evaluates short rows with a focal exponent, their gradient times scale to
+// focalRows evaluates short rows with a focal exponent, their gradient times that of one to
 // dst, and reports whether all losses are right.
-func (w *Work[T]) focalRows(dst []T, part []uint64, scale float64) (right bool) {
+func (w *Work[T]) focalRows(dst []T, part []uint64) (right bool) {
 	c, a := w.c, &w.focal
-	count, rows := c.Rows*c.N, chunk.Room(c.Rows)
+	count := c.Rows * c.N
 	if dst == nil {
 		w.grad = kernel.Resize(w.grad, count)
 		dst = w.grad
 	}
-	w.one[0][0] = T(scale)
 	pos := c.FlatPos()
 	*a = kernel.FocalArgs[T]{
 		Terms: w.kept, Dst: dst, DstStride: count, X: w.x, Stride: count, Rows: 1, N: count,
@@ -63,23 +59,5 @@ func (w *Work[T]) focalRows(dst []T, part []uint64, scale float64) (right bool) 
 	a.Steps, a.Root, _ = kernel.FocalExponent(w.rule.Focal)
 	w.powers.exponent = kernel.ExponentParts[T](w.rule.Focal)
 	w.powers.evaluate(a)
-	for i := range w.kept[count:] {
-		w.kept[count+i] = 1 // sums that are right
-	}
-	w.sum, w.err = kernel.Resize(w.sum, rows), kernel.Resize(w.err, rows)
-	right = kernel.ShortTotals(w.sum, w.err, w.kept, rows, c.N)
-	copy(c.Loss, w.sum[:c.Rows])
-	if !kernel.IsFloat32[T]() {
-		for i, e := range w.err[:c.Rows] {
-			c.Loss[i] += e
-		}
-	}
-	if !right {
-		low := w.leastLoss(1)
-		right = true
-		for _, v := range c.Loss[:c.Rows] {
-			right = right && v >= low && v <= math.MaxFloat64
-		}
-	}
-	return right
+	return w.addTerms(1)
 }

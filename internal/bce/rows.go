@@ -16,11 +16,12 @@ import (
 
 // classWeights are the weights of the classes as the kernels take them.
 type classWeights[T kernel.Float] struct {
-	number   int // of those of which they are
-	neg, pos []T // nil: all are 1
-	off      []uint64
-	most     float64 // the largest, at least 1
-	least    float64 // the smallest but 0, at most 1
+	number   int      // of those of which they are
+	neg, pos []T      // nil: all are 1
+	off      []uint64 // positives of weight 0
+	flat     [2][]T   // neg and pos for rows without gaps, again and again
+	most     float64  // the largest, at least 1
+	least    float64  // the smallest but 0, at most 1
 	usable   bool
 }
 
@@ -43,7 +44,7 @@ func mostThreshold[T kernel.Float]() float64 {
 
 // compute makes the weights of a chunk.
 func (w *classWeights[T]) compute(c *chunk.Chunk[T], rule *Rule) {
-	w.neg, w.pos, w.off = w.neg[:0], w.pos[:0], w.off[:0]
+	w.neg, w.pos, w.off, w.flat = w.neg[:0], w.pos[:0], w.off[:0], [2][]T{w.flat[0][:0], w.flat[1][:0]}
 	w.most, w.least, w.usable = 1, 1, true
 	if c.Class == nil && len(rule.PositiveWeight) == 0 {
 		return
@@ -75,6 +76,32 @@ func (w *classWeights[T]) compute(c *chunk.Chunk[T], rule *Rule) {
 		}
 		w.neg[j], w.pos[j] = T(factor), T(positive)
 	}
+}
+
+// ofShortRows returns the weights of so many elements of rows without gaps, and room.
+func (w *classWeights[T]) ofShortRows(n, count int) (neg, pos []T) {
+	size := (count + 63) &^ 63
+	if len(w.flat[0]) != size {
+		for side, of := range [2][]T{w.neg[:n], w.pos[:n]} {
+			flat := kernel.Resize(w.flat[side], size)
+			for done := copy(flat, of); done < size; done *= 2 {
+				copy(flat[done:], flat[:done])
+			}
+			w.flat[side] = flat
+		}
+	}
+	return w.flat[0], w.flat[1]
+}
+
+// scalesFit reports whether the gradient with these scales needs nothing but the kernels.
+func (w *classWeights[T]) scalesFit(scales []float64) bool {
+	plain, most := gradientScale[T]()
+	for _, s := range scales {
+		if s = math.Abs(s); !(s*w.most <= plain && s >= 1/most) {
+			return false
+		}
+	}
+	return true
 }
 
 // kernelRows evaluates all rows, unless the weights are out of the kernels' range.

@@ -8,14 +8,14 @@ import (
 	"github.com/zlpr/zlpr/internal/kernel"
 )
 
-// This file evaluates short rows without weights and thresholds, many rows as one (see
-// kernel/short.go): the exponentials, or the focal terms, and the gradient of their
-// elements, whatever the row, then the rows' products, logarithms or sums side by side. A
+// This file evaluates short rows without thresholds, many rows as one (see
+// kernel/short.go): the exponentials, or the terms with weights or a focal exponent, and the
+// gradient of their elements, whatever the row, then the rows' products, logarithms or sums side by side. A
 // row for which that is out of range is evaluated again, as a long one.
 
 // short is memory for short rows.
 type short[T kernel.Float] struct {
-	kept     []T                 // exponentials, or focal terms
+	kept     []T                 // exponentials, or terms
 	sigmoids []T                 // where the gradient has no place without gaps or the rows have factors of their own
 	joins    []float64           // of float32
 	logs8    []float64           // of float64: 8 of each row
@@ -25,6 +25,7 @@ type short[T kernel.Float] struct {
 	all      []uint64
 	allLen   int
 	one      [1]kernel.BCEParams[T]
+	whole    [1]float64 // the sum of all rows
 }
 
 // isShort reports whether the chunk's rows are evaluated here.
@@ -33,9 +34,18 @@ func (w *Work[T]) isShort() bool {
 	if _, _, ok := kernel.FocalExponent(w.rule.Focal); !ok && w.rule.Focal != 0 {
 		return false
 	}
-	return 0 < c.N && c.N <= kernel.ShortRow && c.Class == nil && len(w.rule.PositiveWeight) == 0 &&
-		c.ZeroThreshold && c.ThresholdGrad == nil
+	if !(0 < c.N && c.N <= kernel.ShortRow && c.ZeroThreshold && c.ThresholdGrad == nil) {
+		return false
+	}
+	if !w.hasWeights() {
+		return true
+	}
+	w.batchWeights()
+	return w.rule.Focal == 0 && c.Soft == nil && w.weights.usable && len(w.weights.off) == 0
 }
+
+// hasWeights reports whether the terms have weights.
+func (w *Work[T]) hasWeights() bool { return w.c.Class != nil || len(w.rule.PositiveWeight) > 0 }
 
 // shortRows evaluates all rows.
 func (w *Work[T]) shortRows() {
@@ -59,15 +69,20 @@ func (w *Work[T]) shortRows() {
 			dst, scale = c.Grad, c.Scale
 		}
 	}
-	direct := c.Half.Grad != nil && dst != nil && !apart && c.Soft == nil && kernel.FactorFits[T](c.Scale[0])
+	weighted := w.hasWeights()
+	direct := !weighted && c.Half.Grad != nil && dst != nil && !apart && c.Soft == nil && kernel.FactorFits[T](c.Scale[0])
 	w.kept = kernel.ResizeAligned(w.kept, kernel.ShortRoom(rows*c.N+kernel.ShortRows))
 	right := true
 	if c.Soft != nil {
 		w.shortSoft(rows, dst, part, scale)
-	} else if w.rule.Focal != 0 {
+	} else if weighted || w.rule.Focal != 0 {
 		c.Widen()
 		direct = false
-		right = w.focalRows(dst, part, scale[0])
+		if w.one[0][0] = T(scale[0]); weighted {
+			right = w.weightedShort(dst, part)
+		} else {
+			right = w.focalRows(dst, part)
+		}
 	} else {
 		w.nearOdds(dst, part, scale, direct)
 		if kernel.IsFloat32[T]() {
@@ -89,7 +104,14 @@ func (w *Work[T]) shortRows() {
 		return
 	}
 	c.Half.Done = direct
-	if right && (c.Grad == nil || !apart && kernel.FactorFits[T](c.Scale[0]) || w.scalesFit()) {
+	scales := c.Scale
+	if !apart {
+		scales = c.Scale[:min(1, len(c.Scale))]
+	}
+	switch {
+	case !right:
+	case c.Grad == nil || !weighted && (!apart && kernel.FactorFits[T](c.Scale[0]) || w.scalesFit()),
+		weighted && w.weights.scalesFit(scales):
 		return
 	}
 	c.Widen()
@@ -99,11 +121,54 @@ func (w *Work[T]) shortRows() {
 		Sum: c.Loss, X: w.x, Stride: w.stride, N: c.N, Pos: c.Pos, Neg: c.Neg, Words: c.Words,
 		Dst: c.Grad, DstStride: c.GradStride,
 	}
+	if weighted {
+		w.args.NegWeight, w.args.PosWeight = w.weights.neg, w.weights.pos
+	}
 	anySlow := w.setParams()
 	w.complete(anySlow, right)
 }
 
 var one = [1]float64{1}
+
+// weightedShort evaluates rows with weights, their gradient times that of one to dst, and
+// reports whether all losses are right.
+func (w *Work[T]) weightedShort(dst []T, part []uint64) (right bool) {
+	c, a := w.c, &w.args
+	count, pos := c.Rows*c.N, c.FlatPos()
+	*a = kernel.BCEArgs[T]{
+		Sum: w.whole[:], Terms: w.kept, Dst: dst, DstStride: count, X: w.x, Stride: count, Rows: 1, N: count,
+		Pos: pos, Neg: part, Words: len(pos), Params: w.one[:],
+	}
+	a.NegWeight, a.PosWeight = w.weights.ofShortRows(c.N, count)
+	kernel.WeightedBCE(a)
+	return w.addTerms(w.weights.most)
+}
+
+// addTerms sets the losses, which are sums of terms with weights of at most most, and reports
+// whether all are right.
+func (w *Work[T]) addTerms(most float64) (right bool) {
+	c := w.c
+	count, rows := c.Rows*c.N, chunk.Room(c.Rows)
+	for i := range w.kept[count:] {
+		w.kept[count+i] = 1 // sums that are right
+	}
+	w.sum, w.err = kernel.Resize(w.sum, rows), kernel.Resize(w.err, rows)
+	right = kernel.ShortTotals(w.sum, w.err, w.kept, rows, c.N)
+	copy(c.Loss, w.sum[:c.Rows])
+	if !kernel.IsFloat32[T]() {
+		for i, e := range w.err[:c.Rows] {
+			c.Loss[i] += e
+		}
+	}
+	if !right || most > 1 {
+		low := w.leastLoss(most)
+		right = true
+		for _, v := range c.Loss[:c.Rows] {
+			right = right && v >= low && v <= math.MaxFloat64
+		}
+	}
+	return right
+}
 
 // nearOdds keeps the exponentials of all elements and writes their gradient to dst;
 // direct, it takes the place of the widened scores on its way to that of 16-bit elements.
