@@ -55,6 +55,7 @@ type Work[T kernel.Float] struct {
 	powers  focalPowers[T]
 	slow    []slowness
 	grad    []T // where only the thresholds' derivatives are wanted
+	slope   slopeSums[T]
 
 	short[T]
 	soft soft[T]

@@ -443,9 +443,9 @@ func (w *Work[T]) slopes(a *kernel.BCEArgs[T]) {
 		if math.Abs(scale)*w.weights.most > plain {
 			w.small(i, a.Dst[i*a.DstStride:][:w.c.N])
 		}
-		if w.c.ThresholdGrad != nil {
-			w.c.ThresholdGrad[i] = -sumOf(a.Dst[i*a.DstStride:][:w.c.N])
-		}
+	}
+	if w.c.ThresholdGrad != nil {
+		w.thresholdSlopes(a.Dst, a.DstStride)
 	}
 }
 

@@ -8,24 +8,26 @@ import (
 	"github.com/zlpr/zlpr/internal/kernel"
 )
 
-// This file evaluates short rows without thresholds, many rows as one (see
-// kernel/short.go): the exponentials, or the terms with weights or a focal exponent, and the
-// gradient of their elements, whatever the row, then the rows' products, logarithms or sums side by side. A
+// This file evaluates short rows, with weights or thresholds but not with both, many rows as
+// one (see kernel/short.go): the exponentials, or the terms with weights or a focal exponent,
+// and the gradient of their elements, whatever the row, then the rows' products, logarithms or sums side by side. A
 // row for which that is out of range is evaluated again, as a long one.
 
 // short is memory for short rows.
 type short[T kernel.Float] struct {
-	kept     []T                 // exponentials, or terms
-	sigmoids []T                 // where the gradient has no place without gaps or the rows have factors of their own
-	joins    []float64           // of float32
-	logs8    []float64           // of float64: 8 of each row
-	sum, err []float64           // of these
-	last     [kernel.ShortRows]T // the elements that make no whole group
-	lastGrad [kernel.ShortRows]T
-	all      []uint64
-	allLen   int
-	one      [1]kernel.BCEParams[T]
-	whole    [1]float64 // the sum of all rows
+	kept      []T                 // exponentials, or terms
+	sigmoids  []T                 // where the gradient has no place without gaps or the rows have factors of their own
+	y, missed []T                 // scores less thresholds, and what these are short of
+	joins     []float64           // of float32
+	logs8     []float64           // of float64: 8 of each row
+	sum, err  []float64           // of these
+	last      [kernel.ShortRows]T // the elements that make no whole group
+	lastLost  [kernel.ShortRows]T
+	lastGrad  [kernel.ShortRows]T
+	all       []uint64
+	allLen    int
+	one       [1]kernel.BCEParams[T]
+	whole     [1]float64 // the sum of all rows
 }
 
 // isShort reports whether the chunk's rows are evaluated here.
@@ -34,14 +36,19 @@ func (w *Work[T]) isShort() bool {
 	if _, _, ok := kernel.FocalExponent(w.rule.Focal); !ok && w.rule.Focal != 0 {
 		return false
 	}
-	if !(0 < c.N && c.N <= kernel.ShortRow && c.ZeroThreshold && c.ThresholdGrad == nil) {
+	weighted, shifted := w.hasWeights(), !c.ZeroThreshold || c.ThresholdGrad != nil
+	switch {
+	case !(0 < c.N && c.N <= kernel.ShortRow):
 		return false
-	}
-	if !w.hasWeights() {
+	case !weighted && !shifted:
+		return true
+	case weighted && shifted || w.rule.Focal != 0 || c.Soft != nil:
+		return false
+	case shifted:
 		return true
 	}
 	w.batchWeights()
-	return w.rule.Focal == 0 && c.Soft == nil && w.weights.usable && len(w.weights.off) == 0
+	return w.weights.usable && len(w.weights.off) == 0
 }
 
 // hasWeights reports whether the terms have weights.
@@ -61,16 +68,21 @@ func (w *Work[T]) shortRows() {
 	}
 	var dst []T
 	scale, apart := one[:], false
-	if c.Grad != nil {
-		if apart = c.GradStride != c.N || !c.OneScale; apart {
+	grad, stride := c.Grad, c.GradStride
+	if c.Grad == nil && c.ThresholdGrad != nil {
+		w.grad = kernel.Resize(w.grad, count)
+		grad, stride = w.grad, c.N
+	}
+	if grad != nil {
+		if apart = stride != c.N || !c.OneScale; apart {
 			w.sigmoids = kernel.ResizeAligned(w.sigmoids, kernel.ShortRoom(rows*c.N))
 			dst = w.sigmoids
 		} else {
-			dst, scale = c.Grad, c.Scale
+			dst, scale = grad, c.Scale
 		}
 	}
 	weighted := w.hasWeights()
-	direct := !weighted && c.Half.Grad != nil && dst != nil && !apart && c.Soft == nil && kernel.FactorFits[T](c.Scale[0])
+	direct := !weighted && c.ZeroThreshold && c.ThresholdGrad == nil && c.Half.Grad != nil && dst != nil && !apart && c.Soft == nil && kernel.FactorFits[T](c.Scale[0])
 	w.kept = kernel.ResizeAligned(w.kept, kernel.ShortRoom(rows*c.N+kernel.ShortRows))
 	right := true
 	if c.Soft != nil {
@@ -84,16 +96,22 @@ func (w *Work[T]) shortRows() {
 			right = w.focalRows(dst, part)
 		}
 	} else {
-		w.nearOdds(dst, part, scale, direct)
+		thresholds := true // are such as the kernels take
+		if c.ZeroThreshold {
+			w.nearOdds(dst, part, scale, direct)
+		} else {
+			thresholds = w.shiftedOdds(dst, part, scale)
+		}
 		if kernel.IsFloat32[T]() {
 			right = w.joinRows(rows)
 		} else {
 			right = w.addLogs(rows, nil)
 		}
+		right = right && thresholds
 	}
 	if apart {
 		for i, v := range c.Scale[:c.Rows] {
-			out, f := c.GradRow(i), T(v)
+			out, f := grad[i*stride:][:c.N], T(v)
 			for j, g := range w.sigmoids[i*c.N:][:len(out)] {
 				out[j] = g * f // zeros have the signs that the kernels give them
 			}
@@ -110,8 +128,11 @@ func (w *Work[T]) shortRows() {
 	}
 	switch {
 	case !right:
-	case c.Grad == nil || !weighted && (!apart && kernel.FactorFits[T](c.Scale[0]) || w.scalesFit()),
+	case grad == nil || !weighted && (!apart && kernel.FactorFits[T](c.Scale[0]) || w.scalesFit()),
 		weighted && w.weights.scalesFit(scales):
+		if c.ThresholdGrad != nil {
+			w.thresholdSlopes(grad, stride)
+		}
 		return
 	}
 	c.Widen()
@@ -119,7 +140,7 @@ func (w *Work[T]) shortRows() {
 	w.batchWeights()
 	w.args = kernel.BCEArgs[T]{
 		Sum: c.Loss, X: w.x, Stride: w.stride, N: c.N, Pos: c.Pos, Neg: c.Neg, Words: c.Words,
-		Dst: c.Grad, DstStride: c.GradStride,
+		Dst: grad, DstStride: stride, Shifted: !c.ZeroThreshold,
 	}
 	if weighted {
 		w.args.NegWeight, w.args.PosWeight = w.weights.neg, w.weights.pos
@@ -176,7 +197,7 @@ func (w *Work[T]) nearOdds(dst []T, part []uint64, scale []float64, direct bool)
 	c := w.c
 	pos, count := c.FlatPos(), c.Rows*c.N
 	if !c.Near() {
-		w.odds(w.kept, dst, w.x[:count], pos, part, scale)
+		w.odds(w.kept, dst, w.x[:count], nil, pos, part, scale)
 		return
 	}
 	step := c.NearLen()
@@ -190,33 +211,65 @@ func (w *Work[T]) nearOdds(dst []T, part []uint64, scale []float64, direct bool)
 		case dst != nil:
 			out = dst[from:to]
 		}
-		w.odds(w.kept[from:], out, x, pos[from/64:], part[from/64:], scale)
+		w.odds(w.kept[from:], out, x, nil, pos[from/64:], part[from/64:], scale)
 		if direct {
 			c.Narrow(out, from)
 		}
 	}
 }
 
+// shiftedOdds is nearOdds with thresholds. It reports whether all are in the kernels' range.
+func (w *Work[T]) shiftedOdds(dst []T, part []uint64, scale []float64) bool {
+	c := w.c
+	c.Widen()
+	n, count := c.N, c.Rows*c.N
+	room := kernel.ShortRoom(count)
+	w.y, w.missed = kernel.ResizeAligned(w.y, room), kernel.ResizeAligned(w.missed, room)
+	// Behind a row kernels may read 16 elements: the last rows are copied.
+	direct := max(0, count-16) / n
+	if direct > 0 {
+		kernel.ShortDifferences(w.y, w.missed, w.x, c.Threshold, direct, n)
+	}
+	for i := direct; i < c.Rows; i++ {
+		copy(w.last[:], w.x[i*n:][:n])
+		kernel.ShortDifferences(w.y[i*n:], w.missed[i*n:], w.last[:], c.Threshold[i:], 1, n)
+	}
+	w.odds(w.kept, dst, w.y[:count], w.missed, c.FlatPos(), part, scale)
+	least := mostThreshold[T]()
+	if kernel.IsFloat32[T]() {
+		least = 0x1p5 // beyond that its error may count
+	}
+	var most uint64
+	for _, s0 := range c.Threshold[:c.Rows] {
+		most = max(most, math.Float64bits(s0)&math.MaxInt64)
+	}
+	return most <= math.Float64bits(least)
+}
+
 // odds is kernel.ShortOdds of any number of elements.
-func (s *short[T]) odds(w, dst, x []T, pos, part []uint64, scale []float64) {
+func (s *short[T]) odds(w, dst, x, lost []T, pos, part []uint64, scale []float64) {
 	whole := len(x) &^ (kernel.ShortRows - 1)
 	var out []T
 	if whole > 0 {
 		if dst != nil {
 			out = dst[:whole]
 		}
-		kernel.ShortOdds(w, out, x[:whole], pos, part, scale)
+		kernel.ShortOdds(w, out, x[:whole], lost, pos, part, scale)
 	}
 	if whole == len(x) {
 		return
 	}
 	// What is left, as a whole group.
 	copy(s.last[:], x[whole:])
+	if lost != nil {
+		copy(s.lastLost[:], lost[whole:len(x)])
+		lost = s.lastLost[:]
+	}
 	k := whole / 64
 	if out = nil; dst != nil {
 		out = s.lastGrad[:]
 	}
-	kernel.ShortOdds(w[whole:], out, s.last[:], pos[k:], part[k:], scale)
+	kernel.ShortOdds(w[whole:], out, s.last[:], lost, pos[k:], part[k:], scale)
 	copy(dst[min(whole, len(dst)):], out)
 }
 

@@ -65,9 +65,7 @@ func (w *Work[T]) fusedRows() {
 	kernel.SoftBCE(c.Loss, w.product, dst, stride, w.x, w.stride, c.Soft, c.SoftStride, c.Rows, c.N, c.Neg, c.Words, f)
 	w.addLogarithms(blocks)
 	if c.ThresholdGrad != nil {
-		for i := range c.Rows {
-			c.ThresholdGrad[i] = -sumOf(dst[i*stride:][:c.N])
-		}
+		w.thresholdSlopes(dst, stride)
 	}
 	w.completePlain()
 }
@@ -113,9 +111,7 @@ func (w *Work[T]) weightedRows() bool {
 	a.Params = w.params
 	kernel.WeightedBCE(a)
 	if c.ThresholdGrad != nil {
-		for i := range c.Rows {
-			c.ThresholdGrad[i] = -sumOf(a.Dst[i*a.DstStride:][:c.N])
-		}
+		w.thresholdSlopes(a.Dst, a.DstStride)
 	}
 	for i := range c.Rows {
 		// The product of a small label and a weight may be below the normal numbers.

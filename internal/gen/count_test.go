@@ -60,6 +60,8 @@ func TestInstructionCounts(t *testing.T) {
 		{"shortSums", "rows", 32, 16},
 		{"shortScale", "rows", 8, 8},
 		{"shortJoins", "rows", 32, 16},
+		{"shortDifferences32", "group", 8, 4},
+		{"shortDifferences64", "group", 4, 2},
 		{"shortOdds32", "group", 32, 16},
 		{"shortOdds64", "group", 16, 8},
 		{"shortOddsOnly32", "group", 32, 16},

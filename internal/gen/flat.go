@@ -52,6 +52,7 @@ func shortExp(v *vec, part bool) {
 func shortOdds(v *vec, grad bool) {
 	l := newFlatLoop(v)
 	l.pos, l.part = v.param("pos"), v.param("part")
+	lost := v.param("lost")
 	bias, least, most := zeroToInf(v.elem)
 	var factor, minus vreg
 	var dst gpreg
@@ -73,6 +74,21 @@ func shortOdds(v *vec, grad bool) {
 		for i := range p {
 			v.mul(p[i], q[i], p[i])
 		}
+		complete := v.newLabel("complete")
+		v.TESTQ(lost, lost)
+		v.JZ(operand.LabelRef(complete))
+		for i := range p {
+			r, mem := v.reg(), at(lost, i*v.bytes)
+			if v.wide() {
+				v.move(mem, r)
+				v.flip(l.sign(i), r)
+			} else {
+				v.xor(l.sign(i), mem, r)
+			}
+			v.fmaAcc(p[i], r, p[i])
+		}
+		v.ADDQ(operand.I32(4*v.bytes), lost)
+		v.Label(complete)
 		l.unlessAll(some)
 		v.Label(ready)
 		for i := range p {
@@ -117,6 +133,48 @@ func shortOdds(v *vec, grad bool) {
 		v.move(kept, p)
 	}
 	v.JMP(operand.LabelRef(ready))
+}
+
+// shortDifferences emits the differences of the elements of short rows and their thresholds.
+// What is written after a row's end is overwritten by the next one.
+func shortDifferences(v *vec) {
+	y, lost, x, s0 := v.param("y"), v.param("lost"), v.param("x"), v.param("s0")
+	rows, stride, off := v.param("rows"), v.stride("n"), v.GP64()
+	row, group, done := v.newLabel("row"), v.newLabel("group"), v.newLabel("done")
+	v.TESTQ(rows, rows)
+	v.JZ(operand.LabelRef(done))
+	v.Label(row)
+	hi, lo := v.reg(), v.reg()
+	v.VBROADCASTSD(at(s0, 0), hi)
+	if v.double() {
+		v.zero(lo)
+	} else {
+		s := v.reg()
+		v.move(hi, s)
+		v.toElement(hi)
+		low, _ := v.split(hi)
+		v.VCVTPS2PD(low, lo)
+		v.VSUBPD(lo, s, lo)
+		v.toElement(lo)
+	}
+	v.XORQ(off, off)
+	v.Label(group)
+	place := func(base gpreg) operand.Mem { return operand.Mem{Base: base, Index: off, Scale: 1} }
+	d, short := v.difference(v.inRegister(place(x)), hi, lo)
+	v.move(d, place(y))
+	v.move(short, place(lost))
+	v.ADDQ(operand.I32(v.bytes), off)
+	v.CMPQ(off, stride)
+	v.JL(operand.LabelRef(group))
+	for _, r := range []gpreg{y, lost, x} {
+		v.ADDQ(stride, r)
+	}
+	v.ADDQ(operand.U8(8), s0)
+	v.DECQ(rows)
+	v.JNZ(operand.LabelRef(row))
+	v.Label(done)
+	v.VZEROUPPER()
+	v.RET()
 }
 
 // shortSoft emits the exponentials, the linear parts and, unless dst is nil, the gradient of

@@ -290,13 +290,20 @@ var shortKernels = []*kernel{
 		forms:    both(shortJoins, neonShortJoins),
 	},
 	{
+		name: "ShortDifferences", types: elems, oneTwin: true,
+		params: "y, lost, x []T, s0 []float64, rows, n int",
+		doc: `writes x[i·n+j] - s0[i] to y[i·n+j], and what that is short of to lost, for rows of n.
+			All have ShortRoom.`,
+		forms: both(shortDifferences, neonShortDifferences),
+	},
+	{
 		name: "ShortOdds", types: elems, oneTwin: true,
-		params: "w, dst, x []T, pos, part []uint64, scale []float64",
+		params: "w, dst, x, lost []T, pos, part []uint64, scale []float64",
 		doc: `writes e^y, y = x[i] or where bit i of pos is set -x[i], to w[i], and unless dst is
 			nil scale[0]·w/(1+w), with the sign of y against x[i], to dst[i]; 0 where bit i of part
 			is not set, which pos then has not either. Below the least normal number e^y is 0 or
-			subnormal. It takes a multiple of ShortRows elements.`,
-		args: "w, dst, x, n=len(x), pos, part, scale", optional: "dst, scale",
+			subnormal. It takes a multiple of ShortRows elements. Unless lost is nil, x is short of it.`,
+		args: "w, dst, x, n=len(x), lost, pos, part, scale", optional: "dst, lost, scale",
 		forms: []form{
 			{
 				name: "Only", when: "dst == nil",

@@ -79,7 +79,7 @@ func neonShortExp(v *neonVec, part bool) {
 // neonShortOdds emits shortOdds, four registers at a time, two of them together.
 func neonShortOdds(v *neonVec, grad bool) {
 	w, x, n := v.param("w"), v.param("x"), v.param("n")
-	pos, part := v.newSide("pos", 1), v.newSide("part", 1)
+	pos, part, lost := v.newSide("pos", 1), v.newSide("part", 1), v.param("lost")
 	v.loadTests()
 	v.loadConstants()
 	bias, least, most := zeroToInf(v.elem)
@@ -111,6 +111,19 @@ func neonShortOdds(v *neonVec, grad bool) {
 			p, s := e.evaluate(y)
 			for i := range p {
 				v.mul(p[i], s[i], p[i])
+			}
+			complete := v.newLabel("complete")
+			v.op("CBZ", lost, complete)
+			v.loadPair(address{lost, 16 * first}, s[0], s[1])
+			for i := range p {
+				v.xor(s[i], signs[i], s[i])
+				v.fmaAcc(p[i], s[i], p[i])
+			}
+			if first == 2 {
+				v.op("ADD", imm(64), lost)
+			}
+			v.label(complete)
+			for i := range p {
 				v.and(p[i], exist[i], p[i])
 			}
 			v.storePair(p[0], p[1], address{w, 16 * first})
@@ -126,6 +139,50 @@ func neonShortOdds(v *neonVec, grad bool) {
 			v.free(append(append(append(p, s...), signs...), exist...)...)
 		}
 	})
+	v.op("RET")
+}
+
+// neonShortDifferences emits shortDifferences.
+func neonShortDifferences(v *neonVec) {
+	y, lost, x, s0 := v.param("y"), v.param("lost"), v.param("x"), v.param("s0")
+	rows, n, left := v.param("rows"), v.param("n"), v.gp()
+	base, at := []genReg{y, lost, x}, []genReg{v.gp(), v.gp(), v.gp()}
+	stride := v.gp()
+	row, group, done := v.newLabel("row"), v.newLabel("group"), v.newLabel("done")
+	v.op("CBZ", rows, done)
+	v.op("LSL", imm(log2(v.size)), n, stride)
+	v.label(row)
+	hi, lo := v.reg(), v.reg()
+	v.op("FMOVD.P", address{s0, 8}, hi)
+	if v.double() {
+		v.op("VDUP", hi.as("D").String()+"[0]", v.lanes(hi))
+		v.zero(lo)
+	} else {
+		s := v.reg()
+		v.op("FCVTDS", hi, s)
+		v.op("FCVTSD", s, lo)
+		v.op("FSUBD", lo, hi, lo)
+		v.op("FCVTDS", lo, lo)
+		v.op("VDUP", s.as("S").String()+"[0]", v.lanes(hi))
+		v.op("VDUP", lo.as("S").String()+"[0]", v.lanes(lo))
+		v.free(s)
+	}
+	for i, r := range base {
+		v.op("MOVD", r, at[i])
+		v.op("ADD", stride, r)
+	}
+	v.op("MOVD", n, left)
+	v.label(group)
+	r := v.reg()
+	v.op("FMOVQ.P", address{at[2], 16}, r)
+	d, short := v.difference(r, hi, lo)
+	v.op("FMOVQ.P", d, address{at[0], 16})
+	v.op("FMOVQ.P", short, address{at[1], 16})
+	v.op("SUBS", imm(16/v.size), left)
+	v.op("BGT", group)
+	v.op("SUB", imm(1), rows)
+	v.op("CBNZ", rows, row)
+	v.label(done)
 	v.op("RET")
 }
 

@@ -129,7 +129,11 @@ func (a *BCEArgs[T]) difference(i int, x T, pos uint64) (y, short T) {
 
 // powers writes w of the elements from k on of row i, at most 32: 0 of those of no side.
 // It writes their gradients, too.
-func (a *BCEArgs[T]) powers(w *[32]T, i, k int) {
+func (a *BCEArgs[T]) powers(w *[32]T, i, k int) { a.powersOf(w, i, k, nil) }
+
+// powersOf is powers of scores that are short of lost, unless that is nil: the exponentials
+// are made right to first order.
+func (a *BCEArgs[T]) powersOf(w *[32]T, i, k int, lost []T) {
 	n, shift := min(32, a.N-k), k%64
 	pos, neg := a.Pos[i*a.Words+k/64]>>shift, a.Neg[i*a.Words+k/64]>>shift
 	var y, short [32]T
@@ -139,6 +143,9 @@ func (a *BCEArgs[T]) powers(w *[32]T, i, k int) {
 	}
 	exponentials(w, y[:n], &short, zeroToInf[T](), a.Shifted)
 	for j := range n {
+		if lost != nil {
+			w[j] = fma(w[j], flip(lost[j], pos>>j), w[j])
+		}
 		w[j] = only(w[j], (pos|neg)>>j)
 	}
 	if !a.Gradient() {

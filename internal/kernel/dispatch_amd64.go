@@ -327,45 +327,67 @@ func ShortJoins(u, sum []float64, w, m []float32, rows, n int) {
 	}
 }
 
-func shortOdds32(w, dst, x []float32, pos, part []uint64, scale []float64) {
+func shortDifferences32(y, lost, x []float32, s0 []float64, rows, n int) {
 	switch Active {
 	case AVX512:
-		switch {
-		case dst == nil:
-			shortOddsOnly32AVX512(&w[0], unsafe.SliceData(dst), &x[0], len(x), &pos[0], &part[0], unsafe.SliceData(scale))
-		default:
-			shortOdds32AVX512(&w[0], unsafe.SliceData(dst), &x[0], len(x), &pos[0], &part[0], unsafe.SliceData(scale))
-		}
+		shortDifferences32AVX512(&y[0], &lost[0], &x[0], &s0[0], rows, n)
 	case AVX2:
-		switch {
-		case dst == nil:
-			shortOddsOnly32AVX2(&w[0], unsafe.SliceData(dst), &x[0], len(x), &pos[0], &part[0], unsafe.SliceData(scale))
-		default:
-			shortOdds32AVX2(&w[0], unsafe.SliceData(dst), &x[0], len(x), &pos[0], &part[0], unsafe.SliceData(scale))
-		}
+		shortDifferences32AVX2(&y[0], &lost[0], &x[0], &s0[0], rows, n)
 	default:
-		shortOddsGeneric(w, dst, x, pos, part, scale)
+		shortDifferencesGeneric(y, lost, x, s0, rows, n)
 	}
 }
 
-func shortOdds64(w, dst, x []float64, pos, part []uint64, scale []float64) {
+func shortDifferences64(y, lost, x []float64, s0 []float64, rows, n int) {
+	switch Active {
+	case AVX512:
+		shortDifferences64AVX512(&y[0], &lost[0], &x[0], &s0[0], rows, n)
+	case AVX2:
+		shortDifferences64AVX2(&y[0], &lost[0], &x[0], &s0[0], rows, n)
+	default:
+		shortDifferencesGeneric(y, lost, x, s0, rows, n)
+	}
+}
+
+func shortOdds32(w, dst, x, lost []float32, pos, part []uint64, scale []float64) {
 	switch Active {
 	case AVX512:
 		switch {
 		case dst == nil:
-			shortOddsOnly64AVX512(&w[0], unsafe.SliceData(dst), &x[0], len(x), &pos[0], &part[0], unsafe.SliceData(scale))
+			shortOddsOnly32AVX512(&w[0], unsafe.SliceData(dst), &x[0], len(x), unsafe.SliceData(lost), &pos[0], &part[0], unsafe.SliceData(scale))
 		default:
-			shortOdds64AVX512(&w[0], unsafe.SliceData(dst), &x[0], len(x), &pos[0], &part[0], unsafe.SliceData(scale))
+			shortOdds32AVX512(&w[0], unsafe.SliceData(dst), &x[0], len(x), unsafe.SliceData(lost), &pos[0], &part[0], unsafe.SliceData(scale))
 		}
 	case AVX2:
 		switch {
 		case dst == nil:
-			shortOddsOnly64AVX2(&w[0], unsafe.SliceData(dst), &x[0], len(x), &pos[0], &part[0], unsafe.SliceData(scale))
+			shortOddsOnly32AVX2(&w[0], unsafe.SliceData(dst), &x[0], len(x), unsafe.SliceData(lost), &pos[0], &part[0], unsafe.SliceData(scale))
 		default:
-			shortOdds64AVX2(&w[0], unsafe.SliceData(dst), &x[0], len(x), &pos[0], &part[0], unsafe.SliceData(scale))
+			shortOdds32AVX2(&w[0], unsafe.SliceData(dst), &x[0], len(x), unsafe.SliceData(lost), &pos[0], &part[0], unsafe.SliceData(scale))
 		}
 	default:
-		shortOddsGeneric(w, dst, x, pos, part, scale)
+		shortOddsGeneric(w, dst, x, lost, pos, part, scale)
+	}
+}
+
+func shortOdds64(w, dst, x, lost []float64, pos, part []uint64, scale []float64) {
+	switch Active {
+	case AVX512:
+		switch {
+		case dst == nil:
+			shortOddsOnly64AVX512(&w[0], unsafe.SliceData(dst), &x[0], len(x), unsafe.SliceData(lost), &pos[0], &part[0], unsafe.SliceData(scale))
+		default:
+			shortOdds64AVX512(&w[0], unsafe.SliceData(dst), &x[0], len(x), unsafe.SliceData(lost), &pos[0], &part[0], unsafe.SliceData(scale))
+		}
+	case AVX2:
+		switch {
+		case dst == nil:
+			shortOddsOnly64AVX2(&w[0], unsafe.SliceData(dst), &x[0], len(x), unsafe.SliceData(lost), &pos[0], &part[0], unsafe.SliceData(scale))
+		default:
+			shortOdds64AVX2(&w[0], unsafe.SliceData(dst), &x[0], len(x), unsafe.SliceData(lost), &pos[0], &part[0], unsafe.SliceData(scale))
+		}
+	default:
+		shortOddsGeneric(w, dst, x, lost, pos, part, scale)
 	}
 }
 
@@ -1621,28 +1643,40 @@ func shortJoinsAVX512(u *float64, sum *float64, w *float32, m *float32, rows int
 func shortJoinsAVX2(u *float64, sum *float64, w *float32, m *float32, rows int, n int)
 
 //go:noescape
-func shortOddsOnly32AVX512(w *float32, dst *float32, x *float32, n int, pos *uint64, part *uint64, scale *float64)
+func shortDifferences32AVX512(y *float32, lost *float32, x *float32, s0 *float64, rows int, n int)
 
 //go:noescape
-func shortOddsOnly32AVX2(w *float32, dst *float32, x *float32, n int, pos *uint64, part *uint64, scale *float64)
+func shortDifferences32AVX2(y *float32, lost *float32, x *float32, s0 *float64, rows int, n int)
 
 //go:noescape
-func shortOdds32AVX512(w *float32, dst *float32, x *float32, n int, pos *uint64, part *uint64, scale *float64)
+func shortDifferences64AVX512(y *float64, lost *float64, x *float64, s0 *float64, rows int, n int)
 
 //go:noescape
-func shortOdds32AVX2(w *float32, dst *float32, x *float32, n int, pos *uint64, part *uint64, scale *float64)
+func shortDifferences64AVX2(y *float64, lost *float64, x *float64, s0 *float64, rows int, n int)
 
 //go:noescape
-func shortOddsOnly64AVX512(w *float64, dst *float64, x *float64, n int, pos *uint64, part *uint64, scale *float64)
+func shortOddsOnly32AVX512(w *float32, dst *float32, x *float32, n int, lost *float32, pos *uint64, part *uint64, scale *float64)
 
 //go:noescape
-func shortOddsOnly64AVX2(w *float64, dst *float64, x *float64, n int, pos *uint64, part *uint64, scale *float64)
+func shortOddsOnly32AVX2(w *float32, dst *float32, x *float32, n int, lost *float32, pos *uint64, part *uint64, scale *float64)
 
 //go:noescape
-func shortOdds64AVX512(w *float64, dst *float64, x *float64, n int, pos *uint64, part *uint64, scale *float64)
+func shortOdds32AVX512(w *float32, dst *float32, x *float32, n int, lost *float32, pos *uint64, part *uint64, scale *float64)
 
 //go:noescape
-func shortOdds64AVX2(w *float64, dst *float64, x *float64, n int, pos *uint64, part *uint64, scale *float64)
+func shortOdds32AVX2(w *float32, dst *float32, x *float32, n int, lost *float32, pos *uint64, part *uint64, scale *float64)
+
+//go:noescape
+func shortOddsOnly64AVX512(w *float64, dst *float64, x *float64, n int, lost *float64, pos *uint64, part *uint64, scale *float64)
+
+//go:noescape
+func shortOddsOnly64AVX2(w *float64, dst *float64, x *float64, n int, lost *float64, pos *uint64, part *uint64, scale *float64)
+
+//go:noescape
+func shortOdds64AVX512(w *float64, dst *float64, x *float64, n int, lost *float64, pos *uint64, part *uint64, scale *float64)
+
+//go:noescape
+func shortOdds64AVX2(w *float64, dst *float64, x *float64, n int, lost *float64, pos *uint64, part *uint64, scale *float64)
 
 //go:noescape
 func shortSoft32AVX512(w *float32, m *float32, dst *float32, x *float32, n int, t *float32, part *uint64, scale *float64)

@@ -253,31 +253,49 @@ func ShortJoins(u, sum []float64, w, m []float32, rows, n int) {
 	}
 }
 
-func shortOdds32(w, dst, x []float32, pos, part []uint64, scale []float64) {
+func shortDifferences32(y, lost, x []float32, s0 []float64, rows, n int) {
 	switch Active {
 	case NEON:
-		switch {
-		case dst == nil:
-			shortOddsOnly32NEON(&w[0], unsafe.SliceData(dst), &x[0], len(x), &pos[0], &part[0], unsafe.SliceData(scale))
-		default:
-			shortOdds32NEON(&w[0], unsafe.SliceData(dst), &x[0], len(x), &pos[0], &part[0], unsafe.SliceData(scale))
-		}
+		shortDifferences32NEON(&y[0], &lost[0], &x[0], &s0[0], rows, n)
 	default:
-		shortOddsGeneric(w, dst, x, pos, part, scale)
+		shortDifferencesGeneric(y, lost, x, s0, rows, n)
 	}
 }
 
-func shortOdds64(w, dst, x []float64, pos, part []uint64, scale []float64) {
+func shortDifferences64(y, lost, x []float64, s0 []float64, rows, n int) {
+	switch Active {
+	case NEON:
+		shortDifferences64NEON(&y[0], &lost[0], &x[0], &s0[0], rows, n)
+	default:
+		shortDifferencesGeneric(y, lost, x, s0, rows, n)
+	}
+}
+
+func shortOdds32(w, dst, x, lost []float32, pos, part []uint64, scale []float64) {
 	switch Active {
 	case NEON:
 		switch {
 		case dst == nil:
-			shortOddsOnly64NEON(&w[0], unsafe.SliceData(dst), &x[0], len(x), &pos[0], &part[0], unsafe.SliceData(scale))
+			shortOddsOnly32NEON(&w[0], unsafe.SliceData(dst), &x[0], len(x), unsafe.SliceData(lost), &pos[0], &part[0], unsafe.SliceData(scale))
 		default:
-			shortOdds64NEON(&w[0], unsafe.SliceData(dst), &x[0], len(x), &pos[0], &part[0], unsafe.SliceData(scale))
+			shortOdds32NEON(&w[0], unsafe.SliceData(dst), &x[0], len(x), unsafe.SliceData(lost), &pos[0], &part[0], unsafe.SliceData(scale))
 		}
 	default:
-		shortOddsGeneric(w, dst, x, pos, part, scale)
+		shortOddsGeneric(w, dst, x, lost, pos, part, scale)
+	}
+}
+
+func shortOdds64(w, dst, x, lost []float64, pos, part []uint64, scale []float64) {
+	switch Active {
+	case NEON:
+		switch {
+		case dst == nil:
+			shortOddsOnly64NEON(&w[0], unsafe.SliceData(dst), &x[0], len(x), unsafe.SliceData(lost), &pos[0], &part[0], unsafe.SliceData(scale))
+		default:
+			shortOdds64NEON(&w[0], unsafe.SliceData(dst), &x[0], len(x), unsafe.SliceData(lost), &pos[0], &part[0], unsafe.SliceData(scale))
+		}
+	default:
+		shortOddsGeneric(w, dst, x, lost, pos, part, scale)
 	}
 }
 
@@ -1137,16 +1155,22 @@ func shortScaleNEON(dst *float32, dstStride int, w *float32, rows int, n int, fa
 func shortJoinsNEON(u *float64, sum *float64, w *float32, m *float32, rows int, n int)
 
 //go:noescape
-func shortOddsOnly32NEON(w *float32, dst *float32, x *float32, n int, pos *uint64, part *uint64, scale *float64)
+func shortDifferences32NEON(y *float32, lost *float32, x *float32, s0 *float64, rows int, n int)
 
 //go:noescape
-func shortOdds32NEON(w *float32, dst *float32, x *float32, n int, pos *uint64, part *uint64, scale *float64)
+func shortDifferences64NEON(y *float64, lost *float64, x *float64, s0 *float64, rows int, n int)
 
 //go:noescape
-func shortOddsOnly64NEON(w *float64, dst *float64, x *float64, n int, pos *uint64, part *uint64, scale *float64)
+func shortOddsOnly32NEON(w *float32, dst *float32, x *float32, n int, lost *float32, pos *uint64, part *uint64, scale *float64)
 
 //go:noescape
-func shortOdds64NEON(w *float64, dst *float64, x *float64, n int, pos *uint64, part *uint64, scale *float64)
+func shortOdds32NEON(w *float32, dst *float32, x *float32, n int, lost *float32, pos *uint64, part *uint64, scale *float64)
+
+//go:noescape
+func shortOddsOnly64NEON(w *float64, dst *float64, x *float64, n int, lost *float64, pos *uint64, part *uint64, scale *float64)
+
+//go:noescape
+func shortOdds64NEON(w *float64, dst *float64, x *float64, n int, lost *float64, pos *uint64, part *uint64, scale *float64)
 
 //go:noescape
 func shortSoft32NEON(w *float32, m *float32, dst *float32, x *float32, n int, t *float32, part *uint64, scale *float64)

@@ -125,13 +125,23 @@ func ShortJoins(u, sum []float64, w, m []float32, rows, n int) {
 }
 
 //go:noinline
-func shortOdds32(w, dst, x []float32, pos, part []uint64, scale []float64) {
-	shortOddsGeneric(w, dst, x, pos, part, scale)
+func shortDifferences32(y, lost, x []float32, s0 []float64, rows, n int) {
+	shortDifferencesGeneric(y, lost, x, s0, rows, n)
 }
 
 //go:noinline
-func shortOdds64(w, dst, x []float64, pos, part []uint64, scale []float64) {
-	shortOddsGeneric(w, dst, x, pos, part, scale)
+func shortDifferences64(y, lost, x []float64, s0 []float64, rows, n int) {
+	shortDifferencesGeneric(y, lost, x, s0, rows, n)
+}
+
+//go:noinline
+func shortOdds32(w, dst, x, lost []float32, pos, part []uint64, scale []float64) {
+	shortOddsGeneric(w, dst, x, lost, pos, part, scale)
+}
+
+//go:noinline
+func shortOdds64(w, dst, x, lost []float64, pos, part []uint64, scale []float64) {
+	shortOddsGeneric(w, dst, x, lost, pos, part, scale)
 }
 
 //go:noinline

@@ -40,8 +40,10 @@ func TestHashes(t *testing.T) {
 		kerneltest.Case("finishTarget/float32", 0xeff35a25acdd013c, 0xdcf8d16bfa5b64fb, hashFinishTarget[float32]),
 		kerneltest.Case("finishTarget/float64", 0x1fd27b8989900852, 0x2945bc8f5a06e014, hashFinishTarget[float64]),
 		kerneltest.Case("shortJoins", 0x8ad65cb38177ce25, 0xfaa103eb6a1d402d, hashShortJoins),
-		kerneltest.Case("shortOdds/float32", 0x43130472ed4992b9, 0x5d6b8c0e6900bb5e, hashShortOdds[float32]),
-		kerneltest.Case("shortOdds/float64", 0xca2ef70a2430e200, 0xe3015a3de7e8e978, hashShortOdds[float64]),
+		kerneltest.Case("shortDifferences/float32", 0xf98fbaf0b5b28880, 0x14006e17fa7028aa, hashShortDifferences[float32]),
+		kerneltest.Case("shortDifferences/float64", 0xaede9d77a576c492, 0x36c4d273f4992d7d, hashShortDifferences[float64]),
+		kerneltest.Case("shortOdds/float32", 0x31401ef446bc3835, 0x8841758b098c46c6, hashShortOdds[float32]),
+		kerneltest.Case("shortOdds/float64", 0xfa49d5588f58112a, 0x5617ae9004da3ef2, hashShortOdds[float64]),
 		kerneltest.Case("shortJoins/linear", 0x077e20c61f8db200, 0x8c9a34fc11307d4c, hashShortJoinsLinear),
 		kerneltest.Case("shortLogs/linear", 0xd401c06df043e526, 0xc9133d2ed89a1e82, hashShortLogsLinear),
 		kerneltest.Case("shortSoft/float32", 0xb0f0739d99ab081e, 0xecd564a4b89fb02c, hashShortSoft[float32]),
@@ -530,11 +532,36 @@ func hashShortOdds[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
 		pos[i] = r.Uint64() & part[i]
 	}
 	w, dst := make([]T, len(x)), make([]T, len(x))
-	ShortOdds(w, nil, x, pos, part, nil)
+	ShortOdds(w, nil, x, nil, pos, part, nil)
 	kerneltest.AddHash(h, numbers(w)...)
-	ShortOdds(w, dst, x, pos, part, []float64{r.Positive(10)})
+	ShortOdds(w, dst, x, nil, pos, part, []float64{r.Positive(10)})
 	kerneltest.AddHash(h, numbers(w)...)
 	kerneltest.AddHash(h, numbers(dst)...)
+	lost := make([]T, len(x))
+	for i := range lost {
+		lost[i] = T((2*r.Float64() - 1) * 0x1p-18)
+	}
+	ShortOdds(w, nil, x, lost, pos, part, nil)
+	kerneltest.AddHash(h, numbers(w)...)
+	ShortOdds(w, dst, x, lost, pos, part, []float64{r.Positive(10)})
+	kerneltest.AddHash(h, numbers(w)...)
+	kerneltest.AddHash(h, numbers(dst)...)
+}
+
+func hashShortDifferences[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
+	rows, n := 1+r.IntN(5), 1+r.IntN(ShortRow)
+	count, exp := rows*n, r.IntN(10)-3
+	room := ShortRoom(count)
+	y, lost, x, s0 := make([]T, room), make([]T, room), make([]T, room), make([]float64, rows)
+	for i := range count {
+		x[i] = kerneltest.Score[T](r, exp)
+	}
+	for i := range s0 {
+		s0[i] = kerneltest.Score[float64](r, exp)
+	}
+	ShortDifferences(y, lost, x, s0, rows, n)
+	kerneltest.AddHash(h, numbers(y[:count])...)
+	kerneltest.AddHash(h, numbers(lost[:count])...)
 }
 
 func hashShortLogs(h *kerneltest.Hash, r *kerneltest.Rand) {

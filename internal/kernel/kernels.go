@@ -77,15 +77,25 @@ func SelectScale[T Float](dst []T, dstStride int, w []T, wStride, rows, n int, f
 	}
 }
 
+// ShortDifferences writes x[i·n+j] - s0[i] to y[i·n+j], and what that is short of to lost, for rows of n.
+// All have ShortRoom.
+func ShortDifferences[T Float](y, lost, x []T, s0 []float64, rows, n int) {
+	if IsFloat32[T]() {
+		shortDifferences32(As32(y), As32(lost), As32(x), s0, rows, n)
+	} else {
+		shortDifferences64(As64(y), As64(lost), As64(x), s0, rows, n)
+	}
+}
+
 // ShortOdds writes e^y, y = x[i] or where bit i of pos is set -x[i], to w[i], and unless dst is
 // nil scale[0]·w/(1+w), with the sign of y against x[i], to dst[i]; 0 where bit i of part
 // is not set, which pos then has not either. Below the least normal number e^y is 0 or
-// subnormal. It takes a multiple of ShortRows elements.
-func ShortOdds[T Float](w, dst, x []T, pos, part []uint64, scale []float64) {
+// subnormal. It takes a multiple of ShortRows elements. Unless lost is nil, x is short of it.
+func ShortOdds[T Float](w, dst, x, lost []T, pos, part []uint64, scale []float64) {
 	if IsFloat32[T]() {
-		shortOdds32(As32(w), As32(dst), As32(x), pos, part, scale)
+		shortOdds32(As32(w), As32(dst), As32(x), As32(lost), pos, part, scale)
 	} else {
-		shortOdds64(As64(w), As64(dst), As64(x), pos, part, scale)
+		shortOdds64(As64(w), As64(dst), As64(x), As64(lost), pos, part, scale)
 	}
 }
 

@@ -117,13 +117,30 @@ func shortJoinsGeneric(u, sum []float64, w, m []float32, rows, n int) {
 
 // shortOddsGeneric writes w = e^y, y = x[i] or -x[i] where bit i of pos is set, to w[i],
 // and w/(1+w)·scale[0], of the sign of y against x[i], to dst[i] unless that is nil; 0
-// where bit i of part is not set.
-func shortOddsGeneric[T Float](w, dst, x []T, pos, part []uint64, scale []float64) {
+// where bit i of part is not set. Unless lost is nil, the exponentials are those of x + lost.
+func shortOddsGeneric[T Float](w, dst, x, lost []T, pos, part []uint64, scale []float64) {
 	a := BCEArgs[T]{X: x, Rows: 1, N: len(x), Pos: pos, Neg: part, Words: len(pos), Dst: dst, Scale: scale}
 	for k := 0; k < len(x); k += 32 {
 		var e [32]T
-		a.powers(&e, 0, k)
+		if lost != nil {
+			a.powersOf(&e, 0, k, lost[k:])
+		} else {
+			a.powers(&e, 0, k)
+		}
 		copy(w[k:], e[:])
+	}
+}
+
+// shortDifferencesGeneric writes x - s0 of every row's s0 to y, and what that is short of to
+// lost.
+func shortDifferencesGeneric[T Float](y, lost, x []T, s0 []float64, rows, n int) {
+	for i := range rows {
+		hi := T(s0[i])
+		p := [1]BCEParams[T]{{1, hi, T(s0[i] - float64(hi))}}
+		a := BCEArgs[T]{Shifted: true, Params: p[:]}
+		for j := range n {
+			y[i*n+j], lost[i*n+j] = a.difference(0, x[i*n+j], 0)
+		}
 	}
 }
 

@@ -1582,19 +1582,70 @@ done25:
 	VZEROUPPER
 	RET
 
-// func shortOddsOnly32AVX2(w *float32, dst *float32, x *float32, n int, pos *uint64, part *uint64, scale *float64)
+// func shortDifferences32AVX2(y *float32, lost *float32, x *float32, s0 *float64, rows int, n int)
+// Requires: AVX, AVX2
+TEXT ·shortDifferences32AVX2(SB), NOSPLIT, $0-48
+	MOVQ  y+0(FP), AX
+	MOVQ  lost+8(FP), CX
+	MOVQ  x+16(FP), DX
+	MOVQ  s0+24(FP), BX
+	MOVQ  rows+32(FP), SI
+	MOVQ  n+40(FP), DI
+	SHLQ  $0x02, DI
+	TESTQ SI, SI
+	JZ    done40
+
+row38:
+	VBROADCASTSD (BX), Y0
+	VMOVUPS      Y0, Y2
+	VCVTPD2PSY   Y0, X0
+	VBROADCASTSS X0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VCVTPS2PD    X0, Y1
+	VSUBPD       Y1, Y2, Y1
+	VCVTPD2PSY   Y1, X1
+	VBROADCASTSS X1, Y1
+	XORQ         R8, R8
+
+group39:
+	VMOVUPS (DX)(R8*1), Y2
+	VSUBPS  Y0, Y2, Y3
+	VSUBPS  Y2, Y3, Y4
+	VSUBPS  Y4, Y3, Y5
+	VSUBPS  Y5, Y2, Y5
+	VADDPS  Y0, Y4, Y4
+	VSUBPS  Y4, Y5, Y5
+	VSUBPS  Y1, Y5, Y5
+	VMOVUPS Y3, (AX)(R8*1)
+	VMOVUPS Y5, (CX)(R8*1)
+	ADDQ    $+32, R8
+	CMPQ    R8, DI
+	JL      group39
+	ADDQ    DI, AX
+	ADDQ    DI, CX
+	ADDQ    DI, DX
+	ADDQ    $0x08, BX
+	DECQ    SI
+	JNZ     row38
+
+done40:
+	VZEROUPPER
+	RET
+
+// func shortOddsOnly32AVX2(w *float32, dst *float32, x *float32, n int, lost *float32, pos *uint64, part *uint64, scale *float64)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·shortOddsOnly32AVX2(SB), NOSPLIT, $0-56
+TEXT ·shortOddsOnly32AVX2(SB), NOSPLIT, $0-64
 	MOVQ    w+0(FP), AX
 	MOVQ    x+16(FP), CX
 	MOVQ    n+24(FP), DX
-	MOVQ    pos+32(FP), BX
-	MOVQ    part+40(FP), SI
+	MOVQ    pos+40(FP), BX
+	MOVQ    part+48(FP), SI
+	MOVQ    lost+32(FP), DI
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
 	TESTQ   DX, DX
-	JZ      done41
+	JZ      done44
 
-group40:
+group43:
 	PREFETCHT0   12288(CX)
 	PREFETCHT0   12352(CX)
 	VMOVUPS      f32_c2b00f34<>+0(SB), Y1
@@ -1689,10 +1740,35 @@ group40:
 	VMULPS       Y10, Y7, Y7
 	VMULPS       Y11, Y8, Y8
 	VMULPS       Y12, Y1, Y1
-	CMPL         (SI), $-1
-	JNE          some38
+	TESTQ        DI, DI
+	JZ           complete45
+	VPBROADCASTD (BX), Y2
+	VPSLLVD      signs32_0<>+0(SB), Y2, Y2
+	VANDPS       f32_80000000<>+0(SB), Y2, Y2
+	VXORPS       (DI), Y2, Y2
+	VFMADD231PS  Y2, Y6, Y6
+	VPBROADCASTD (BX), Y2
+	VPSLLVD      signs32_8<>+0(SB), Y2, Y2
+	VANDPS       f32_80000000<>+0(SB), Y2, Y2
+	VXORPS       32(DI), Y2, Y2
+	VFMADD231PS  Y2, Y7, Y7
+	VPBROADCASTD (BX), Y2
+	VPSLLVD      signs32_16<>+0(SB), Y2, Y2
+	VANDPS       f32_80000000<>+0(SB), Y2, Y2
+	VXORPS       64(DI), Y2, Y2
+	VFMADD231PS  Y2, Y8, Y8
+	VPBROADCASTD (BX), Y2
+	VPSLLVD      signs32_24<>+0(SB), Y2, Y2
+	VANDPS       f32_80000000<>+0(SB), Y2, Y2
+	VXORPS       96(DI), Y2, Y2
+	VFMADD231PS  Y2, Y1, Y1
+	ADDQ         $+128, DI
 
-ready39:
+complete45:
+	CMPL (SI), $-1
+	JNE  some41
+
+ready42:
 	VMOVUPS Y6, (AX)
 	VMOVUPS Y7, 32(AX)
 	VMOVUPS Y8, 64(AX)
@@ -1702,13 +1778,13 @@ ready39:
 	ADDQ    $+128, CX
 	ADDQ    $+128, AX
 	SUBQ    $0x20, DX
-	JNZ     group40
+	JNZ     group43
 
-done41:
+done44:
 	VZEROUPPER
 	RET
 
-some38:
+some41:
 	VXORPS       Y2, Y2, Y2
 	VPBROADCASTD (SI), Y3
 	VPSLLVD      signs32_0<>+0(SB), Y3, Y3
@@ -1726,7 +1802,7 @@ some38:
 	VPSLLVD      signs32_24<>+0(SB), Y3, Y3
 	VBLENDVPS    Y3, Y1, Y2, Y1
 	VMOVUPS      Y1, Y1
-	JMP          ready39
+	JMP          ready42
 
 DATA f32_c2b00f34<>+0(SB)/4, $0xc2b00f34
 DATA f32_c2b00f34<>+4(SB)/4, $0xc2b00f34
@@ -1748,26 +1824,27 @@ DATA f32_42b17218<>+24(SB)/4, $0x42b17218
 DATA f32_42b17218<>+28(SB)/4, $0x42b17218
 GLOBL f32_42b17218<>(SB), RODATA|NOPTR, $32
 
-// func shortOdds32AVX2(w *float32, dst *float32, x *float32, n int, pos *uint64, part *uint64, scale *float64)
+// func shortOdds32AVX2(w *float32, dst *float32, x *float32, n int, lost *float32, pos *uint64, part *uint64, scale *float64)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·shortOdds32AVX2(SB), NOSPLIT, $0-56
+TEXT ·shortOdds32AVX2(SB), NOSPLIT, $0-64
 	MOVQ         w+0(FP), AX
 	MOVQ         x+16(FP), CX
 	MOVQ         n+24(FP), DX
-	MOVQ         pos+32(FP), BX
-	MOVQ         part+40(FP), SI
-	MOVQ         dst+8(FP), DI
-	MOVQ         scale+48(FP), R8
-	VBROADCASTSD (R8), Y0
+	MOVQ         pos+40(FP), BX
+	MOVQ         part+48(FP), SI
+	MOVQ         lost+32(FP), DI
+	MOVQ         dst+8(FP), R8
+	MOVQ         scale+56(FP), R9
+	VBROADCASTSD (R9), Y0
 	VCVTPD2PSY   Y0, X0
 	VBROADCASTSS X0, Y0
 	VMOVUPS      f32_80000000<>+0(SB), Y1
 	VXORPS       Y1, Y0, Y1
 	VMOVUPS      f32_3fb8aa3b<>+0(SB), Y2
 	TESTQ        DX, DX
-	JZ           done45
+	JZ           done49
 
-group44:
+group48:
 	PREFETCHT0   12288(CX)
 	PREFETCHT0   12352(CX)
 	VMOVUPS      f32_c2b00f34<>+0(SB), Y3
@@ -1862,10 +1939,35 @@ group44:
 	VMULPS       Y12, Y9, Y9
 	VMULPS       Y13, Y10, Y10
 	VMULPS       Y14, Y3, Y3
-	CMPL         (SI), $-1
-	JNE          some42
+	TESTQ        DI, DI
+	JZ           complete50
+	VPBROADCASTD (BX), Y4
+	VPSLLVD      signs32_0<>+0(SB), Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y4, Y4
+	VXORPS       (DI), Y4, Y4
+	VFMADD231PS  Y4, Y8, Y8
+	VPBROADCASTD (BX), Y4
+	VPSLLVD      signs32_8<>+0(SB), Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y4, Y4
+	VXORPS       32(DI), Y4, Y4
+	VFMADD231PS  Y4, Y9, Y9
+	VPBROADCASTD (BX), Y4
+	VPSLLVD      signs32_16<>+0(SB), Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y4, Y4
+	VXORPS       64(DI), Y4, Y4
+	VFMADD231PS  Y4, Y10, Y10
+	VPBROADCASTD (BX), Y4
+	VPSLLVD      signs32_24<>+0(SB), Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y4, Y4
+	VXORPS       96(DI), Y4, Y4
+	VFMADD231PS  Y4, Y3, Y3
+	ADDQ         $+128, DI
 
-ready43:
+complete50:
+	CMPL (SI), $-1
+	JNE  some46
+
+ready47:
 	VMOVUPS      Y8, (AX)
 	VMOVUPS      Y9, 32(AX)
 	VMOVUPS      Y10, 64(AX)
@@ -1877,41 +1979,41 @@ ready43:
 	VPSLLVD      signs32_0<>+0(SB), Y6, Y6
 	VBLENDVPS    Y6, Y1, Y0, Y6
 	VMULPS       Y6, Y5, Y5
-	VMOVUPS      Y5, (DI)
+	VMOVUPS      Y5, (R8)
 	VADDPS       Y4, Y9, Y5
 	VDIVPS       Y5, Y9, Y5
 	VPBROADCASTD (BX), Y6
 	VPSLLVD      signs32_8<>+0(SB), Y6, Y6
 	VBLENDVPS    Y6, Y1, Y0, Y6
 	VMULPS       Y6, Y5, Y5
-	VMOVUPS      Y5, 32(DI)
+	VMOVUPS      Y5, 32(R8)
 	VADDPS       Y4, Y10, Y5
 	VDIVPS       Y5, Y10, Y5
 	VPBROADCASTD (BX), Y6
 	VPSLLVD      signs32_16<>+0(SB), Y6, Y6
 	VBLENDVPS    Y6, Y1, Y0, Y6
 	VMULPS       Y6, Y5, Y5
-	VMOVUPS      Y5, 64(DI)
+	VMOVUPS      Y5, 64(R8)
 	VADDPS       Y4, Y3, Y4
 	VDIVPS       Y4, Y3, Y4
 	VPBROADCASTD (BX), Y3
 	VPSLLVD      signs32_24<>+0(SB), Y3, Y3
 	VBLENDVPS    Y3, Y1, Y0, Y3
 	VMULPS       Y3, Y4, Y4
-	VMOVUPS      Y4, 96(DI)
-	ADDQ         $+128, DI
+	VMOVUPS      Y4, 96(R8)
+	ADDQ         $+128, R8
 	ADDQ         $0x04, BX
 	ADDQ         $0x04, SI
 	ADDQ         $+128, CX
 	ADDQ         $+128, AX
 	SUBQ         $0x20, DX
-	JNZ          group44
+	JNZ          group48
 
-done45:
+done49:
 	VZEROUPPER
 	RET
 
-some42:
+some46:
 	VXORPS       Y4, Y4, Y4
 	VPBROADCASTD (SI), Y5
 	VPSLLVD      signs32_0<>+0(SB), Y5, Y5
@@ -1929,7 +2031,7 @@ some42:
 	VPSLLVD      signs32_24<>+0(SB), Y5, Y5
 	VBLENDVPS    Y5, Y3, Y4, Y3
 	VMOVUPS      Y3, Y3
-	JMP          ready43
+	JMP          ready47
 
 // func shortSoft32AVX2(w *float32, m *float32, dst *float32, x *float32, n int, t *float32, part *uint64, scale *float64)
 // Requires: AVX, AVX2, FMA3, MMX+
@@ -1946,18 +2048,18 @@ TEXT ·shortSoft32AVX2(SB), NOSPLIT, $96-64
 	VMOVUPS      f32_c2b00f34<>+0(SB), Y0
 	VMOVUPS      f32_3fb8aa3b<>+0(SB), Y1
 	TESTQ        R8, R8
-	JZ           without46
+	JZ           without51
 	MOVQ         scale+56(FP), R9
 	VBROADCASTSD (R9), Y2
 	VCVTPD2PSY   Y2, X2
 	VBROADCASTSS X2, Y2
 	VMOVUPS      Y2, (BP)
 
-without46:
+without51:
 	TESTQ DX, DX
-	JZ    done51
+	JZ    done56
 
-group50:
+group55:
 	PREFETCHT0   12288(CX)
 	PREFETCHT0   12352(CX)
 	VMOVUPS      f32_80000000<>+0(SB), Y2
@@ -2056,7 +2158,7 @@ group50:
 	VFNMADD231PS 96(SI), Y3, Y2
 	VMOVUPS      Y2, 96(DI)
 	TESTQ        R8, R8
-	JZ           none49
+	JZ           none54
 	VMOVUPS      (CX), Y2
 	VCMPPS       $0x15, f32_0<>+0(SB), Y2, Y4
 	VADDPS       f32_3f800000<>+0(SB), Y7, Y3
@@ -2103,24 +2205,24 @@ group50:
 	VMOVUPS      Y3, 96(R8)
 	ADDQ         $+128, R8
 
-none49:
+none54:
 	CMPL (BX), $-1
-	JNE  some47
+	JNE  some52
 
-ready48:
+ready53:
 	ADDQ $+128, SI
 	ADDQ $+128, DI
 	ADDQ $0x04, BX
 	ADDQ $+128, CX
 	ADDQ $+128, AX
 	SUBQ $0x20, DX
-	JNZ  group50
+	JNZ  group55
 
-done51:
+done56:
 	VZEROUPPER
 	RET
 
-some47:
+some52:
 	VXORPS       Y2, Y2, Y2
 	VPBROADCASTD (BX), Y3
 	VPSLLVD      signs32_0<>+0(SB), Y3, Y3
@@ -2170,7 +2272,7 @@ some47:
 	VBLENDVPS    Y3, Y4, Y2, Y2
 	VMOVUPS      Y2, 96(DI)
 	TESTQ        R8, R8
-	JZ           ready48
+	JZ           ready53
 	VXORPS       Y2, Y2, Y2
 	VPBROADCASTD (BX), Y3
 	VPSLLVD      signs32_0<>+0(SB), Y3, Y3
@@ -2195,7 +2297,7 @@ some47:
 	VMOVUPS      -32(R8), Y4
 	VBLENDVPS    Y3, Y4, Y2, Y2
 	VMOVUPS      Y2, -32(R8)
-	JMP          ready48
+	JMP          ready53
 
 DATA f32_0<>+0(SB)/4, $0x00000000
 DATA f32_0<>+4(SB)/4, $0x00000000
@@ -2229,7 +2331,7 @@ TEXT ·shortExpPartAVX512(SB), NOSPLIT, $0-48
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
 	VBROADCASTSS f32_3f800000<>+0(SB), Z12
 	TESTQ        DX, DX
-	JZ           done53
+	JZ           done58
 	KMOVW        (BX), K1
 	VMOVUPS      (CX), Z13
 	PREFETCHT0   12288(CX)
@@ -2255,7 +2357,7 @@ TEXT ·shortExpPartAVX512(SB), NOSPLIT, $0-48
 	VMINPS       Z15, Z2, Z15
 	VMINPS       Z16, Z2, Z16
 
-group52:
+group57:
 	LEAQ        256(CX), DI
 	LEAQ        8(BX), R8
 	SUBQ        $0x40, DX
@@ -2374,9 +2476,9 @@ group52:
 	ADDQ        $0x08, SI
 	ADDQ        $+256, AX
 	TESTQ       DX, DX
-	JNZ         group52
+	JNZ         group57
 
-done53:
+done58:
 	VCMPPS.BCST $0x11, f32_b504f3<>+0(SB), Z12, K1
 	KMOVW       K1, AX
 	MOVQ        AX, bad+40(FP)
@@ -2404,7 +2506,7 @@ TEXT ·shortExpAVX512(SB), NOSPLIT, $0-48
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
 	VBROADCASTSS f32_3f800000<>+0(SB), Z12
 	TESTQ        DX, DX
-	JZ           done55
+	JZ           done60
 	KMOVW        (BX), K1
 	VMOVUPS      (CX), Z13
 	PREFETCHT0   12288(CX)
@@ -2430,7 +2532,7 @@ TEXT ·shortExpAVX512(SB), NOSPLIT, $0-48
 	VMINPS       Z15, Z2, Z15
 	VMINPS       Z16, Z2, Z16
 
-group54:
+group59:
 	LEAQ        256(CX), SI
 	LEAQ        8(BX), DI
 	SUBQ        $0x40, DX
@@ -2540,9 +2642,9 @@ group54:
 	MOVQ        DI, BX
 	ADDQ        $+256, AX
 	TESTQ       DX, DX
-	JNZ         group54
+	JNZ         group59
 
-done55:
+done60:
 	VCMPPS.BCST $0x11, f32_b504f3<>+0(SB), Z12, K1
 	KMOVW       K1, AX
 	MOVQ        AX, bad+40(FP)
@@ -2561,7 +2663,7 @@ TEXT ·shortSumsAVX512(SB), NOSPLIT, $0-40
 	SHLQ     $0x02, DI
 	VXORPS   Y0, Y0, Y0
 	TESTQ    BX, BX
-	JZ       done56
+	JZ       done61
 	LEAQ     -1(SI), R8
 	ANDQ     $0x0f, R8
 	INCQ     R8
@@ -2570,9 +2672,9 @@ TEXT ·shortSumsAVX512(SB), NOSPLIT, $0-40
 	KMOVW    R9, K1
 	KUNPCKBW K1, K1, K2
 	CMPQ     SI, $0x08
-	JG       other58
+	JG       other63
 
-rows57:
+rows62:
 	LEAQ          (AX)(DI*4), SI
 	VMOVUPS       (AX), Y1
 	VINSERTF64X4  $0x01, (SI), Z1, Z1
@@ -2628,14 +2730,14 @@ rows57:
 	ADDQ          $0x40, DX
 	LEAQ          (SI)(DI*4), AX
 	SUBQ          $0x08, BX
-	JNZ           rows57
-	JMP           done56
+	JNZ           rows62
+	JMP           done61
 
-other58:
+other63:
 	CMPQ SI, $0x10
-	JG   other60
+	JG   other65
 
-rows59:
+rows64:
 	LEAQ          (AX)(DI*4), SI
 	VMOVUPS       (AX), Z1
 	VMAXPS.Z      Z1, Z0, K1, Z2
@@ -2723,11 +2825,11 @@ rows59:
 	ADDQ          $0x40, DX
 	LEAQ          (SI)(DI*4), AX
 	SUBQ          $0x08, BX
-	JNZ           rows59
-	JMP           done56
+	JNZ           rows64
+	JMP           done61
 
-other60:
-rows61:
+other65:
+rows66:
 	LEAQ          (AX)(DI*4), SI
 	VMOVUPS       (AX), Z1
 	VMAXPS        Z1, Z0, Z2
@@ -2869,9 +2971,9 @@ rows61:
 	ADDQ          $0x40, DX
 	LEAQ          (SI)(DI*4), AX
 	SUBQ          $0x08, BX
-	JNZ           rows61
+	JNZ           rows66
 
-done56:
+done61:
 	VZEROUPPER
 	RET
 
@@ -2891,16 +2993,16 @@ TEXT ·shortScaleAVX512(SB), NOSPLIT, $0-56
 	VBROADCASTSS f32_b504f3<>+0(SB), Z2
 	VBROADCASTSS f32_80b504f3<>+0(SB), Z3
 	CMPQ         R8, $0x08
-	JG           rest64
+	JG           rest69
 	CMPQ         DI, $0x04
-	JL           rest64
+	JL           rest69
 	MOVQ         $-1, R10
 	BZHIQ        R8, R10, R10
 	KMOVW        R10, K1
 	VMOVUPS      spread<>+0(SB), Z4
 	VMOVUPS      spread<>+64(SB), Z5
 
-fours63:
+fours68:
 	VMOVUPS       (BX), X6
 	ADDQ          $0x10, BX
 	VMOVUPS       (SI), X7
@@ -2933,11 +3035,11 @@ fours63:
 	LEAQ          (AX)(CX*4), AX
 	SUBQ          $0x04, DI
 	CMPQ          DI, $0x04
-	JGE           fours63
+	JGE           fours68
 
-rest64:
+rest69:
 	TESTQ DI, DI
-	JZ    done65
+	JZ    done70
 	LEAQ  -1(R8), R10
 	ANDQ  $0x0f, R10
 	INCQ  R10
@@ -2945,9 +3047,9 @@ rest64:
 	BZHIQ R10, R11, R11
 	KMOVW R11, K1
 	CMPQ  R8, $0x10
-	JG    other67
+	JG    other72
 
-rows66:
+rows71:
 	VBROADCASTSS (BX), Z0
 	VBROADCASTSS (SI), Z1
 	VMOVUPS.Z    (DX), K1, Z4
@@ -2961,11 +3063,11 @@ rows66:
 	ADDQ         $0x04, BX
 	ADDQ         $0x04, SI
 	SUBQ         $0x01, DI
-	JNZ          rows66
-	JMP          done65
+	JNZ          rows71
+	JMP          done70
 
-other67:
-rows68:
+other72:
+rows73:
 	VBROADCASTSS (BX), Z0
 	VBROADCASTSS (SI), Z1
 	VMOVUPS      (DX), Z4
@@ -2985,9 +3087,9 @@ rows68:
 	ADDQ         $0x04, BX
 	ADDQ         $0x04, SI
 	SUBQ         $0x01, DI
-	JNZ          rows68
+	JNZ          rows73
 
-done65:
+done70:
 	VZEROUPPER
 	RET
 
@@ -3022,7 +3124,7 @@ TEXT ·shortJoinsAVX512(SB), NOSPLIT, $0-48
 	SHLQ     $0x02, R8
 	VXORPS   Y0, Y0, Y0
 	TESTQ    SI, SI
-	JZ       done70
+	JZ       done75
 	LEAQ     -1(DI), R9
 	ANDQ     $0x0f, R9
 	INCQ     R9
@@ -3031,9 +3133,9 @@ TEXT ·shortJoinsAVX512(SB), NOSPLIT, $0-48
 	KMOVW    R10, K1
 	KUNPCKBW K1, K1, K2
 	CMPQ     DI, $0x08
-	JG       other72
+	JG       other77
 
-rows71:
+rows76:
 	LEAQ          (AX)(R8*4), DI
 	VMOVUPS       (AX), Y0
 	VINSERTF64X4  $0x01, (DI), Z0, Z0
@@ -3072,7 +3174,7 @@ rows71:
 	ADDQ          $0x40, DX
 	LEAQ          (DI)(R8*4), AX
 	TESTQ         CX, CX
-	JZ            without73
+	JZ            without78
 	LEAQ          (CX)(R8*4), DI
 	VMOVUPS       (CX), Y6
 	VINSERTF64X4  $0x01, (DI), Z6, Z6
@@ -3107,16 +3209,16 @@ rows71:
 	ADDQ          $0x40, BX
 	LEAQ          (DI)(R8*4), CX
 
-without73:
+without78:
 	SUBQ $0x08, SI
-	JNZ  rows71
-	JMP  done70
+	JNZ  rows76
+	JMP  done75
 
-other72:
+other77:
 	CMPQ DI, $0x10
-	JG   other75
+	JG   other80
 
-rows74:
+rows79:
 	LEAQ          (AX)(R8*4), DI
 	VMOVUPS       (AX), Z0
 	VMOVAPS.Z     Z0, K1, Z0
@@ -3175,7 +3277,7 @@ rows74:
 	ADDQ          $0x40, DX
 	LEAQ          (DI)(R8*4), AX
 	TESTQ         CX, CX
-	JZ            without76
+	JZ            without81
 	LEAQ          (CX)(R8*4), DI
 	VMOVUPS       (CX), Z0
 	VMOVAPS.Z     Z0, K1, Z0
@@ -3226,13 +3328,13 @@ rows74:
 	ADDQ          $0x40, BX
 	LEAQ          (DI)(R8*4), CX
 
-without76:
+without81:
 	SUBQ $0x08, SI
-	JNZ  rows74
-	JMP  done70
+	JNZ  rows79
+	JMP  done75
 
-other75:
-rows77:
+other80:
+rows82:
 	LEAQ          (AX)(R8*4), DI
 	VMOVUPS       (AX), Z0
 	VMOVUPS       64(AX), Z1
@@ -3324,7 +3426,7 @@ rows77:
 	ADDQ          $0x40, DX
 	LEAQ          (DI)(R8*4), AX
 	TESTQ         CX, CX
-	JZ            without79
+	JZ            without84
 	LEAQ          (CX)(R8*4), DI
 	VMOVUPS       (CX), Z0
 	VMOVUPS       64(CX), Z1
@@ -3399,22 +3501,73 @@ rows77:
 	ADDQ          $0x40, BX
 	LEAQ          (DI)(R8*4), CX
 
-without79:
+without84:
 	SUBQ $0x08, SI
-	JNZ  rows77
+	JNZ  rows82
 
-done70:
+done75:
 	VZEROUPPER
 	RET
 
-// func shortOddsOnly32AVX512(w *float32, dst *float32, x *float32, n int, pos *uint64, part *uint64, scale *float64)
+// func shortDifferences32AVX512(y *float32, lost *float32, x *float32, s0 *float64, rows int, n int)
+// Requires: AVX, AVX512F
+TEXT ·shortDifferences32AVX512(SB), NOSPLIT, $0-48
+	MOVQ  y+0(FP), AX
+	MOVQ  lost+8(FP), CX
+	MOVQ  x+16(FP), DX
+	MOVQ  s0+24(FP), BX
+	MOVQ  rows+32(FP), SI
+	MOVQ  n+40(FP), DI
+	SHLQ  $0x02, DI
+	TESTQ SI, SI
+	JZ    done87
+
+row85:
+	VBROADCASTSD  (BX), Z0
+	VMOVUPS       Z0, Z2
+	VCVTPD2PS     Z0, Y0
+	VBROADCASTSS  X0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VCVTPS2PD     Y0, Z1
+	VSUBPD        Z1, Z2, Z1
+	VCVTPD2PS     Z1, Y1
+	VBROADCASTSS  X1, Z1
+	XORQ          R8, R8
+
+group86:
+	VMOVUPS (DX)(R8*1), Z2
+	VSUBPS  Z0, Z2, Z3
+	VSUBPS  Z2, Z3, Z4
+	VSUBPS  Z4, Z3, Z5
+	VSUBPS  Z5, Z2, Z5
+	VADDPS  Z0, Z4, Z4
+	VSUBPS  Z4, Z5, Z5
+	VSUBPS  Z1, Z5, Z5
+	VMOVUPS Z3, (AX)(R8*1)
+	VMOVUPS Z5, (CX)(R8*1)
+	ADDQ    $+64, R8
+	CMPQ    R8, DI
+	JL      group86
+	ADDQ    DI, AX
+	ADDQ    DI, CX
+	ADDQ    DI, DX
+	ADDQ    $0x08, BX
+	DECQ    SI
+	JNZ     row85
+
+done87:
+	VZEROUPPER
+	RET
+
+// func shortOddsOnly32AVX512(w *float32, dst *float32, x *float32, n int, lost *float32, pos *uint64, part *uint64, scale *float64)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
-TEXT ·shortOddsOnly32AVX512(SB), NOSPLIT, $0-56
+TEXT ·shortOddsOnly32AVX512(SB), NOSPLIT, $0-64
 	MOVQ         w+0(FP), AX
 	MOVQ         x+16(FP), CX
 	MOVQ         n+24(FP), DX
-	MOVQ         pos+32(FP), BX
-	MOVQ         part+40(FP), SI
+	MOVQ         pos+40(FP), BX
+	MOVQ         part+48(FP), SI
+	MOVQ         lost+32(FP), DI
 	VBROADCASTSS f32_4b40007f<>+0(SB), Z0
 	VBROADCASTSS f32_c2b00f34<>+0(SB), Z1
 	VBROADCASTSS f32_42b17218<>+0(SB), Z2
@@ -3428,7 +3581,7 @@ TEXT ·shortOddsOnly32AVX512(SB), NOSPLIT, $0-56
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z10
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
 	TESTQ        DX, DX
-	JZ           done83
+	JZ           done91
 	KMOVW        (BX), K1
 	VMOVUPS      (CX), Z12
 	PREFETCHT0   12288(CX)
@@ -3454,12 +3607,12 @@ TEXT ·shortOddsOnly32AVX512(SB), NOSPLIT, $0-56
 	VMINPS       Z14, Z2, Z14
 	VMINPS       Z15, Z2, Z15
 
-group82:
-	LEAQ        256(CX), DI
-	LEAQ        8(BX), R8
+group90:
+	LEAQ        256(CX), R8
+	LEAQ        8(BX), R9
 	SUBQ        $0x40, DX
-	CMOVQEQ     CX, DI
-	CMOVQEQ     BX, R8
+	CMOVQEQ     CX, R8
+	CMOVQEQ     BX, R9
 	VMOVUPS     Z12, Z20
 	VFMADD213PS Z0, Z3, Z20
 	VMOVUPS     Z13, Z21
@@ -3492,25 +3645,25 @@ group82:
 	VFMADD213PS Z7, Z25, Z17
 	VFMADD213PS Z7, Z26, Z18
 	VFMADD213PS Z7, Z27, Z19
-	KMOVW       (R8), K1
-	VMOVUPS     (DI), Z12
-	PREFETCHT0  12288(DI)
+	KMOVW       (R9), K1
+	VMOVUPS     (R8), Z12
+	PREFETCHT0  12288(R8)
 	VXORPS.BCST f32_80000000<>+0(SB), Z12, K1, Z12
-	KMOVW       2(R8), K1
-	VMOVUPS     64(DI), Z13
-	PREFETCHT0  12352(DI)
+	KMOVW       2(R9), K1
+	VMOVUPS     64(R8), Z13
+	PREFETCHT0  12352(R8)
 	VXORPS.BCST f32_80000000<>+0(SB), Z13, K1, Z13
 	VFMADD213PS Z8, Z24, Z16
 	VFMADD213PS Z8, Z25, Z17
 	VFMADD213PS Z8, Z26, Z18
 	VFMADD213PS Z8, Z27, Z19
-	KMOVW       4(R8), K1
-	VMOVUPS     128(DI), Z14
-	PREFETCHT0  12416(DI)
+	KMOVW       4(R9), K1
+	VMOVUPS     128(R8), Z14
+	PREFETCHT0  12416(R8)
 	VXORPS.BCST f32_80000000<>+0(SB), Z14, K1, Z14
-	KMOVW       6(R8), K1
-	VMOVUPS     192(DI), Z15
-	PREFETCHT0  12480(DI)
+	KMOVW       6(R9), K1
+	VMOVUPS     192(R8), Z15
+	PREFETCHT0  12480(R8)
 	VXORPS.BCST f32_80000000<>+0(SB), Z15, K1, Z15
 	VFMADD213PS Z9, Z24, Z16
 	VFMADD213PS Z9, Z25, Z17
@@ -3544,26 +3697,47 @@ group82:
 	VMULPS      Z21, Z17, Z17
 	VMULPS      Z22, Z18, Z18
 	VMULPS      Z23, Z19, Z19
-	CMPQ        (SI), $-1
-	JNE         some80
+	TESTQ       DI, DI
+	JZ          complete92
+	VMOVUPS     (DI), Z20
+	KMOVW       (BX), K1
+	VXORPS.BCST f32_80000000<>+0(SB), Z20, K1, Z20
+	VFMADD231PS Z20, Z16, Z16
+	VMOVUPS     64(DI), Z20
+	KMOVW       2(BX), K1
+	VXORPS.BCST f32_80000000<>+0(SB), Z20, K1, Z20
+	VFMADD231PS Z20, Z17, Z17
+	VMOVUPS     128(DI), Z20
+	KMOVW       4(BX), K1
+	VXORPS.BCST f32_80000000<>+0(SB), Z20, K1, Z20
+	VFMADD231PS Z20, Z18, Z18
+	VMOVUPS     192(DI), Z20
+	KMOVW       6(BX), K1
+	VXORPS.BCST f32_80000000<>+0(SB), Z20, K1, Z20
+	VFMADD231PS Z20, Z19, Z19
+	ADDQ        $+256, DI
 
-ready81:
+complete92:
+	CMPQ (SI), $-1
+	JNE  some88
+
+ready89:
 	VMOVUPS Z16, (AX)
 	VMOVUPS Z17, 64(AX)
 	VMOVUPS Z18, 128(AX)
 	VMOVUPS Z19, 192(AX)
-	MOVQ    DI, CX
-	MOVQ    R8, BX
+	MOVQ    R8, CX
+	MOVQ    R9, BX
 	ADDQ    $0x08, SI
 	ADDQ    $+256, AX
 	TESTQ   DX, DX
-	JNZ     group82
+	JNZ     group90
 
-done83:
+done91:
 	VZEROUPPER
 	RET
 
-some80:
+some88:
 	KMOVW     (SI), K1
 	VMOVAPS.Z Z16, K1, Z16
 	KMOVW     2(SI), K1
@@ -3572,19 +3746,20 @@ some80:
 	VMOVAPS.Z Z18, K1, Z18
 	KMOVW     6(SI), K1
 	VMOVAPS.Z Z19, K1, Z19
-	JMP       ready81
+	JMP       ready89
 
-// func shortOdds32AVX512(w *float32, dst *float32, x *float32, n int, pos *uint64, part *uint64, scale *float64)
+// func shortOdds32AVX512(w *float32, dst *float32, x *float32, n int, lost *float32, pos *uint64, part *uint64, scale *float64)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
-TEXT ·shortOdds32AVX512(SB), NOSPLIT, $0-56
+TEXT ·shortOdds32AVX512(SB), NOSPLIT, $0-64
 	MOVQ         w+0(FP), AX
 	MOVQ         x+16(FP), CX
 	MOVQ         n+24(FP), DX
-	MOVQ         pos+32(FP), BX
-	MOVQ         part+40(FP), SI
-	MOVQ         dst+8(FP), DI
-	MOVQ         scale+48(FP), R8
-	VBROADCASTSD (R8), Z0
+	MOVQ         pos+40(FP), BX
+	MOVQ         part+48(FP), SI
+	MOVQ         lost+32(FP), DI
+	MOVQ         dst+8(FP), R8
+	MOVQ         scale+56(FP), R9
+	VBROADCASTSD (R9), Z0
 	VCVTPD2PS    Z0, Y0
 	VBROADCASTSS X0, Z0
 	VBROADCASTSS f32_4b40007f<>+0(SB), Z1
@@ -3600,7 +3775,7 @@ TEXT ·shortOdds32AVX512(SB), NOSPLIT, $0-56
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z11
 	VBROADCASTSS f32_3f800000<>+0(SB), Z12
 	TESTQ        DX, DX
-	JZ           done87
+	JZ           done96
 	KMOVW        (BX), K1
 	VMOVUPS      (CX), Z13
 	PREFETCHT0   12288(CX)
@@ -3626,12 +3801,12 @@ TEXT ·shortOdds32AVX512(SB), NOSPLIT, $0-56
 	VMINPS       Z15, Z3, Z15
 	VMINPS       Z16, Z3, Z16
 
-group86:
-	LEAQ        256(CX), R8
-	LEAQ        8(BX), R9
+group95:
+	LEAQ        256(CX), R9
+	LEAQ        8(BX), R10
 	SUBQ        $0x40, DX
-	CMOVQEQ     CX, R8
-	CMOVQEQ     BX, R9
+	CMOVQEQ     CX, R9
+	CMOVQEQ     BX, R10
 	VMOVUPS     Z13, Z21
 	VFMADD213PS Z1, Z4, Z21
 	VMOVUPS     Z14, Z22
@@ -3664,25 +3839,25 @@ group86:
 	VFMADD213PS Z8, Z26, Z18
 	VFMADD213PS Z8, Z27, Z19
 	VFMADD213PS Z8, Z28, Z20
-	KMOVW       (R9), K1
-	VMOVUPS     (R8), Z13
-	PREFETCHT0  12288(R8)
+	KMOVW       (R10), K1
+	VMOVUPS     (R9), Z13
+	PREFETCHT0  12288(R9)
 	VXORPS.BCST f32_80000000<>+0(SB), Z13, K1, Z13
-	KMOVW       2(R9), K1
-	VMOVUPS     64(R8), Z14
-	PREFETCHT0  12352(R8)
+	KMOVW       2(R10), K1
+	VMOVUPS     64(R9), Z14
+	PREFETCHT0  12352(R9)
 	VXORPS.BCST f32_80000000<>+0(SB), Z14, K1, Z14
 	VFMADD213PS Z9, Z25, Z17
 	VFMADD213PS Z9, Z26, Z18
 	VFMADD213PS Z9, Z27, Z19
 	VFMADD213PS Z9, Z28, Z20
-	KMOVW       4(R9), K1
-	VMOVUPS     128(R8), Z15
-	PREFETCHT0  12416(R8)
+	KMOVW       4(R10), K1
+	VMOVUPS     128(R9), Z15
+	PREFETCHT0  12416(R9)
 	VXORPS.BCST f32_80000000<>+0(SB), Z15, K1, Z15
-	KMOVW       6(R9), K1
-	VMOVUPS     192(R8), Z16
-	PREFETCHT0  12480(R8)
+	KMOVW       6(R10), K1
+	VMOVUPS     192(R9), Z16
+	PREFETCHT0  12480(R9)
 	VXORPS.BCST f32_80000000<>+0(SB), Z16, K1, Z16
 	VFMADD213PS Z10, Z25, Z17
 	VFMADD213PS Z10, Z26, Z18
@@ -3716,10 +3891,31 @@ group86:
 	VMULPS      Z22, Z18, Z18
 	VMULPS      Z23, Z19, Z19
 	VMULPS      Z24, Z20, Z20
-	CMPQ        (SI), $-1
-	JNE         some84
+	TESTQ       DI, DI
+	JZ          complete97
+	VMOVUPS     (DI), Z21
+	KMOVW       (BX), K1
+	VXORPS.BCST f32_80000000<>+0(SB), Z21, K1, Z21
+	VFMADD231PS Z21, Z17, Z17
+	VMOVUPS     64(DI), Z21
+	KMOVW       2(BX), K1
+	VXORPS.BCST f32_80000000<>+0(SB), Z21, K1, Z21
+	VFMADD231PS Z21, Z18, Z18
+	VMOVUPS     128(DI), Z21
+	KMOVW       4(BX), K1
+	VXORPS.BCST f32_80000000<>+0(SB), Z21, K1, Z21
+	VFMADD231PS Z21, Z19, Z19
+	VMOVUPS     192(DI), Z21
+	KMOVW       6(BX), K1
+	VXORPS.BCST f32_80000000<>+0(SB), Z21, K1, Z21
+	VFMADD231PS Z21, Z20, Z20
+	ADDQ        $+256, DI
 
-ready85:
+complete97:
+	CMPQ (SI), $-1
+	JNE  some93
+
+ready94:
 	VMOVUPS     Z17, (AX)
 	VMOVUPS     Z18, 64(AX)
 	VMOVUPS     Z19, 128(AX)
@@ -3729,38 +3925,38 @@ ready85:
 	KMOVW       (BX), K1
 	VXORPS.BCST f32_80000000<>+0(SB), Z21, K1, Z21
 	VMULPS      Z0, Z21, Z21
-	VMOVUPS     Z21, (DI)
+	VMOVUPS     Z21, (R8)
 	VADDPS.BCST f32_3f800000<>+0(SB), Z18, Z17
 	VDIVPS      Z17, Z18, Z17
 	KMOVW       2(BX), K1
 	VXORPS.BCST f32_80000000<>+0(SB), Z17, K1, Z17
 	VMULPS      Z0, Z17, Z17
-	VMOVUPS     Z17, 64(DI)
+	VMOVUPS     Z17, 64(R8)
 	VADDPS.BCST f32_3f800000<>+0(SB), Z19, Z17
 	VDIVPS      Z17, Z19, Z17
 	KMOVW       4(BX), K1
 	VXORPS.BCST f32_80000000<>+0(SB), Z17, K1, Z17
 	VMULPS      Z0, Z17, Z17
-	VMOVUPS     Z17, 128(DI)
+	VMOVUPS     Z17, 128(R8)
 	VADDPS.BCST f32_3f800000<>+0(SB), Z20, Z17
 	VDIVPS      Z17, Z20, Z17
 	KMOVW       6(BX), K1
 	VXORPS.BCST f32_80000000<>+0(SB), Z17, K1, Z17
 	VMULPS      Z0, Z17, Z17
-	VMOVUPS     Z17, 192(DI)
-	ADDQ        $+256, DI
-	MOVQ        R8, CX
-	MOVQ        R9, BX
+	VMOVUPS     Z17, 192(R8)
+	ADDQ        $+256, R8
+	MOVQ        R9, CX
+	MOVQ        R10, BX
 	ADDQ        $0x08, SI
 	ADDQ        $+256, AX
 	TESTQ       DX, DX
-	JNZ         group86
+	JNZ         group95
 
-done87:
+done96:
 	VZEROUPPER
 	RET
 
-some84:
+some93:
 	KMOVW     (SI), K1
 	VMOVAPS.Z Z17, K1, Z17
 	KMOVW     2(SI), K1
@@ -3769,7 +3965,7 @@ some84:
 	VMOVAPS.Z Z19, K1, Z19
 	KMOVW     6(SI), K1
 	VMOVAPS.Z Z20, K1, Z20
-	JMP       ready85
+	JMP       ready94
 
 // func shortSoft32AVX512(w *float32, m *float32, dst *float32, x *float32, n int, t *float32, part *uint64, scale *float64)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
@@ -3788,16 +3984,16 @@ TEXT ·shortSoft32AVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSS f32_4b40007f<>+0(SB), Z5
 	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z6
 	TESTQ        R8, R8
-	JZ           without88
+	JZ           without98
 	MOVQ         scale+56(FP), R9
 	VBROADCASTSD (R9), Z4
 	VCVTPD2PS    Z4, Y4
 	VBROADCASTSS X4, Z4
 	VMOVUPS      Z4, Z4
 
-without88:
+without98:
 	TESTQ      DX, DX
-	JZ         done93
+	JZ         done103
 	VMOVUPS    (CX), Z7
 	PREFETCHT0 12288(CX)
 	VORPS      Z1, Z7, Z7
@@ -3815,7 +4011,7 @@ without88:
 	VMAXPS     Z9, Z0, Z9
 	VMAXPS     Z10, Z0, Z10
 
-group92:
+group102:
 	LEAQ             256(CX), R9
 	SUBQ             $0x40, DX
 	CMOVQEQ          CX, R9
@@ -3916,7 +4112,7 @@ group92:
 	VFNMADD231PS     192(SI), Z16, Z15
 	VMOVUPS          Z15, 192(DI)
 	TESTQ            R8, R8
-	JZ               none91
+	JZ               none101
 	VMOVUPS          (CX), Z15
 	VCMPPS           $0x15, Z3, Z15, K1
 	VADDPS           Z2, Z11, Z16
@@ -3959,24 +4155,24 @@ group92:
 	VMOVUPS          Z12, 192(R8)
 	ADDQ             $+256, R8
 
-none91:
+none101:
 	CMPQ (BX), $-1
-	JNE  some89
+	JNE  some99
 
-ready90:
+ready100:
 	ADDQ  $+256, SI
 	ADDQ  $+256, DI
 	MOVQ  R9, CX
 	ADDQ  $0x08, BX
 	ADDQ  $+256, AX
 	TESTQ DX, DX
-	JNZ   group92
+	JNZ   group102
 
-done93:
+done103:
 	VZEROUPPER
 	RET
 
-some89:
+some99:
 	KMOVW     (BX), K1
 	VMOVUPS.Z (AX), K1, Z11
 	VMOVUPS   Z11, (AX)
@@ -4002,7 +4198,7 @@ some89:
 	VMOVUPS.Z 192(DI), K1, Z11
 	VMOVUPS   Z11, 192(DI)
 	TESTQ     R8, R8
-	JZ        ready90
+	JZ        ready100
 	KMOVW     (BX), K1
 	VMOVUPS.Z -256(R8), K1, Z11
 	VMOVUPS   Z11, -256(R8)
@@ -4015,21 +4211,65 @@ some89:
 	KMOVW     6(BX), K1
 	VMOVUPS.Z -64(R8), K1, Z11
 	VMOVUPS   Z11, -64(R8)
-	JMP       ready90
+	JMP       ready100
 
-// func shortOddsOnly64AVX2(w *float64, dst *float64, x *float64, n int, pos *uint64, part *uint64, scale *float64)
+// func shortDifferences64AVX2(y *float64, lost *float64, x *float64, s0 *float64, rows int, n int)
+// Requires: AVX
+TEXT ·shortDifferences64AVX2(SB), NOSPLIT, $0-48
+	MOVQ  y+0(FP), AX
+	MOVQ  lost+8(FP), CX
+	MOVQ  x+16(FP), DX
+	MOVQ  s0+24(FP), BX
+	MOVQ  rows+32(FP), SI
+	MOVQ  n+40(FP), DI
+	SHLQ  $0x03, DI
+	TESTQ SI, SI
+	JZ    done106
+
+row104:
+	VBROADCASTSD (BX), Y0
+	VXORPS       Y1, Y1, Y1
+	XORQ         R8, R8
+
+group105:
+	VMOVUPD (DX)(R8*1), Y2
+	VSUBPD  Y0, Y2, Y3
+	VSUBPD  Y2, Y3, Y4
+	VSUBPD  Y4, Y3, Y5
+	VSUBPD  Y5, Y2, Y5
+	VADDPD  Y0, Y4, Y4
+	VSUBPD  Y4, Y5, Y5
+	VSUBPD  Y1, Y5, Y5
+	VMOVUPD Y3, (AX)(R8*1)
+	VMOVUPD Y5, (CX)(R8*1)
+	ADDQ    $+32, R8
+	CMPQ    R8, DI
+	JL      group105
+	ADDQ    DI, AX
+	ADDQ    DI, CX
+	ADDQ    DI, DX
+	ADDQ    $0x08, BX
+	DECQ    SI
+	JNZ     row104
+
+done106:
+	VZEROUPPER
+	RET
+
+// func shortOddsOnly64AVX2(w *float64, dst *float64, x *float64, n int, lost *float64, pos *uint64, part *uint64, scale *float64)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·shortOddsOnly64AVX2(SB), NOSPLIT, $0-56
+TEXT ·shortOddsOnly64AVX2(SB), NOSPLIT, $0-64
 	MOVQ    w+0(FP), AX
 	MOVQ    x+16(FP), CX
 	MOVQ    n+24(FP), DX
-	MOVQ    pos+32(FP), BX
-	MOVQ    part+40(FP), SI
+	MOVQ    pos+40(FP), BX
+	MOVQ    part+48(FP), SI
+	MOVQ    lost+32(FP), DI
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	TESTQ   DX, DX
-	JZ      done97
+	JZ      done110
 
-group96:
+group109:
 	PREFETCHT0   12288(CX)
 	PREFETCHT0   12352(CX)
 	VMOVUPD      f64_c08628b76e3a7b61<>+0(SB), Y1
@@ -4149,10 +4389,35 @@ group96:
 	VMULPD       Y10, Y7, Y7
 	VMULPD       Y11, Y8, Y8
 	VMULPD       Y12, Y1, Y1
-	CMPW         (SI), $-1
-	JNE          some94
+	TESTQ        DI, DI
+	JZ           complete111
+	VPBROADCASTW (BX), Y2
+	VPSLLVQ      signs64_0<>+0(SB), Y2, Y2
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
+	VXORPD       (DI), Y2, Y2
+	VFMADD231PD  Y2, Y6, Y6
+	VPBROADCASTW (BX), Y2
+	VPSLLVQ      signs64_4<>+0(SB), Y2, Y2
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
+	VXORPD       32(DI), Y2, Y2
+	VFMADD231PD  Y2, Y7, Y7
+	VPBROADCASTW (BX), Y2
+	VPSLLVQ      signs64_8<>+0(SB), Y2, Y2
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
+	VXORPD       64(DI), Y2, Y2
+	VFMADD231PD  Y2, Y8, Y8
+	VPBROADCASTW (BX), Y2
+	VPSLLVQ      signs64_12<>+0(SB), Y2, Y2
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
+	VXORPD       96(DI), Y2, Y2
+	VFMADD231PD  Y2, Y1, Y1
+	ADDQ         $+128, DI
 
-ready95:
+complete111:
+	CMPW (SI), $-1
+	JNE  some107
+
+ready108:
 	VMOVUPD Y6, (AX)
 	VMOVUPD Y7, 32(AX)
 	VMOVUPD Y8, 64(AX)
@@ -4162,13 +4427,13 @@ ready95:
 	ADDQ    $+128, CX
 	ADDQ    $+128, AX
 	SUBQ    $0x10, DX
-	JNZ     group96
+	JNZ     group109
 
-done97:
+done110:
 	VZEROUPPER
 	RET
 
-some94:
+some107:
 	VXORPS       Y2, Y2, Y2
 	VPBROADCASTW (SI), Y3
 	VPSLLVQ      signs64_0<>+0(SB), Y3, Y3
@@ -4186,7 +4451,7 @@ some94:
 	VPSLLVQ      signs64_12<>+0(SB), Y3, Y3
 	VBLENDVPD    Y3, Y1, Y2, Y1
 	VMOVUPD      Y1, Y1
-	JMP          ready95
+	JMP          ready108
 
 DATA f64_43380000000003ff<>+0(SB)/8, $0x43380000000003ff
 DATA f64_43380000000003ff<>+8(SB)/8, $0x43380000000003ff
@@ -4320,24 +4585,25 @@ DATA signs64_12<>+16(SB)/8, $0x0000000000000031
 DATA signs64_12<>+24(SB)/8, $0x0000000000000030
 GLOBL signs64_12<>(SB), RODATA|NOPTR, $32
 
-// func shortOdds64AVX2(w *float64, dst *float64, x *float64, n int, pos *uint64, part *uint64, scale *float64)
+// func shortOdds64AVX2(w *float64, dst *float64, x *float64, n int, lost *float64, pos *uint64, part *uint64, scale *float64)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·shortOdds64AVX2(SB), NOSPLIT, $0-56
+TEXT ·shortOdds64AVX2(SB), NOSPLIT, $0-64
 	MOVQ         w+0(FP), AX
 	MOVQ         x+16(FP), CX
 	MOVQ         n+24(FP), DX
-	MOVQ         pos+32(FP), BX
-	MOVQ         part+40(FP), SI
-	MOVQ         dst+8(FP), DI
-	MOVQ         scale+48(FP), R8
-	VBROADCASTSD (R8), Y0
+	MOVQ         pos+40(FP), BX
+	MOVQ         part+48(FP), SI
+	MOVQ         lost+32(FP), DI
+	MOVQ         dst+8(FP), R8
+	MOVQ         scale+56(FP), R9
+	VBROADCASTSD (R9), Y0
 	VMOVUPD      f64_8000000000000000<>+0(SB), Y1
 	VXORPD       Y1, Y0, Y1
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y2
 	TESTQ        DX, DX
-	JZ           done101
+	JZ           done115
 
-group100:
+group114:
 	PREFETCHT0   12288(CX)
 	PREFETCHT0   12352(CX)
 	VMOVUPD      f64_c08628b76e3a7b61<>+0(SB), Y3
@@ -4457,10 +4723,35 @@ group100:
 	VMULPD       Y12, Y9, Y9
 	VMULPD       Y13, Y10, Y10
 	VMULPD       Y14, Y3, Y3
-	CMPW         (SI), $-1
-	JNE          some98
+	TESTQ        DI, DI
+	JZ           complete116
+	VPBROADCASTW (BX), Y4
+	VPSLLVQ      signs64_0<>+0(SB), Y4, Y4
+	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
+	VXORPD       (DI), Y4, Y4
+	VFMADD231PD  Y4, Y8, Y8
+	VPBROADCASTW (BX), Y4
+	VPSLLVQ      signs64_4<>+0(SB), Y4, Y4
+	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
+	VXORPD       32(DI), Y4, Y4
+	VFMADD231PD  Y4, Y9, Y9
+	VPBROADCASTW (BX), Y4
+	VPSLLVQ      signs64_8<>+0(SB), Y4, Y4
+	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
+	VXORPD       64(DI), Y4, Y4
+	VFMADD231PD  Y4, Y10, Y10
+	VPBROADCASTW (BX), Y4
+	VPSLLVQ      signs64_12<>+0(SB), Y4, Y4
+	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
+	VXORPD       96(DI), Y4, Y4
+	VFMADD231PD  Y4, Y3, Y3
+	ADDQ         $+128, DI
 
-ready99:
+complete116:
+	CMPW (SI), $-1
+	JNE  some112
+
+ready113:
 	VMOVUPD      Y8, (AX)
 	VMOVUPD      Y9, 32(AX)
 	VMOVUPD      Y10, 64(AX)
@@ -4472,41 +4763,41 @@ ready99:
 	VPSLLVQ      signs64_0<>+0(SB), Y6, Y6
 	VBLENDVPD    Y6, Y1, Y0, Y6
 	VMULPD       Y6, Y5, Y5
-	VMOVUPD      Y5, (DI)
+	VMOVUPD      Y5, (R8)
 	VADDPD       Y4, Y9, Y5
 	VDIVPD       Y5, Y9, Y5
 	VPBROADCASTW (BX), Y6
 	VPSLLVQ      signs64_4<>+0(SB), Y6, Y6
 	VBLENDVPD    Y6, Y1, Y0, Y6
 	VMULPD       Y6, Y5, Y5
-	VMOVUPD      Y5, 32(DI)
+	VMOVUPD      Y5, 32(R8)
 	VADDPD       Y4, Y10, Y5
 	VDIVPD       Y5, Y10, Y5
 	VPBROADCASTW (BX), Y6
 	VPSLLVQ      signs64_8<>+0(SB), Y6, Y6
 	VBLENDVPD    Y6, Y1, Y0, Y6
 	VMULPD       Y6, Y5, Y5
-	VMOVUPD      Y5, 64(DI)
+	VMOVUPD      Y5, 64(R8)
 	VADDPD       Y4, Y3, Y4
 	VDIVPD       Y4, Y3, Y4
 	VPBROADCASTW (BX), Y3
 	VPSLLVQ      signs64_12<>+0(SB), Y3, Y3
 	VBLENDVPD    Y3, Y1, Y0, Y3
 	VMULPD       Y3, Y4, Y4
-	VMOVUPD      Y4, 96(DI)
-	ADDQ         $+128, DI
+	VMOVUPD      Y4, 96(R8)
+	ADDQ         $+128, R8
 	ADDQ         $0x02, BX
 	ADDQ         $0x02, SI
 	ADDQ         $+128, CX
 	ADDQ         $+128, AX
 	SUBQ         $0x10, DX
-	JNZ          group100
+	JNZ          group114
 
-done101:
+done115:
 	VZEROUPPER
 	RET
 
-some98:
+some112:
 	VXORPS       Y4, Y4, Y4
 	VPBROADCASTW (SI), Y5
 	VPSLLVQ      signs64_0<>+0(SB), Y5, Y5
@@ -4524,7 +4815,7 @@ some98:
 	VPSLLVQ      signs64_12<>+0(SB), Y5, Y5
 	VBLENDVPD    Y5, Y3, Y4, Y3
 	VMOVUPD      Y3, Y3
-	JMP          ready99
+	JMP          ready113
 
 // func shortSoft64AVX2(w *float64, m *float64, dst *float64, x *float64, n int, t *float64, part *uint64, scale *float64)
 // Requires: AVX, AVX2, FMA3, MMX+
@@ -4541,16 +4832,16 @@ TEXT ·shortSoft64AVX2(SB), NOSPLIT, $96-64
 	VMOVUPD      f64_c08628b76e3a7b61<>+0(SB), Y0
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y1
 	TESTQ        R8, R8
-	JZ           without102
+	JZ           without117
 	MOVQ         scale+56(FP), R9
 	VBROADCASTSD (R9), Y2
 	VMOVUPD      Y2, (BP)
 
-without102:
+without117:
 	TESTQ DX, DX
-	JZ    done107
+	JZ    done122
 
-group106:
+group121:
 	PREFETCHT0   12288(CX)
 	PREFETCHT0   12352(CX)
 	VMOVUPD      f64_8000000000000000<>+0(SB), Y2
@@ -4674,7 +4965,7 @@ group106:
 	VFNMADD231PD 96(SI), Y3, Y2
 	VMOVUPD      Y2, 96(DI)
 	TESTQ        R8, R8
-	JZ           none105
+	JZ           none120
 	VMOVUPD      (CX), Y2
 	VCMPPD       $0x15, f64_0<>+0(SB), Y2, Y4
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y7, Y3
@@ -4721,24 +5012,24 @@ group106:
 	VMOVUPD      Y3, 96(R8)
 	ADDQ         $+128, R8
 
-none105:
+none120:
 	CMPW (BX), $-1
-	JNE  some103
+	JNE  some118
 
-ready104:
+ready119:
 	ADDQ $+128, SI
 	ADDQ $+128, DI
 	ADDQ $0x02, BX
 	ADDQ $+128, CX
 	ADDQ $+128, AX
 	SUBQ $0x10, DX
-	JNZ  group106
+	JNZ  group121
 
-done107:
+done122:
 	VZEROUPPER
 	RET
 
-some103:
+some118:
 	VXORPS       Y2, Y2, Y2
 	VPBROADCASTW (BX), Y3
 	VPSLLVQ      signs64_0<>+0(SB), Y3, Y3
@@ -4788,7 +5079,7 @@ some103:
 	VBLENDVPD    Y3, Y4, Y2, Y2
 	VMOVUPD      Y2, 96(DI)
 	TESTQ        R8, R8
-	JZ           ready104
+	JZ           ready119
 	VXORPS       Y2, Y2, Y2
 	VPBROADCASTW (BX), Y3
 	VPSLLVQ      signs64_0<>+0(SB), Y3, Y3
@@ -4813,7 +5104,7 @@ some103:
 	VMOVUPD      -32(R8), Y4
 	VBLENDVPD    Y3, Y4, Y2, Y2
 	VMOVUPD      Y2, -32(R8)
-	JMP          ready104
+	JMP          ready119
 
 DATA f64_0<>+0(SB)/8, $0x0000000000000000
 DATA f64_0<>+8(SB)/8, $0x0000000000000000
@@ -4841,20 +5132,20 @@ TEXT ·shortLogsAVX2(SB), NOSPLIT, $0-40
 	VMOVUPD 288(R9), Y1
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Y2
 	TESTQ   BX, BX
-	JZ      done110
+	JZ      done125
 
-rows108:
+rows123:
 	CMPQ    SI, $0x08
-	JG      more112
+	JG      more127
 	VANDPD  (CX), Y0, Y3
 	VANDPD  32(CX), Y1, Y4
 	VMOVUPD Y3, Y3
 	VMOVUPD Y4, Y4
-	JMP     joined111
+	JMP     joined126
 
-more112:
+more127:
 	CMPQ        SI, $0x10
-	JG          more113
+	JG          more128
 	VMOVUPD     (CX), Y3
 	VMOVUPD     32(CX), Y4
 	VMOVUPD     Y3, Y3
@@ -4865,11 +5156,11 @@ more112:
 	VFMADD213PD Y7, Y5, Y3
 	VADDPD      Y6, Y4, Y5
 	VFMADD213PD Y5, Y6, Y4
-	JMP         joined111
+	JMP         joined126
 
-more113:
+more128:
 	CMPQ        SI, $0x18
-	JG          more114
+	JG          more129
 	VMOVUPD     (CX), Y3
 	VMOVUPD     32(CX), Y4
 	VMOVUPD     Y3, Y3
@@ -4886,9 +5177,9 @@ more113:
 	VFMADD213PD Y7, Y5, Y3
 	VADDPD      Y6, Y4, Y5
 	VFMADD213PD Y5, Y6, Y4
-	JMP         joined111
+	JMP         joined126
 
-more114:
+more129:
 	VMOVUPD     (CX), Y3
 	VMOVUPD     32(CX), Y4
 	VMOVUPD     Y3, Y3
@@ -4912,7 +5203,7 @@ more114:
 	VADDPD      Y6, Y4, Y5
 	VFMADD213PD Y5, Y6, Y4
 
-joined111:
+joined126:
 	VSUBPD      Y3, Y3, Y5
 	VMAXPD      Y2, Y3, Y6
 	VMINPD      Y2, Y3, Y7
@@ -4992,18 +5283,18 @@ joined111:
 	VADDPD      Y3, Y5, Y5
 	VMOVUPD     Y5, 32(AX)
 	TESTQ       DX, DX
-	JZ          without109
+	JZ          without124
 	CMPQ        SI, $0x08
-	JG          more117
+	JG          more132
 	VANDPD      (DX), Y0, Y3
 	VANDPD      32(DX), Y1, Y4
 	VMOVUPD     Y3, Y3
 	VMOVUPD     Y4, Y4
-	JMP         joined116
+	JMP         joined131
 
-more117:
+more132:
 	CMPQ    SI, $0x10
-	JG      more118
+	JG      more133
 	VMOVUPD (DX), Y3
 	VMOVUPD 32(DX), Y4
 	VMOVUPD Y3, Y3
@@ -5012,11 +5303,11 @@ more117:
 	VANDPD  96(DX), Y1, Y6
 	VADDPD  Y5, Y3, Y3
 	VADDPD  Y6, Y4, Y4
-	JMP     joined116
+	JMP     joined131
 
-more118:
+more133:
 	CMPQ    SI, $0x18
-	JG      more119
+	JG      more134
 	VMOVUPD (DX), Y3
 	VMOVUPD 32(DX), Y4
 	VMOVUPD Y3, Y3
@@ -5029,9 +5320,9 @@ more118:
 	VANDPD  160(DX), Y1, Y6
 	VADDPD  Y5, Y3, Y3
 	VADDPD  Y6, Y4, Y4
-	JMP     joined116
+	JMP     joined131
 
-more119:
+more134:
 	VMOVUPD (DX), Y3
 	VMOVUPD 32(DX), Y4
 	VMOVUPD Y3, Y3
@@ -5049,20 +5340,20 @@ more119:
 	VADDPD  Y5, Y3, Y3
 	VADDPD  Y6, Y4, Y4
 
-joined116:
+joined131:
 	VADDPD  (AX), Y3, Y3
 	VMOVUPD Y3, (AX)
 	VADDPD  32(AX), Y4, Y4
 	VMOVUPD Y4, 32(AX)
 	ADDQ    DI, DX
 
-without109:
+without124:
 	ADDQ $0x40, AX
 	ADDQ DI, CX
 	DECQ BX
-	JNZ  rows108
+	JNZ  rows123
 
-done110:
+done125:
 	VZEROUPPER
 	RET
 
@@ -5162,20 +5453,64 @@ DATA f64_3fe62e42fee00000<>+16(SB)/8, $0x3fe62e42fee00000
 DATA f64_3fe62e42fee00000<>+24(SB)/8, $0x3fe62e42fee00000
 GLOBL f64_3fe62e42fee00000<>(SB), RODATA|NOPTR, $32
 
-// func shortOddsOnly64AVX512(w *float64, dst *float64, x *float64, n int, pos *uint64, part *uint64, scale *float64)
+// func shortDifferences64AVX512(y *float64, lost *float64, x *float64, s0 *float64, rows int, n int)
+// Requires: AVX, AVX512F
+TEXT ·shortDifferences64AVX512(SB), NOSPLIT, $0-48
+	MOVQ  y+0(FP), AX
+	MOVQ  lost+8(FP), CX
+	MOVQ  x+16(FP), DX
+	MOVQ  s0+24(FP), BX
+	MOVQ  rows+32(FP), SI
+	MOVQ  n+40(FP), DI
+	SHLQ  $0x03, DI
+	TESTQ SI, SI
+	JZ    done138
+
+row136:
+	VBROADCASTSD (BX), Z0
+	VXORPS       Y1, Y1, Y1
+	XORQ         R8, R8
+
+group137:
+	VMOVUPD (DX)(R8*1), Z2
+	VSUBPD  Z0, Z2, Z3
+	VSUBPD  Z2, Z3, Z4
+	VSUBPD  Z4, Z3, Z5
+	VSUBPD  Z5, Z2, Z5
+	VADDPD  Z0, Z4, Z4
+	VSUBPD  Z4, Z5, Z5
+	VSUBPD  Z1, Z5, Z5
+	VMOVUPD Z3, (AX)(R8*1)
+	VMOVUPD Z5, (CX)(R8*1)
+	ADDQ    $+64, R8
+	CMPQ    R8, DI
+	JL      group137
+	ADDQ    DI, AX
+	ADDQ    DI, CX
+	ADDQ    DI, DX
+	ADDQ    $0x08, BX
+	DECQ    SI
+	JNZ     row136
+
+done138:
+	VZEROUPPER
+	RET
+
+// func shortOddsOnly64AVX512(w *float64, dst *float64, x *float64, n int, lost *float64, pos *uint64, part *uint64, scale *float64)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
-TEXT ·shortOddsOnly64AVX512(SB), NOSPLIT, $0-56
+TEXT ·shortOddsOnly64AVX512(SB), NOSPLIT, $0-64
 	MOVQ         w+0(FP), AX
 	MOVQ         x+16(FP), CX
 	MOVQ         n+24(FP), DX
-	MOVQ         pos+32(FP), BX
-	MOVQ         part+40(FP), SI
+	MOVQ         pos+40(FP), BX
+	MOVQ         part+48(FP), SI
+	MOVQ         lost+32(FP), DI
 	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z0
 	VBROADCASTSD f64_c08628b76e3a7b61<>+0(SB), Z1
 	VBROADCASTSD f64_40862e42fefa39ef<>+0(SB), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	TESTQ        DX, DX
-	JZ           done124
+	JZ           done142
 	KMOVB        (BX), K1
 	VMOVUPD      (CX), Z4
 	PREFETCHT0   12288(CX)
@@ -5201,12 +5536,12 @@ TEXT ·shortOddsOnly64AVX512(SB), NOSPLIT, $0-56
 	VMINPD       Z6, Z2, Z6
 	VMINPD       Z7, Z2, Z7
 
-group123:
-	LEAQ             256(CX), DI
-	LEAQ             4(BX), R8
+group141:
+	LEAQ             256(CX), R8
+	LEAQ             4(BX), R9
 	SUBQ             $0x20, DX
-	CMOVQEQ          CX, DI
-	CMOVQEQ          BX, R8
+	CMOVQEQ          CX, R8
+	CMOVQEQ          BX, R9
 	VMOVUPD          Z4, Z12
 	VFMADD213PD      Z0, Z3, Z12
 	VMOVUPD          Z5, Z13
@@ -5239,25 +5574,25 @@ group123:
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z17, Z9
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z18, Z10
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z19, Z11
-	KMOVB            (R8), K1
-	VMOVUPD          (DI), Z4
-	PREFETCHT0       12288(DI)
+	KMOVB            (R9), K1
+	VMOVUPD          (R8), Z4
+	PREFETCHT0       12288(R8)
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z4, K1, Z4
-	KMOVB            1(R8), K1
-	VMOVUPD          64(DI), Z5
-	PREFETCHT0       12352(DI)
+	KMOVB            1(R9), K1
+	VMOVUPD          64(R8), Z5
+	PREFETCHT0       12352(R8)
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z5, K1, Z5
 	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z16, Z8
 	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z17, Z9
 	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z18, Z10
 	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z19, Z11
-	KMOVB            2(R8), K1
-	VMOVUPD          128(DI), Z6
-	PREFETCHT0       12416(DI)
+	KMOVB            2(R9), K1
+	VMOVUPD          128(R8), Z6
+	PREFETCHT0       12416(R8)
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z6, K1, Z6
-	KMOVB            3(R8), K1
-	VMOVUPD          192(DI), Z7
-	PREFETCHT0       12480(DI)
+	KMOVB            3(R9), K1
+	VMOVUPD          192(R8), Z7
+	PREFETCHT0       12480(R8)
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z7, K1, Z7
 	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z16, Z8
 	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z17, Z9
@@ -5311,26 +5646,47 @@ group123:
 	VMULPD           Z13, Z9, Z9
 	VMULPD           Z14, Z10, Z10
 	VMULPD           Z15, Z11, Z11
-	CMPL             (SI), $-1
-	JNE              some121
+	TESTQ            DI, DI
+	JZ               complete143
+	VMOVUPD          (DI), Z12
+	KMOVB            (BX), K1
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	VFMADD231PD      Z12, Z8, Z8
+	VMOVUPD          64(DI), Z12
+	KMOVB            1(BX), K1
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	VFMADD231PD      Z12, Z9, Z9
+	VMOVUPD          128(DI), Z12
+	KMOVB            2(BX), K1
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	VFMADD231PD      Z12, Z10, Z10
+	VMOVUPD          192(DI), Z12
+	KMOVB            3(BX), K1
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	VFMADD231PD      Z12, Z11, Z11
+	ADDQ             $+256, DI
 
-ready122:
+complete143:
+	CMPL (SI), $-1
+	JNE  some139
+
+ready140:
 	VMOVUPD Z8, (AX)
 	VMOVUPD Z9, 64(AX)
 	VMOVUPD Z10, 128(AX)
 	VMOVUPD Z11, 192(AX)
-	MOVQ    DI, CX
-	MOVQ    R8, BX
+	MOVQ    R8, CX
+	MOVQ    R9, BX
 	ADDQ    $0x04, SI
 	ADDQ    $+256, AX
 	TESTQ   DX, DX
-	JNZ     group123
+	JNZ     group141
 
-done124:
+done142:
 	VZEROUPPER
 	RET
 
-some121:
+some139:
 	KMOVB     (SI), K1
 	VMOVAPD.Z Z8, K1, Z8
 	KMOVB     1(SI), K1
@@ -5339,25 +5695,26 @@ some121:
 	VMOVAPD.Z Z10, K1, Z10
 	KMOVB     3(SI), K1
 	VMOVAPD.Z Z11, K1, Z11
-	JMP       ready122
+	JMP       ready140
 
-// func shortOdds64AVX512(w *float64, dst *float64, x *float64, n int, pos *uint64, part *uint64, scale *float64)
+// func shortOdds64AVX512(w *float64, dst *float64, x *float64, n int, lost *float64, pos *uint64, part *uint64, scale *float64)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
-TEXT ·shortOdds64AVX512(SB), NOSPLIT, $0-56
+TEXT ·shortOdds64AVX512(SB), NOSPLIT, $0-64
 	MOVQ         w+0(FP), AX
 	MOVQ         x+16(FP), CX
 	MOVQ         n+24(FP), DX
-	MOVQ         pos+32(FP), BX
-	MOVQ         part+40(FP), SI
-	MOVQ         dst+8(FP), DI
-	MOVQ         scale+48(FP), R8
-	VBROADCASTSD (R8), Z0
+	MOVQ         pos+40(FP), BX
+	MOVQ         part+48(FP), SI
+	MOVQ         lost+32(FP), DI
+	MOVQ         dst+8(FP), R8
+	MOVQ         scale+56(FP), R9
+	VBROADCASTSD (R9), Z0
 	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z1
 	VBROADCASTSD f64_c08628b76e3a7b61<>+0(SB), Z2
 	VBROADCASTSD f64_40862e42fefa39ef<>+0(SB), Z3
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z4
 	TESTQ        DX, DX
-	JZ           done128
+	JZ           done147
 	KMOVB        (BX), K1
 	VMOVUPD      (CX), Z5
 	PREFETCHT0   12288(CX)
@@ -5383,12 +5740,12 @@ TEXT ·shortOdds64AVX512(SB), NOSPLIT, $0-56
 	VMINPD       Z7, Z3, Z7
 	VMINPD       Z8, Z3, Z8
 
-group127:
-	LEAQ             256(CX), R8
-	LEAQ             4(BX), R9
+group146:
+	LEAQ             256(CX), R9
+	LEAQ             4(BX), R10
 	SUBQ             $0x20, DX
-	CMOVQEQ          CX, R8
-	CMOVQEQ          BX, R9
+	CMOVQEQ          CX, R9
+	CMOVQEQ          BX, R10
 	VMOVUPD          Z5, Z13
 	VFMADD213PD      Z1, Z4, Z13
 	VMOVUPD          Z6, Z14
@@ -5421,25 +5778,25 @@ group127:
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z18, Z10
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z19, Z11
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z20, Z12
-	KMOVB            (R9), K1
-	VMOVUPD          (R8), Z5
-	PREFETCHT0       12288(R8)
+	KMOVB            (R10), K1
+	VMOVUPD          (R9), Z5
+	PREFETCHT0       12288(R9)
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z5, K1, Z5
-	KMOVB            1(R9), K1
-	VMOVUPD          64(R8), Z6
-	PREFETCHT0       12352(R8)
+	KMOVB            1(R10), K1
+	VMOVUPD          64(R9), Z6
+	PREFETCHT0       12352(R9)
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z6, K1, Z6
 	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z17, Z9
 	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z18, Z10
 	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z19, Z11
 	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z20, Z12
-	KMOVB            2(R9), K1
-	VMOVUPD          128(R8), Z7
-	PREFETCHT0       12416(R8)
+	KMOVB            2(R10), K1
+	VMOVUPD          128(R9), Z7
+	PREFETCHT0       12416(R9)
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z7, K1, Z7
-	KMOVB            3(R9), K1
-	VMOVUPD          192(R8), Z8
-	PREFETCHT0       12480(R8)
+	KMOVB            3(R10), K1
+	VMOVUPD          192(R9), Z8
+	PREFETCHT0       12480(R9)
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K1, Z8
 	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z17, Z9
 	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z18, Z10
@@ -5493,10 +5850,31 @@ group127:
 	VMULPD           Z14, Z10, Z10
 	VMULPD           Z15, Z11, Z11
 	VMULPD           Z16, Z12, Z12
-	CMPL             (SI), $-1
-	JNE              some125
+	TESTQ            DI, DI
+	JZ               complete148
+	VMOVUPD          (DI), Z13
+	KMOVB            (BX), K1
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
+	VFMADD231PD      Z13, Z9, Z9
+	VMOVUPD          64(DI), Z13
+	KMOVB            1(BX), K1
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
+	VFMADD231PD      Z13, Z10, Z10
+	VMOVUPD          128(DI), Z13
+	KMOVB            2(BX), K1
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
+	VFMADD231PD      Z13, Z11, Z11
+	VMOVUPD          192(DI), Z13
+	KMOVB            3(BX), K1
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
+	VFMADD231PD      Z13, Z12, Z12
+	ADDQ             $+256, DI
 
-ready126:
+complete148:
+	CMPL (SI), $-1
+	JNE  some144
+
+ready145:
 	VMOVUPD     Z9, (AX)
 	VMOVUPD     Z10, 64(AX)
 	VMOVUPD     Z11, 128(AX)
@@ -5506,38 +5884,38 @@ ready126:
 	KMOVB       (BX), K1
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z13, K1, Z13
 	VMULPD      Z0, Z13, Z13
-	VMOVUPD     Z13, (DI)
+	VMOVUPD     Z13, (R8)
 	VADDPD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z9
 	VDIVPD      Z9, Z10, Z9
 	KMOVB       1(BX), K1
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z9, K1, Z9
 	VMULPD      Z0, Z9, Z9
-	VMOVUPD     Z9, 64(DI)
+	VMOVUPD     Z9, 64(R8)
 	VADDPD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z9
 	VDIVPD      Z9, Z11, Z9
 	KMOVB       2(BX), K1
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z9, K1, Z9
 	VMULPD      Z0, Z9, Z9
-	VMOVUPD     Z9, 128(DI)
+	VMOVUPD     Z9, 128(R8)
 	VADDPD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z9
 	VDIVPD      Z9, Z12, Z9
 	KMOVB       3(BX), K1
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z9, K1, Z9
 	VMULPD      Z0, Z9, Z9
-	VMOVUPD     Z9, 192(DI)
-	ADDQ        $+256, DI
-	MOVQ        R8, CX
-	MOVQ        R9, BX
+	VMOVUPD     Z9, 192(R8)
+	ADDQ        $+256, R8
+	MOVQ        R9, CX
+	MOVQ        R10, BX
 	ADDQ        $0x04, SI
 	ADDQ        $+256, AX
 	TESTQ       DX, DX
-	JNZ         group127
+	JNZ         group146
 
-done128:
+done147:
 	VZEROUPPER
 	RET
 
-some125:
+some144:
 	KMOVB     (SI), K1
 	VMOVAPD.Z Z9, K1, Z9
 	KMOVB     1(SI), K1
@@ -5546,7 +5924,7 @@ some125:
 	VMOVAPD.Z Z11, K1, Z11
 	KMOVB     3(SI), K1
 	VMOVAPD.Z Z12, K1, Z12
-	JMP       ready126
+	JMP       ready145
 
 // func shortSoft64AVX512(w *float64, m *float64, dst *float64, x *float64, n int, t *float64, part *uint64, scale *float64)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
@@ -5565,14 +5943,14 @@ TEXT ·shortSoft64AVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z5
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
 	TESTQ        R8, R8
-	JZ           without129
+	JZ           without149
 	MOVQ         scale+56(FP), R9
 	VBROADCASTSD (R9), Z4
 	VMOVUPD      Z4, Z4
 
-without129:
+without149:
 	TESTQ      DX, DX
-	JZ         done134
+	JZ         done154
 	VMOVUPD    (CX), Z7
 	PREFETCHT0 12288(CX)
 	VORPD      Z1, Z7, Z7
@@ -5590,7 +5968,7 @@ without129:
 	VMAXPD     Z9, Z0, Z9
 	VMAXPD     Z10, Z0, Z10
 
-group133:
+group153:
 	LEAQ             256(CX), R9
 	SUBQ             $0x20, DX
 	CMOVQEQ          CX, R9
@@ -5711,7 +6089,7 @@ group133:
 	VFNMADD231PD     192(SI), Z16, Z15
 	VMOVUPD          Z15, 192(DI)
 	TESTQ            R8, R8
-	JZ               none132
+	JZ               none152
 	VMOVUPD          (CX), Z15
 	VCMPPD           $0x15, Z3, Z15, K1
 	VADDPD           Z2, Z11, Z16
@@ -5754,24 +6132,24 @@ group133:
 	VMOVUPD          Z12, 192(R8)
 	ADDQ             $+256, R8
 
-none132:
+none152:
 	CMPL (BX), $-1
-	JNE  some130
+	JNE  some150
 
-ready131:
+ready151:
 	ADDQ  $+256, SI
 	ADDQ  $+256, DI
 	MOVQ  R9, CX
 	ADDQ  $0x04, BX
 	ADDQ  $+256, AX
 	TESTQ DX, DX
-	JNZ   group133
+	JNZ   group153
 
-done134:
+done154:
 	VZEROUPPER
 	RET
 
-some130:
+some150:
 	KMOVB     (BX), K1
 	VMOVUPD.Z (AX), K1, Z11
 	VMOVUPD   Z11, (AX)
@@ -5797,7 +6175,7 @@ some130:
 	VMOVUPD.Z 192(DI), K1, Z11
 	VMOVUPD   Z11, 192(DI)
 	TESTQ     R8, R8
-	JZ        ready131
+	JZ        ready151
 	KMOVB     (BX), K1
 	VMOVUPD.Z -256(R8), K1, Z11
 	VMOVUPD   Z11, -256(R8)
@@ -5810,7 +6188,7 @@ some130:
 	KMOVB     3(BX), K1
 	VMOVUPD.Z -64(R8), K1, Z11
 	VMOVUPD   Z11, -64(R8)
-	JMP       ready131
+	JMP       ready151
 
 // func shortLogsAVX512(q *float64, w *float64, m *float64, rows int, n int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
@@ -5830,28 +6208,28 @@ TEXT ·shortLogsAVX512(SB), NOSPLIT, $0-40
 	KMOVB        R9, K1
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z0
 	TESTQ        BX, BX
-	JZ           done137
+	JZ           done157
 
-rows135:
+rows155:
 	CMPQ      SI, $0x08
-	JG        more139
+	JG        more159
 	VMOVUPD.Z (CX), K1, Z1
 	VMOVUPD   Z1, Z1
-	JMP       joined138
+	JMP       joined158
 
-more139:
+more159:
 	CMPQ        SI, $0x10
-	JG          more140
+	JG          more160
 	VMOVUPD     (CX), Z1
 	VMOVUPD     Z1, Z1
 	VMOVUPD.Z   64(CX), K1, Z2
 	VADDPD      Z2, Z1, Z3
 	VFMADD213PD Z3, Z2, Z1
-	JMP         joined138
+	JMP         joined158
 
-more140:
+more160:
 	CMPQ        SI, $0x18
-	JG          more141
+	JG          more161
 	VMOVUPD     (CX), Z1
 	VMOVUPD     Z1, Z1
 	VMOVUPD     64(CX), Z2
@@ -5860,9 +6238,9 @@ more140:
 	VMOVUPD.Z   128(CX), K1, Z2
 	VADDPD      Z2, Z1, Z3
 	VFMADD213PD Z3, Z2, Z1
-	JMP         joined138
+	JMP         joined158
 
-more141:
+more161:
 	VMOVUPD     (CX), Z1
 	VMOVUPD     Z1, Z1
 	VMOVUPD     64(CX), Z2
@@ -5875,7 +6253,7 @@ more141:
 	VADDPD      Z2, Z1, Z3
 	VFMADD213PD Z3, Z2, Z1
 
-joined138:
+joined158:
 	VSUBPD           Z1, Z1, Z2
 	VMAXPD           Z0, Z1, Z3
 	VMINPD           Z0, Z1, Z5
@@ -5916,34 +6294,34 @@ joined138:
 	VADDPD           Z2, Z3, Z3
 	VMOVUPD          Z3, (AX)
 	TESTQ            DX, DX
-	JZ               without136
+	JZ               without156
 	CMPQ             SI, $0x08
-	JG               more144
+	JG               more164
 	VMOVUPD.Z        (DX), K1, Z1
 	VMOVUPD          Z1, Z1
-	JMP              joined143
+	JMP              joined163
 
-more144:
+more164:
 	CMPQ      SI, $0x10
-	JG        more145
+	JG        more165
 	VMOVUPD   (DX), Z1
 	VMOVUPD   Z1, Z1
 	VMOVUPD.Z 64(DX), K1, Z2
 	VADDPD    Z2, Z1, Z1
-	JMP       joined143
+	JMP       joined163
 
-more145:
+more165:
 	CMPQ      SI, $0x18
-	JG        more146
+	JG        more166
 	VMOVUPD   (DX), Z1
 	VMOVUPD   Z1, Z1
 	VMOVUPD   64(DX), Z2
 	VADDPD    Z2, Z1, Z1
 	VMOVUPD.Z 128(DX), K1, Z2
 	VADDPD    Z2, Z1, Z1
-	JMP       joined143
+	JMP       joined163
 
-more146:
+more166:
 	VMOVUPD   (DX), Z1
 	VMOVUPD   Z1, Z1
 	VMOVUPD   64(DX), Z2
@@ -5953,17 +6331,17 @@ more146:
 	VADDPD    Z3, Z2, Z2
 	VADDPD    Z2, Z1, Z1
 
-joined143:
+joined163:
 	VADDPD  (AX), Z1, Z1
 	VMOVUPD Z1, (AX)
 	ADDQ    DI, DX
 
-without136:
+without156:
 	ADDQ $0x40, AX
 	ADDQ DI, CX
 	DECQ BX
-	JNZ  rows135
+	JNZ  rows155
 
-done137:
+done157:
 	VZEROUPPER
 	RET

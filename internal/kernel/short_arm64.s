@@ -1509,37 +1509,81 @@ without40:
 done24:
 	RET
 
-// func shortOddsOnly32NEON(w *float32, dst *float32, x *float32, n int, pos *uint64, part *uint64, scale *float64)
-TEXT ·shortOddsOnly32NEON(SB), NOSPLIT, $0-56
+// func shortDifferences32NEON(y *float32, lost *float32, x *float32, s0 *float64, rows int, n int)
+TEXT ·shortDifferences32NEON(SB), NOSPLIT, $0-48
+	MOVD    y+0(FP), R0
+	MOVD    lost+8(FP), R1
+	MOVD    x+16(FP), R2
+	MOVD    s0+24(FP), R3
+	MOVD    rows+32(FP), R4
+	MOVD    n+40(FP), R5
+	CBZ     R4, done43
+	LSL     $2, R5, R10
+row41:
+	FMOVD.P 8(R3), F0
+	FCVTDS  F0, F2
+	FCVTSD  F2, F1
+	FSUBD   F1, F0, F1
+	FCVTDS  F1, F1
+	VDUP    V2.S[0], V0.S4
+	VDUP    V1.S[0], V1.S4
+	MOVD    R0, R7
+	ADD     R10, R0
+	MOVD    R1, R8
+	ADD     R10, R1
+	MOVD    R2, R9
+	ADD     R10, R2
+	MOVD    R5, R6
+group42:
+	FMOVQ.P 16(R9), F2
+	WORD    $0x4ea0d443 // VFSUB V0.S4, V2.S4, V3.S4
+	WORD    $0x4ea2d464 // VFSUB V2.S4, V3.S4, V4.S4
+	WORD    $0x4ea4d465 // VFSUB V4.S4, V3.S4, V5.S4
+	WORD    $0x4ea5d445 // VFSUB V5.S4, V2.S4, V5.S4
+	WORD    $0x4e20d484 // VFADD V0.S4, V4.S4, V4.S4
+	WORD    $0x4ea4d4a5 // VFSUB V4.S4, V5.S4, V5.S4
+	WORD    $0x4ea1d4a5 // VFSUB V1.S4, V5.S4, V5.S4
+	FMOVQ.P F3, 16(R7)
+	FMOVQ.P F5, 16(R8)
+	SUBS    $4, R6
+	BGT     group42
+	SUB     $1, R4
+	CBNZ    R4, row41
+done43:
+	RET
+
+// func shortOddsOnly32NEON(w *float32, dst *float32, x *float32, n int, lost *float32, pos *uint64, part *uint64, scale *float64)
+TEXT ·shortOddsOnly32NEON(SB), NOSPLIT, $0-64
 	MOVD    w+0(FP), R0
 	MOVD    x+16(FP), R1
 	MOVD    n+24(FP), R2
-	MOVD    pos+32(FP), R3
-	MOVD    part+40(FP), R5
-	MOVD    $laneconstants32<>(SB), R7
-	MOVD    $constants32<>(SB), R8
-	FMOVQ   448(R8), F2
-	FMOVQ   480(R8), F3
-	FMOVQ   (R8), F4
-	FMOVQ   96(R8), F5
-	FMOVQ   128(R8), F6
-	FMOVQ   160(R8), F7
-	FMOVQ   192(R8), F8
+	MOVD    pos+40(FP), R3
+	MOVD    part+48(FP), R5
+	MOVD    lost+32(FP), R7
+	MOVD    $laneconstants32<>(SB), R8
+	MOVD    $constants32<>(SB), R9
+	FMOVQ   448(R9), F2
+	FMOVQ   480(R9), F3
+	FMOVQ   (R9), F4
+	FMOVQ   96(R9), F5
+	FMOVQ   128(R9), F6
+	FMOVQ   160(R9), F7
+	FMOVQ   192(R9), F8
 	MOVD    R3, R4
 	MOVD    R5, R6
-	CBZ     R2, done42
-group41:
+	CBZ     R2, done45
+group44:
 	VLD1R.P 2(R4), [V0.H8]
 	VLD1R.P 2(R6), [V1.H8]
 	FLDPQ   (R1), (F9, F10)
-	FMOVQ   (R7), F15
+	FMOVQ   (R8), F15
 	VCMTST  V15.S4, V0.S4, V11.S4
 	VSHL    $31, V11.S4, V11.S4
 	VEOR    V11.B16, V9.B16, V9.B16
 	VCMTST  V15.S4, V1.S4, V13.S4
 	WORD    $0x4e29f449 // VFMAX V9.S4, V2.S4, V9.S4
 	WORD    $0x4ea9f469 // VFMIN V9.S4, V3.S4, V9.S4
-	FMOVQ   16(R7), F15
+	FMOVQ   16(R8), F15
 	VCMTST  V15.S4, V0.S4, V12.S4
 	VSHL    $31, V12.S4, V12.S4
 	VEOR    V12.B16, V10.B16, V10.B16
@@ -1559,41 +1603,48 @@ group41:
 	VFMLA   V7.S4, V17.S4, V9.S4
 	VFMLA   V7.S4, V18.S4, V10.S4
 	// p = e^r
-	FLDPQ   224(R8), (F17, F18)
+	FLDPQ   224(R9), (F17, F18)
 	VFMLA   V9.S4, V8.S4, V17.S4
 	VFMLA   V10.S4, V8.S4, V18.S4
-	FLDPQ   256(R8), (F19, F20)
+	FLDPQ   256(R9), (F19, F20)
 	VFMLA   V9.S4, V17.S4, V19.S4
 	VFMLA   V10.S4, V18.S4, V20.S4
-	FLDPQ   288(R8), (F17, F18)
+	FLDPQ   288(R9), (F17, F18)
 	VFMLA   V9.S4, V19.S4, V17.S4
 	VFMLA   V10.S4, V20.S4, V18.S4
-	FLDPQ   320(R8), (F19, F20)
+	FLDPQ   320(R9), (F19, F20)
 	VFMLA   V9.S4, V17.S4, V19.S4
 	VFMLA   V10.S4, V18.S4, V20.S4
-	FLDPQ   352(R8), (F17, F18)
+	FLDPQ   352(R9), (F17, F18)
 	VFMLA   V9.S4, V19.S4, V17.S4
 	VFMLA   V10.S4, V20.S4, V18.S4
-	FLDPQ   352(R8), (F19, F20)
+	FLDPQ   352(R9), (F19, F20)
 	VFMLA   V9.S4, V17.S4, V19.S4
 	VFMLA   V10.S4, V18.S4, V20.S4
 	// s = 2^(n-c)
 	VSHL    $23, V15.S4, V15.S4
 	VSHL    $23, V16.S4, V16.S4
 	WORD    $0x6e2fde73 // VFMUL V15.S4, V19.S4, V19.S4
-	VAND    V13.B16, V19.B16, V19.B16
 	WORD    $0x6e30de94 // VFMUL V16.S4, V20.S4, V20.S4
+	CBZ     R7, complete46
+	FLDPQ   (R7), (F15, F16)
+	VEOR    V11.B16, V15.B16, V15.B16
+	VFMLA   V15.S4, V19.S4, V19.S4
+	VEOR    V12.B16, V16.B16, V16.B16
+	VFMLA   V16.S4, V20.S4, V20.S4
+complete46:
+	VAND    V13.B16, V19.B16, V19.B16
 	VAND    V14.B16, V20.B16, V20.B16
 	FSTPQ   (F19, F20), (R0)
 	FLDPQ   32(R1), (F9, F10)
-	FMOVQ   32(R7), F15
+	FMOVQ   32(R8), F15
 	VCMTST  V15.S4, V0.S4, V11.S4
 	VSHL    $31, V11.S4, V11.S4
 	VEOR    V11.B16, V9.B16, V9.B16
 	VCMTST  V15.S4, V1.S4, V13.S4
 	WORD    $0x4e29f449 // VFMAX V9.S4, V2.S4, V9.S4
 	WORD    $0x4ea9f469 // VFMIN V9.S4, V3.S4, V9.S4
-	FMOVQ   48(R7), F15
+	FMOVQ   48(R8), F15
 	VCMTST  V15.S4, V0.S4, V12.S4
 	VSHL    $31, V12.S4, V12.S4
 	VEOR    V12.B16, V10.B16, V10.B16
@@ -1613,76 +1664,85 @@ group41:
 	VFMLA   V7.S4, V17.S4, V9.S4
 	VFMLA   V7.S4, V18.S4, V10.S4
 	// p = e^r
-	FLDPQ   224(R8), (F17, F18)
+	FLDPQ   224(R9), (F17, F18)
 	VFMLA   V9.S4, V8.S4, V17.S4
 	VFMLA   V10.S4, V8.S4, V18.S4
-	FLDPQ   256(R8), (F19, F20)
+	FLDPQ   256(R9), (F19, F20)
 	VFMLA   V9.S4, V17.S4, V19.S4
 	VFMLA   V10.S4, V18.S4, V20.S4
-	FLDPQ   288(R8), (F17, F18)
+	FLDPQ   288(R9), (F17, F18)
 	VFMLA   V9.S4, V19.S4, V17.S4
 	VFMLA   V10.S4, V20.S4, V18.S4
-	FLDPQ   320(R8), (F19, F20)
+	FLDPQ   320(R9), (F19, F20)
 	VFMLA   V9.S4, V17.S4, V19.S4
 	VFMLA   V10.S4, V18.S4, V20.S4
-	FLDPQ   352(R8), (F17, F18)
+	FLDPQ   352(R9), (F17, F18)
 	VFMLA   V9.S4, V19.S4, V17.S4
 	VFMLA   V10.S4, V20.S4, V18.S4
-	FLDPQ   352(R8), (F19, F20)
+	FLDPQ   352(R9), (F19, F20)
 	VFMLA   V9.S4, V17.S4, V19.S4
 	VFMLA   V10.S4, V18.S4, V20.S4
 	// s = 2^(n-c)
 	VSHL    $23, V15.S4, V15.S4
 	VSHL    $23, V16.S4, V16.S4
 	WORD    $0x6e2fde73 // VFMUL V15.S4, V19.S4, V19.S4
-	VAND    V13.B16, V19.B16, V19.B16
 	WORD    $0x6e30de94 // VFMUL V16.S4, V20.S4, V20.S4
+	CBZ     R7, complete47
+	FLDPQ   32(R7), (F15, F16)
+	VEOR    V11.B16, V15.B16, V15.B16
+	VFMLA   V15.S4, V19.S4, V19.S4
+	VEOR    V12.B16, V16.B16, V16.B16
+	VFMLA   V16.S4, V20.S4, V20.S4
+	ADD     $64, R7
+complete47:
+	VAND    V13.B16, V19.B16, V19.B16
 	VAND    V14.B16, V20.B16, V20.B16
 	FSTPQ   (F19, F20), 32(R0)
 	ADD     $64, R1
 	ADD     $64, R0
 	SUB     $16, R2
-	CBNZ    R2, group41
-done42:
+	CBNZ    R2, group44
+done45:
 	RET
 
-// func shortOdds32NEON(w *float32, dst *float32, x *float32, n int, pos *uint64, part *uint64, scale *float64)
-TEXT ·shortOdds32NEON(SB), NOSPLIT, $0-56
+// func shortOdds32NEON(w *float32, dst *float32, x *float32, n int, lost *float32, pos *uint64, part *uint64, scale *float64)
+TEXT ·shortOdds32NEON(SB), NOSPLIT, $0-64
 	MOVD    w+0(FP), R0
 	MOVD    x+16(FP), R1
 	MOVD    n+24(FP), R2
-	MOVD    pos+32(FP), R3
-	MOVD    part+40(FP), R5
-	MOVD    $laneconstants32<>(SB), R7
-	MOVD    $constants32<>(SB), R8
-	FMOVQ   448(R8), F2
-	FMOVQ   480(R8), F3
-	FMOVQ   (R8), F4
-	FMOVQ   96(R8), F5
-	FMOVQ   128(R8), F6
-	FMOVQ   160(R8), F7
-	FMOVQ   192(R8), F8
-	MOVD    dst+8(FP), R9
-	FMOVQ   352(R8), F9
-	MOVD    scale+48(FP), R10
-	FMOVD.P 8(R10), F10
+	MOVD    pos+40(FP), R3
+	MOVD    part+48(FP), R5
+	MOVD    lost+32(FP), R7
+	MOVD    $laneconstants32<>(SB), R8
+	MOVD    $constants32<>(SB), R9
+	FMOVQ   448(R9), F2
+	FMOVQ   480(R9), F3
+	FMOVQ   (R9), F4
+	FMOVQ   96(R9), F5
+	FMOVQ   128(R9), F6
+	FMOVQ   160(R9), F7
+	FMOVQ   192(R9), F8
+	MOVD    dst+8(FP), R10
+	FMOVQ   352(R9), F9
+	MOVD    scale+56(FP), R11
+	FMOVD.P 8(R11), F10
 	FCVTDS  F10, F10
 	VDUP    V10.S[0], V10.S4
 	MOVD    R3, R4
 	MOVD    R5, R6
-	CBZ     R2, done44
-group43:
+	CBZ     R2, done49
+group48:
 	VLD1R.P 2(R4), [V0.H8]
 	VLD1R.P 2(R6), [V1.H8]
 	FLDPQ   (R1), (F11, F12)
-	FMOVQ   (R7), F17
+	FMOVQ   (R8), F17
 	VCMTST  V17.S4, V0.S4, V13.S4
 	VSHL    $31, V13.S4, V13.S4
 	VEOR    V13.B16, V11.B16, V11.B16
 	VCMTST  V17.S4, V1.S4, V15.S4
 	WORD    $0x4e2bf44b // VFMAX V11.S4, V2.S4, V11.S4
 	WORD    $0x4eabf46b // VFMIN V11.S4, V3.S4, V11.S4
-	FMOVQ   16(R7), F17
+	FMOVQ   16(R8), F17
 	VCMTST  V17.S4, V0.S4, V14.S4
 	VSHL    $31, V14.S4, V14.S4
 	VEOR    V14.B16, V12.B16, V12.B16
@@ -1702,30 +1762,37 @@ group43:
 	VFMLA   V7.S4, V19.S4, V11.S4
 	VFMLA   V7.S4, V20.S4, V12.S4
 	// p = e^r
-	FLDPQ   224(R8), (F19, F20)
+	FLDPQ   224(R9), (F19, F20)
 	VFMLA   V11.S4, V8.S4, V19.S4
 	VFMLA   V12.S4, V8.S4, V20.S4
-	FLDPQ   256(R8), (F21, F22)
+	FLDPQ   256(R9), (F21, F22)
 	VFMLA   V11.S4, V19.S4, V21.S4
 	VFMLA   V12.S4, V20.S4, V22.S4
-	FLDPQ   288(R8), (F19, F20)
+	FLDPQ   288(R9), (F19, F20)
 	VFMLA   V11.S4, V21.S4, V19.S4
 	VFMLA   V12.S4, V22.S4, V20.S4
-	FLDPQ   320(R8), (F21, F22)
+	FLDPQ   320(R9), (F21, F22)
 	VFMLA   V11.S4, V19.S4, V21.S4
 	VFMLA   V12.S4, V20.S4, V22.S4
-	FLDPQ   352(R8), (F19, F20)
+	FLDPQ   352(R9), (F19, F20)
 	VFMLA   V11.S4, V21.S4, V19.S4
 	VFMLA   V12.S4, V22.S4, V20.S4
-	FLDPQ   352(R8), (F21, F22)
+	FLDPQ   352(R9), (F21, F22)
 	VFMLA   V11.S4, V19.S4, V21.S4
 	VFMLA   V12.S4, V20.S4, V22.S4
 	// s = 2^(n-c)
 	VSHL    $23, V17.S4, V17.S4
 	VSHL    $23, V18.S4, V18.S4
 	WORD    $0x6e31deb5 // VFMUL V17.S4, V21.S4, V21.S4
-	VAND    V15.B16, V21.B16, V21.B16
 	WORD    $0x6e32ded6 // VFMUL V18.S4, V22.S4, V22.S4
+	CBZ     R7, complete50
+	FLDPQ   (R7), (F17, F18)
+	VEOR    V13.B16, V17.B16, V17.B16
+	VFMLA   V17.S4, V21.S4, V21.S4
+	VEOR    V14.B16, V18.B16, V18.B16
+	VFMLA   V18.S4, V22.S4, V22.S4
+complete50:
+	VAND    V15.B16, V21.B16, V21.B16
 	VAND    V16.B16, V22.B16, V22.B16
 	FSTPQ   (F21, F22), (R0)
 	WORD    $0x4e29d6b1 // VFADD V9.S4, V21.S4, V17.S4
@@ -1736,16 +1803,16 @@ group43:
 	WORD    $0x6e32fed2 // VFDIV V18.S4, V22.S4, V18.S4
 	VEOR    V14.B16, V18.B16, V18.B16
 	WORD    $0x6e2ade52 // VFMUL V10.S4, V18.S4, V18.S4
-	FSTPQ   (F17, F18), (R9)
+	FSTPQ   (F17, F18), (R10)
 	FLDPQ   32(R1), (F11, F12)
-	FMOVQ   32(R7), F17
+	FMOVQ   32(R8), F17
 	VCMTST  V17.S4, V0.S4, V13.S4
 	VSHL    $31, V13.S4, V13.S4
 	VEOR    V13.B16, V11.B16, V11.B16
 	VCMTST  V17.S4, V1.S4, V15.S4
 	WORD    $0x4e2bf44b // VFMAX V11.S4, V2.S4, V11.S4
 	WORD    $0x4eabf46b // VFMIN V11.S4, V3.S4, V11.S4
-	FMOVQ   48(R7), F17
+	FMOVQ   48(R8), F17
 	VCMTST  V17.S4, V0.S4, V14.S4
 	VSHL    $31, V14.S4, V14.S4
 	VEOR    V14.B16, V12.B16, V12.B16
@@ -1765,30 +1832,38 @@ group43:
 	VFMLA   V7.S4, V19.S4, V11.S4
 	VFMLA   V7.S4, V20.S4, V12.S4
 	// p = e^r
-	FLDPQ   224(R8), (F19, F20)
+	FLDPQ   224(R9), (F19, F20)
 	VFMLA   V11.S4, V8.S4, V19.S4
 	VFMLA   V12.S4, V8.S4, V20.S4
-	FLDPQ   256(R8), (F21, F22)
+	FLDPQ   256(R9), (F21, F22)
 	VFMLA   V11.S4, V19.S4, V21.S4
 	VFMLA   V12.S4, V20.S4, V22.S4
-	FLDPQ   288(R8), (F19, F20)
+	FLDPQ   288(R9), (F19, F20)
 	VFMLA   V11.S4, V21.S4, V19.S4
 	VFMLA   V12.S4, V22.S4, V20.S4
-	FLDPQ   320(R8), (F21, F22)
+	FLDPQ   320(R9), (F21, F22)
 	VFMLA   V11.S4, V19.S4, V21.S4
 	VFMLA   V12.S4, V20.S4, V22.S4
-	FLDPQ   352(R8), (F19, F20)
+	FLDPQ   352(R9), (F19, F20)
 	VFMLA   V11.S4, V21.S4, V19.S4
 	VFMLA   V12.S4, V22.S4, V20.S4
-	FLDPQ   352(R8), (F21, F22)
+	FLDPQ   352(R9), (F21, F22)
 	VFMLA   V11.S4, V19.S4, V21.S4
 	VFMLA   V12.S4, V20.S4, V22.S4
 	// s = 2^(n-c)
 	VSHL    $23, V17.S4, V17.S4
 	VSHL    $23, V18.S4, V18.S4
 	WORD    $0x6e31deb5 // VFMUL V17.S4, V21.S4, V21.S4
-	VAND    V15.B16, V21.B16, V21.B16
 	WORD    $0x6e32ded6 // VFMUL V18.S4, V22.S4, V22.S4
+	CBZ     R7, complete51
+	FLDPQ   32(R7), (F17, F18)
+	VEOR    V13.B16, V17.B16, V17.B16
+	VFMLA   V17.S4, V21.S4, V21.S4
+	VEOR    V14.B16, V18.B16, V18.B16
+	VFMLA   V18.S4, V22.S4, V22.S4
+	ADD     $64, R7
+complete51:
+	VAND    V15.B16, V21.B16, V21.B16
 	VAND    V16.B16, V22.B16, V22.B16
 	FSTPQ   (F21, F22), 32(R0)
 	WORD    $0x4e29d6b1 // VFADD V9.S4, V21.S4, V17.S4
@@ -1799,13 +1874,13 @@ group43:
 	WORD    $0x6e32fed2 // VFDIV V18.S4, V22.S4, V18.S4
 	VEOR    V14.B16, V18.B16, V18.B16
 	WORD    $0x6e2ade52 // VFMUL V10.S4, V18.S4, V18.S4
-	FSTPQ   (F17, F18), 32(R9)
+	FSTPQ   (F17, F18), 32(R10)
 	ADD     $64, R1
 	ADD     $64, R0
-	ADD     $64, R9
+	ADD     $64, R10
 	SUB     $16, R2
-	CBNZ    R2, group43
-done44:
+	CBNZ    R2, group48
+done49:
 	RET
 
 // func shortSoft32NEON(w *float32, m *float32, dst *float32, x *float32, n int, t *float32, part *uint64, scale *float64)
@@ -1829,14 +1904,14 @@ TEXT ·shortSoft32NEON(SB), NOSPLIT, $0-64
 	FMOVQ   160(R9), F9
 	FMOVQ   192(R9), F10
 	MOVD    scale+56(FP), R10
-	CBZ     R2, without45
+	CBZ     R2, without52
 	FMOVD.P 8(R10), F5
 	FCVTDS  F5, F5
 	VDUP    V5.S[0], V5.S4
-without45:
+without52:
 	MOVD    R6, R7
-	CBZ     R5, done47
-group46:
+	CBZ     R5, done54
+group53:
 	VLD1R.P 2(R7), [V0.H8]
 	FMOVQ   (R8), F13
 	VCMTST  V13.S4, V0.S4, V11.S4
@@ -1898,7 +1973,7 @@ group46:
 	WORD    $0x6e32ded6 // VFMUL V18.S4, V22.S4, V22.S4
 	VAND    V12.B16, V22.B16, V22.B16
 	FSTPQ   (F21, F22), (R0)
-	CBZ     R2, none48
+	CBZ     R2, none55
 	FMOVQ   (R4), F19
 	FMOVQ   (R3), F20
 	WORD    $0x4e23d6ad // VFADD V3.S4, V21.S4, V13.S4
@@ -1924,7 +1999,7 @@ group46:
 	WORD    $0x6e25ddef // VFMUL V5.S4, V15.S4, V15.S4
 	VAND    V12.B16, V15.B16, V15.B16
 	FSTPQ   (F13, F15), (R2)
-none48:
+none55:
 	FMOVQ   32(R8), F13
 	VCMTST  V13.S4, V0.S4, V11.S4
 	// m = max(y, 0) - t·y
@@ -1985,7 +2060,7 @@ none48:
 	WORD    $0x6e32ded6 // VFMUL V18.S4, V22.S4, V22.S4
 	VAND    V12.B16, V22.B16, V22.B16
 	FSTPQ   (F21, F22), 32(R0)
-	CBZ     R2, none49
+	CBZ     R2, none56
 	FMOVQ   32(R4), F19
 	FMOVQ   32(R3), F20
 	WORD    $0x4e23d6ad // VFADD V3.S4, V21.S4, V13.S4
@@ -2012,47 +2087,87 @@ none48:
 	VAND    V12.B16, V15.B16, V15.B16
 	FSTPQ   (F13, F15), 32(R2)
 	ADD     $64, R2
-none49:
+none56:
 	ADD     $64, R3
 	ADD     $64, R4
 	ADD     $64, R0
 	ADD     $64, R1
 	SUB     $16, R5
-	CBNZ    R5, group46
-done47:
+	CBNZ    R5, group53
+done54:
 	RET
 
-// func shortOddsOnly64NEON(w *float64, dst *float64, x *float64, n int, pos *uint64, part *uint64, scale *float64)
-TEXT ·shortOddsOnly64NEON(SB), NOSPLIT, $0-56
+// func shortDifferences64NEON(y *float64, lost *float64, x *float64, s0 *float64, rows int, n int)
+TEXT ·shortDifferences64NEON(SB), NOSPLIT, $0-48
+	MOVD    y+0(FP), R0
+	MOVD    lost+8(FP), R1
+	MOVD    x+16(FP), R2
+	MOVD    s0+24(FP), R3
+	MOVD    rows+32(FP), R4
+	MOVD    n+40(FP), R5
+	CBZ     R4, done59
+	LSL     $3, R5, R10
+row57:
+	FMOVD.P 8(R3), F0
+	VDUP    V0.D[0], V0.D2
+	VEOR    V1.B16, V1.B16, V1.B16
+	MOVD    R0, R7
+	ADD     R10, R0
+	MOVD    R1, R8
+	ADD     R10, R1
+	MOVD    R2, R9
+	ADD     R10, R2
+	MOVD    R5, R6
+group58:
+	FMOVQ.P 16(R9), F2
+	WORD    $0x4ee0d443 // VFSUB V0.D2, V2.D2, V3.D2
+	WORD    $0x4ee2d464 // VFSUB V2.D2, V3.D2, V4.D2
+	WORD    $0x4ee4d465 // VFSUB V4.D2, V3.D2, V5.D2
+	WORD    $0x4ee5d445 // VFSUB V5.D2, V2.D2, V5.D2
+	WORD    $0x4e60d484 // VFADD V0.D2, V4.D2, V4.D2
+	WORD    $0x4ee4d4a5 // VFSUB V4.D2, V5.D2, V5.D2
+	WORD    $0x4ee1d4a5 // VFSUB V1.D2, V5.D2, V5.D2
+	FMOVQ.P F3, 16(R7)
+	FMOVQ.P F5, 16(R8)
+	SUBS    $2, R6
+	BGT     group58
+	SUB     $1, R4
+	CBNZ    R4, row57
+done59:
+	RET
+
+// func shortOddsOnly64NEON(w *float64, dst *float64, x *float64, n int, lost *float64, pos *uint64, part *uint64, scale *float64)
+TEXT ·shortOddsOnly64NEON(SB), NOSPLIT, $0-64
 	MOVD    w+0(FP), R0
 	MOVD    x+16(FP), R1
 	MOVD    n+24(FP), R2
-	MOVD    pos+32(FP), R3
-	MOVD    part+40(FP), R5
-	MOVD    $laneconstants64<>(SB), R7
-	MOVD    $constants64<>(SB), R8
-	FMOVQ   (R8), F2
-	FMOVQ   32(R8), F3
-	FMOVQ   64(R8), F4
-	FMOVQ   96(R8), F5
-	FMOVQ   128(R8), F6
-	FMOVQ   160(R8), F7
-	FMOVQ   192(R8), F8
+	MOVD    pos+40(FP), R3
+	MOVD    part+48(FP), R5
+	MOVD    lost+32(FP), R7
+	MOVD    $laneconstants64<>(SB), R8
+	MOVD    $constants64<>(SB), R9
+	FMOVQ   (R9), F2
+	FMOVQ   32(R9), F3
+	FMOVQ   64(R9), F4
+	FMOVQ   96(R9), F5
+	FMOVQ   128(R9), F6
+	FMOVQ   160(R9), F7
+	FMOVQ   192(R9), F8
 	MOVD    R3, R4
 	MOVD    R5, R6
-	CBZ     R2, done51
-group50:
+	CBZ     R2, done61
+group60:
 	VLD1R.P 1(R4), [V0.B16]
 	VLD1R.P 1(R6), [V1.B16]
 	FLDPQ   (R1), (F9, F10)
-	FMOVQ   (R7), F15
+	FMOVQ   (R8), F15
 	VCMTST  V15.D2, V0.D2, V11.D2
 	VSHL    $63, V11.D2, V11.D2
 	VEOR    V11.B16, V9.B16, V9.B16
 	VCMTST  V15.D2, V1.D2, V13.D2
 	WORD    $0x4e69f449 // VFMAX V9.D2, V2.D2, V9.D2
 	WORD    $0x4ee9f469 // VFMIN V9.D2, V3.D2, V9.D2
-	FMOVQ   16(R7), F15
+	FMOVQ   16(R8), F15
 	VCMTST  V15.D2, V0.D2, V12.D2
 	VSHL    $63, V12.D2, V12.D2
 	VEOR    V12.B16, V10.B16, V10.B16
@@ -2072,56 +2187,63 @@ group50:
 	VFMLA   V7.D2, V17.D2, V9.D2
 	VFMLA   V7.D2, V18.D2, V10.D2
 	// p = e^r
-	FLDPQ   224(R8), (F17, F18)
+	FLDPQ   224(R9), (F17, F18)
 	VFMLA   V9.D2, V8.D2, V17.D2
 	VFMLA   V10.D2, V8.D2, V18.D2
-	FLDPQ   256(R8), (F19, F20)
+	FLDPQ   256(R9), (F19, F20)
 	VFMLA   V9.D2, V17.D2, V19.D2
 	VFMLA   V10.D2, V18.D2, V20.D2
-	FLDPQ   288(R8), (F17, F18)
+	FLDPQ   288(R9), (F17, F18)
 	VFMLA   V9.D2, V19.D2, V17.D2
 	VFMLA   V10.D2, V20.D2, V18.D2
-	FLDPQ   320(R8), (F19, F20)
+	FLDPQ   320(R9), (F19, F20)
 	VFMLA   V9.D2, V17.D2, V19.D2
 	VFMLA   V10.D2, V18.D2, V20.D2
-	FLDPQ   352(R8), (F17, F18)
+	FLDPQ   352(R9), (F17, F18)
 	VFMLA   V9.D2, V19.D2, V17.D2
 	VFMLA   V10.D2, V20.D2, V18.D2
-	FLDPQ   384(R8), (F19, F20)
+	FLDPQ   384(R9), (F19, F20)
 	VFMLA   V9.D2, V17.D2, V19.D2
 	VFMLA   V10.D2, V18.D2, V20.D2
-	FLDPQ   416(R8), (F17, F18)
+	FLDPQ   416(R9), (F17, F18)
 	VFMLA   V9.D2, V19.D2, V17.D2
 	VFMLA   V10.D2, V20.D2, V18.D2
-	FLDPQ   448(R8), (F19, F20)
+	FLDPQ   448(R9), (F19, F20)
 	VFMLA   V9.D2, V17.D2, V19.D2
 	VFMLA   V10.D2, V18.D2, V20.D2
-	FLDPQ   480(R8), (F17, F18)
+	FLDPQ   480(R9), (F17, F18)
 	VFMLA   V9.D2, V19.D2, V17.D2
 	VFMLA   V10.D2, V20.D2, V18.D2
-	FLDPQ   512(R8), (F19, F20)
+	FLDPQ   512(R9), (F19, F20)
 	VFMLA   V9.D2, V17.D2, V19.D2
 	VFMLA   V10.D2, V18.D2, V20.D2
-	FLDPQ   512(R8), (F17, F18)
+	FLDPQ   512(R9), (F17, F18)
 	VFMLA   V9.D2, V19.D2, V17.D2
 	VFMLA   V10.D2, V20.D2, V18.D2
 	// s = 2^(n-c)
 	VSHL    $52, V15.D2, V15.D2
 	VSHL    $52, V16.D2, V16.D2
 	WORD    $0x6e6fde31 // VFMUL V15.D2, V17.D2, V17.D2
-	VAND    V13.B16, V17.B16, V17.B16
 	WORD    $0x6e70de52 // VFMUL V16.D2, V18.D2, V18.D2
+	CBZ     R7, complete62
+	FLDPQ   (R7), (F15, F16)
+	VEOR    V11.B16, V15.B16, V15.B16
+	VFMLA   V15.D2, V17.D2, V17.D2
+	VEOR    V12.B16, V16.B16, V16.B16
+	VFMLA   V16.D2, V18.D2, V18.D2
+complete62:
+	VAND    V13.B16, V17.B16, V17.B16
 	VAND    V14.B16, V18.B16, V18.B16
 	FSTPQ   (F17, F18), (R0)
 	FLDPQ   32(R1), (F9, F10)
-	FMOVQ   32(R7), F15
+	FMOVQ   32(R8), F15
 	VCMTST  V15.D2, V0.D2, V11.D2
 	VSHL    $63, V11.D2, V11.D2
 	VEOR    V11.B16, V9.B16, V9.B16
 	VCMTST  V15.D2, V1.D2, V13.D2
 	WORD    $0x4e69f449 // VFMAX V9.D2, V2.D2, V9.D2
 	WORD    $0x4ee9f469 // VFMIN V9.D2, V3.D2, V9.D2
-	FMOVQ   48(R7), F15
+	FMOVQ   48(R8), F15
 	VCMTST  V15.D2, V0.D2, V12.D2
 	VSHL    $63, V12.D2, V12.D2
 	VEOR    V12.B16, V10.B16, V10.B16
@@ -2141,90 +2263,99 @@ group50:
 	VFMLA   V7.D2, V17.D2, V9.D2
 	VFMLA   V7.D2, V18.D2, V10.D2
 	// p = e^r
-	FLDPQ   224(R8), (F17, F18)
+	FLDPQ   224(R9), (F17, F18)
 	VFMLA   V9.D2, V8.D2, V17.D2
 	VFMLA   V10.D2, V8.D2, V18.D2
-	FLDPQ   256(R8), (F19, F20)
+	FLDPQ   256(R9), (F19, F20)
 	VFMLA   V9.D2, V17.D2, V19.D2
 	VFMLA   V10.D2, V18.D2, V20.D2
-	FLDPQ   288(R8), (F17, F18)
+	FLDPQ   288(R9), (F17, F18)
 	VFMLA   V9.D2, V19.D2, V17.D2
 	VFMLA   V10.D2, V20.D2, V18.D2
-	FLDPQ   320(R8), (F19, F20)
+	FLDPQ   320(R9), (F19, F20)
 	VFMLA   V9.D2, V17.D2, V19.D2
 	VFMLA   V10.D2, V18.D2, V20.D2
-	FLDPQ   352(R8), (F17, F18)
+	FLDPQ   352(R9), (F17, F18)
 	VFMLA   V9.D2, V19.D2, V17.D2
 	VFMLA   V10.D2, V20.D2, V18.D2
-	FLDPQ   384(R8), (F19, F20)
+	FLDPQ   384(R9), (F19, F20)
 	VFMLA   V9.D2, V17.D2, V19.D2
 	VFMLA   V10.D2, V18.D2, V20.D2
-	FLDPQ   416(R8), (F17, F18)
+	FLDPQ   416(R9), (F17, F18)
 	VFMLA   V9.D2, V19.D2, V17.D2
 	VFMLA   V10.D2, V20.D2, V18.D2
-	FLDPQ   448(R8), (F19, F20)
+	FLDPQ   448(R9), (F19, F20)
 	VFMLA   V9.D2, V17.D2, V19.D2
 	VFMLA   V10.D2, V18.D2, V20.D2
-	FLDPQ   480(R8), (F17, F18)
+	FLDPQ   480(R9), (F17, F18)
 	VFMLA   V9.D2, V19.D2, V17.D2
 	VFMLA   V10.D2, V20.D2, V18.D2
-	FLDPQ   512(R8), (F19, F20)
+	FLDPQ   512(R9), (F19, F20)
 	VFMLA   V9.D2, V17.D2, V19.D2
 	VFMLA   V10.D2, V18.D2, V20.D2
-	FLDPQ   512(R8), (F17, F18)
+	FLDPQ   512(R9), (F17, F18)
 	VFMLA   V9.D2, V19.D2, V17.D2
 	VFMLA   V10.D2, V20.D2, V18.D2
 	// s = 2^(n-c)
 	VSHL    $52, V15.D2, V15.D2
 	VSHL    $52, V16.D2, V16.D2
 	WORD    $0x6e6fde31 // VFMUL V15.D2, V17.D2, V17.D2
-	VAND    V13.B16, V17.B16, V17.B16
 	WORD    $0x6e70de52 // VFMUL V16.D2, V18.D2, V18.D2
+	CBZ     R7, complete63
+	FLDPQ   32(R7), (F15, F16)
+	VEOR    V11.B16, V15.B16, V15.B16
+	VFMLA   V15.D2, V17.D2, V17.D2
+	VEOR    V12.B16, V16.B16, V16.B16
+	VFMLA   V16.D2, V18.D2, V18.D2
+	ADD     $64, R7
+complete63:
+	VAND    V13.B16, V17.B16, V17.B16
 	VAND    V14.B16, V18.B16, V18.B16
 	FSTPQ   (F17, F18), 32(R0)
 	ADD     $64, R1
 	ADD     $64, R0
 	SUB     $8, R2
-	CBNZ    R2, group50
-done51:
+	CBNZ    R2, group60
+done61:
 	RET
 
-// func shortOdds64NEON(w *float64, dst *float64, x *float64, n int, pos *uint64, part *uint64, scale *float64)
-TEXT ·shortOdds64NEON(SB), NOSPLIT, $0-56
+// func shortOdds64NEON(w *float64, dst *float64, x *float64, n int, lost *float64, pos *uint64, part *uint64, scale *float64)
+TEXT ·shortOdds64NEON(SB), NOSPLIT, $0-64
 	MOVD    w+0(FP), R0
 	MOVD    x+16(FP), R1
 	MOVD    n+24(FP), R2
-	MOVD    pos+32(FP), R3
-	MOVD    part+40(FP), R5
-	MOVD    $laneconstants64<>(SB), R7
-	MOVD    $constants64<>(SB), R8
-	FMOVQ   (R8), F2
-	FMOVQ   32(R8), F3
-	FMOVQ   64(R8), F4
-	FMOVQ   96(R8), F5
-	FMOVQ   128(R8), F6
-	FMOVQ   160(R8), F7
-	FMOVQ   192(R8), F8
-	MOVD    dst+8(FP), R9
-	FMOVQ   512(R8), F9
-	MOVD    scale+48(FP), R10
-	FMOVD.P 8(R10), F10
+	MOVD    pos+40(FP), R3
+	MOVD    part+48(FP), R5
+	MOVD    lost+32(FP), R7
+	MOVD    $laneconstants64<>(SB), R8
+	MOVD    $constants64<>(SB), R9
+	FMOVQ   (R9), F2
+	FMOVQ   32(R9), F3
+	FMOVQ   64(R9), F4
+	FMOVQ   96(R9), F5
+	FMOVQ   128(R9), F6
+	FMOVQ   160(R9), F7
+	FMOVQ   192(R9), F8
+	MOVD    dst+8(FP), R10
+	FMOVQ   512(R9), F9
+	MOVD    scale+56(FP), R11
+	FMOVD.P 8(R11), F10
 	VDUP    V10.D[0], V10.D2
 	MOVD    R3, R4
 	MOVD    R5, R6
-	CBZ     R2, done53
-group52:
+	CBZ     R2, done65
+group64:
 	VLD1R.P 1(R4), [V0.B16]
 	VLD1R.P 1(R6), [V1.B16]
 	FLDPQ   (R1), (F11, F12)
-	FMOVQ   (R7), F17
+	FMOVQ   (R8), F17
 	VCMTST  V17.D2, V0.D2, V13.D2
 	VSHL    $63, V13.D2, V13.D2
 	VEOR    V13.B16, V11.B16, V11.B16
 	VCMTST  V17.D2, V1.D2, V15.D2
 	WORD    $0x4e6bf44b // VFMAX V11.D2, V2.D2, V11.D2
 	WORD    $0x4eebf46b // VFMIN V11.D2, V3.D2, V11.D2
-	FMOVQ   16(R7), F17
+	FMOVQ   16(R8), F17
 	VCMTST  V17.D2, V0.D2, V14.D2
 	VSHL    $63, V14.D2, V14.D2
 	VEOR    V14.B16, V12.B16, V12.B16
@@ -2244,45 +2375,52 @@ group52:
 	VFMLA   V7.D2, V19.D2, V11.D2
 	VFMLA   V7.D2, V20.D2, V12.D2
 	// p = e^r
-	FLDPQ   224(R8), (F19, F20)
+	FLDPQ   224(R9), (F19, F20)
 	VFMLA   V11.D2, V8.D2, V19.D2
 	VFMLA   V12.D2, V8.D2, V20.D2
-	FLDPQ   256(R8), (F21, F22)
+	FLDPQ   256(R9), (F21, F22)
 	VFMLA   V11.D2, V19.D2, V21.D2
 	VFMLA   V12.D2, V20.D2, V22.D2
-	FLDPQ   288(R8), (F19, F20)
+	FLDPQ   288(R9), (F19, F20)
 	VFMLA   V11.D2, V21.D2, V19.D2
 	VFMLA   V12.D2, V22.D2, V20.D2
-	FLDPQ   320(R8), (F21, F22)
+	FLDPQ   320(R9), (F21, F22)
 	VFMLA   V11.D2, V19.D2, V21.D2
 	VFMLA   V12.D2, V20.D2, V22.D2
-	FLDPQ   352(R8), (F19, F20)
+	FLDPQ   352(R9), (F19, F20)
 	VFMLA   V11.D2, V21.D2, V19.D2
 	VFMLA   V12.D2, V22.D2, V20.D2
-	FLDPQ   384(R8), (F21, F22)
+	FLDPQ   384(R9), (F21, F22)
 	VFMLA   V11.D2, V19.D2, V21.D2
 	VFMLA   V12.D2, V20.D2, V22.D2
-	FLDPQ   416(R8), (F19, F20)
+	FLDPQ   416(R9), (F19, F20)
 	VFMLA   V11.D2, V21.D2, V19.D2
 	VFMLA   V12.D2, V22.D2, V20.D2
-	FLDPQ   448(R8), (F21, F22)
+	FLDPQ   448(R9), (F21, F22)
 	VFMLA   V11.D2, V19.D2, V21.D2
 	VFMLA   V12.D2, V20.D2, V22.D2
-	FLDPQ   480(R8), (F19, F20)
+	FLDPQ   480(R9), (F19, F20)
 	VFMLA   V11.D2, V21.D2, V19.D2
 	VFMLA   V12.D2, V22.D2, V20.D2
-	FLDPQ   512(R8), (F21, F22)
+	FLDPQ   512(R9), (F21, F22)
 	VFMLA   V11.D2, V19.D2, V21.D2
 	VFMLA   V12.D2, V20.D2, V22.D2
-	FLDPQ   512(R8), (F19, F20)
+	FLDPQ   512(R9), (F19, F20)
 	VFMLA   V11.D2, V21.D2, V19.D2
 	VFMLA   V12.D2, V22.D2, V20.D2
 	// s = 2^(n-c)
 	VSHL    $52, V17.D2, V17.D2
 	VSHL    $52, V18.D2, V18.D2
 	WORD    $0x6e71de73 // VFMUL V17.D2, V19.D2, V19.D2
-	VAND    V15.B16, V19.B16, V19.B16
 	WORD    $0x6e72de94 // VFMUL V18.D2, V20.D2, V20.D2
+	CBZ     R7, complete66
+	FLDPQ   (R7), (F17, F18)
+	VEOR    V13.B16, V17.B16, V17.B16
+	VFMLA   V17.D2, V19.D2, V19.D2
+	VEOR    V14.B16, V18.B16, V18.B16
+	VFMLA   V18.D2, V20.D2, V20.D2
+complete66:
+	VAND    V15.B16, V19.B16, V19.B16
 	VAND    V16.B16, V20.B16, V20.B16
 	FSTPQ   (F19, F20), (R0)
 	WORD    $0x4e69d671 // VFADD V9.D2, V19.D2, V17.D2
@@ -2293,16 +2431,16 @@ group52:
 	WORD    $0x6e72fe92 // VFDIV V18.D2, V20.D2, V18.D2
 	VEOR    V14.B16, V18.B16, V18.B16
 	WORD    $0x6e6ade52 // VFMUL V10.D2, V18.D2, V18.D2
-	FSTPQ   (F17, F18), (R9)
+	FSTPQ   (F17, F18), (R10)
 	FLDPQ   32(R1), (F11, F12)
-	FMOVQ   32(R7), F17
+	FMOVQ   32(R8), F17
 	VCMTST  V17.D2, V0.D2, V13.D2
 	VSHL    $63, V13.D2, V13.D2
 	VEOR    V13.B16, V11.B16, V11.B16
 	VCMTST  V17.D2, V1.D2, V15.D2
 	WORD    $0x4e6bf44b // VFMAX V11.D2, V2.D2, V11.D2
 	WORD    $0x4eebf46b // VFMIN V11.D2, V3.D2, V11.D2
-	FMOVQ   48(R7), F17
+	FMOVQ   48(R8), F17
 	VCMTST  V17.D2, V0.D2, V14.D2
 	VSHL    $63, V14.D2, V14.D2
 	VEOR    V14.B16, V12.B16, V12.B16
@@ -2322,45 +2460,53 @@ group52:
 	VFMLA   V7.D2, V19.D2, V11.D2
 	VFMLA   V7.D2, V20.D2, V12.D2
 	// p = e^r
-	FLDPQ   224(R8), (F19, F20)
+	FLDPQ   224(R9), (F19, F20)
 	VFMLA   V11.D2, V8.D2, V19.D2
 	VFMLA   V12.D2, V8.D2, V20.D2
-	FLDPQ   256(R8), (F21, F22)
+	FLDPQ   256(R9), (F21, F22)
 	VFMLA   V11.D2, V19.D2, V21.D2
 	VFMLA   V12.D2, V20.D2, V22.D2
-	FLDPQ   288(R8), (F19, F20)
+	FLDPQ   288(R9), (F19, F20)
 	VFMLA   V11.D2, V21.D2, V19.D2
 	VFMLA   V12.D2, V22.D2, V20.D2
-	FLDPQ   320(R8), (F21, F22)
+	FLDPQ   320(R9), (F21, F22)
 	VFMLA   V11.D2, V19.D2, V21.D2
 	VFMLA   V12.D2, V20.D2, V22.D2
-	FLDPQ   352(R8), (F19, F20)
+	FLDPQ   352(R9), (F19, F20)
 	VFMLA   V11.D2, V21.D2, V19.D2
 	VFMLA   V12.D2, V22.D2, V20.D2
-	FLDPQ   384(R8), (F21, F22)
+	FLDPQ   384(R9), (F21, F22)
 	VFMLA   V11.D2, V19.D2, V21.D2
 	VFMLA   V12.D2, V20.D2, V22.D2
-	FLDPQ   416(R8), (F19, F20)
+	FLDPQ   416(R9), (F19, F20)
 	VFMLA   V11.D2, V21.D2, V19.D2
 	VFMLA   V12.D2, V22.D2, V20.D2
-	FLDPQ   448(R8), (F21, F22)
+	FLDPQ   448(R9), (F21, F22)
 	VFMLA   V11.D2, V19.D2, V21.D2
 	VFMLA   V12.D2, V20.D2, V22.D2
-	FLDPQ   480(R8), (F19, F20)
+	FLDPQ   480(R9), (F19, F20)
 	VFMLA   V11.D2, V21.D2, V19.D2
 	VFMLA   V12.D2, V22.D2, V20.D2
-	FLDPQ   512(R8), (F21, F22)
+	FLDPQ   512(R9), (F21, F22)
 	VFMLA   V11.D2, V19.D2, V21.D2
 	VFMLA   V12.D2, V20.D2, V22.D2
-	FLDPQ   512(R8), (F19, F20)
+	FLDPQ   512(R9), (F19, F20)
 	VFMLA   V11.D2, V21.D2, V19.D2
 	VFMLA   V12.D2, V22.D2, V20.D2
 	// s = 2^(n-c)
 	VSHL    $52, V17.D2, V17.D2
 	VSHL    $52, V18.D2, V18.D2
 	WORD    $0x6e71de73 // VFMUL V17.D2, V19.D2, V19.D2
-	VAND    V15.B16, V19.B16, V19.B16
 	WORD    $0x6e72de94 // VFMUL V18.D2, V20.D2, V20.D2
+	CBZ     R7, complete67
+	FLDPQ   32(R7), (F17, F18)
+	VEOR    V13.B16, V17.B16, V17.B16
+	VFMLA   V17.D2, V19.D2, V19.D2
+	VEOR    V14.B16, V18.B16, V18.B16
+	VFMLA   V18.D2, V20.D2, V20.D2
+	ADD     $64, R7
+complete67:
+	VAND    V15.B16, V19.B16, V19.B16
 	VAND    V16.B16, V20.B16, V20.B16
 	FSTPQ   (F19, F20), 32(R0)
 	WORD    $0x4e69d671 // VFADD V9.D2, V19.D2, V17.D2
@@ -2371,13 +2517,13 @@ group52:
 	WORD    $0x6e72fe92 // VFDIV V18.D2, V20.D2, V18.D2
 	VEOR    V14.B16, V18.B16, V18.B16
 	WORD    $0x6e6ade52 // VFMUL V10.D2, V18.D2, V18.D2
-	FSTPQ   (F17, F18), 32(R9)
+	FSTPQ   (F17, F18), 32(R10)
 	ADD     $64, R1
 	ADD     $64, R0
-	ADD     $64, R9
+	ADD     $64, R10
 	SUB     $8, R2
-	CBNZ    R2, group52
-done53:
+	CBNZ    R2, group64
+done65:
 	RET
 
 // func shortSoft64NEON(w *float64, m *float64, dst *float64, x *float64, n int, t *float64, part *uint64, scale *float64)
@@ -2401,13 +2547,13 @@ TEXT ·shortSoft64NEON(SB), NOSPLIT, $0-64
 	FMOVQ   160(R9), F9
 	FMOVQ   192(R9), F10
 	MOVD    scale+56(FP), R10
-	CBZ     R2, without54
+	CBZ     R2, without68
 	FMOVD.P 8(R10), F5
 	VDUP    V5.D[0], V5.D2
-without54:
+without68:
 	MOVD    R6, R7
-	CBZ     R5, done56
-group55:
+	CBZ     R5, done70
+group69:
 	VLD1R.P 1(R7), [V0.B16]
 	FMOVQ   (R8), F13
 	VCMTST  V13.D2, V0.D2, V11.D2
@@ -2484,7 +2630,7 @@ group55:
 	WORD    $0x6e72de94 // VFMUL V18.D2, V20.D2, V20.D2
 	VAND    V12.B16, V20.B16, V20.B16
 	FSTPQ   (F19, F20), (R0)
-	CBZ     R2, none57
+	CBZ     R2, none71
 	FMOVQ   (R4), F21
 	FMOVQ   (R3), F22
 	WORD    $0x4e63d66d // VFADD V3.D2, V19.D2, V13.D2
@@ -2510,7 +2656,7 @@ group55:
 	WORD    $0x6e65ddef // VFMUL V5.D2, V15.D2, V15.D2
 	VAND    V12.B16, V15.B16, V15.B16
 	FSTPQ   (F13, F15), (R2)
-none57:
+none71:
 	FMOVQ   32(R8), F13
 	VCMTST  V13.D2, V0.D2, V11.D2
 	// m = max(y, 0) - t·y
@@ -2586,7 +2732,7 @@ none57:
 	WORD    $0x6e72de94 // VFMUL V18.D2, V20.D2, V20.D2
 	VAND    V12.B16, V20.B16, V20.B16
 	FSTPQ   (F19, F20), 32(R0)
-	CBZ     R2, none58
+	CBZ     R2, none72
 	FMOVQ   32(R4), F21
 	FMOVQ   32(R3), F22
 	WORD    $0x4e63d66d // VFADD V3.D2, V19.D2, V13.D2
@@ -2613,14 +2759,14 @@ none57:
 	VAND    V12.B16, V15.B16, V15.B16
 	FSTPQ   (F13, F15), 32(R2)
 	ADD     $64, R2
-none58:
+none72:
 	ADD     $64, R3
 	ADD     $64, R4
 	ADD     $64, R0
 	ADD     $64, R1
 	SUB     $8, R5
-	CBNZ    R5, group55
-done56:
+	CBNZ    R5, group69
+done70:
 	RET
 
 // func shortLogsNEON(q *float64, w *float64, m *float64, rows int, n int)
@@ -2631,7 +2777,7 @@ TEXT ·shortLogsNEON(SB), NOSPLIT, $0-40
 	MOVD    rows+24(FP), R3
 	MOVD    n+32(FP), R4
 	MOVD    $constants64<>(SB), R7
-	CBZ     R3, done61
+	CBZ     R3, done75
 	LSL     $3, R4, R5
 	SUB     $1, R4, R8
 	AND     $7, R8
@@ -2641,19 +2787,19 @@ TEXT ·shortLogsNEON(SB), NOSPLIT, $0-40
 	ADD     $128, R6
 	FLDPQ   (R6), (F0, F1)
 	FLDPQ   32(R6), (F2, F3)
-rows59:
+rows73:
 	CMP     $8, R4
-	BGT     more63
+	BGT     more77
 	FLDPQ   (R1), (F4, F5)
 	FLDPQ   32(R1), (F6, F7)
 	VAND    V0.B16, V4.B16, V4.B16
 	VAND    V1.B16, V5.B16, V5.B16
 	VAND    V2.B16, V6.B16, V6.B16
 	VAND    V3.B16, V7.B16, V7.B16
-	B       joined62
-more63:
+	B       joined76
+more77:
 	CMP     $16, R4
-	BGT     more64
+	BGT     more78
 	FLDPQ   (R1), (F8, F9)
 	FLDPQ   32(R1), (F10, F11)
 	FLDPQ   64(R1), (F12, F13)
@@ -2670,10 +2816,10 @@ more63:
 	VFMLA   V14.D2, V10.D2, V6.D2
 	WORD    $0x4e6fd567 // VFADD V15.D2, V11.D2, V7.D2
 	VFMLA   V15.D2, V11.D2, V7.D2
-	B       joined62
-more64:
+	B       joined76
+more78:
 	CMP     $24, R4
-	BGT     more65
+	BGT     more79
 	FLDPQ   (R1), (F8, F9)
 	FLDPQ   32(R1), (F10, F11)
 	FLDPQ   64(R1), (F12, F13)
@@ -2700,8 +2846,8 @@ more64:
 	VFMLA   V13.D2, V9.D2, V6.D2
 	WORD    $0x4e6ed547 // VFADD V14.D2, V10.D2, V7.D2
 	VFMLA   V14.D2, V10.D2, V7.D2
-	B       joined62
-more65:
+	B       joined76
+more79:
 	FLDPQ   (R1), (F8, F9)
 	FLDPQ   32(R1), (F10, F11)
 	FLDPQ   64(R1), (F12, F13)
@@ -2738,7 +2884,7 @@ more65:
 	VFMLA   V12.D2, V9.D2, V6.D2
 	WORD    $0x4e6dd547 // VFADD V13.D2, V10.D2, V7.D2
 	VFMLA   V13.D2, V10.D2, V7.D2
-joined62:
+joined76:
 	WORD    $0x4ee4d488 // VFSUB V4.D2, V4.D2, V8.D2
 	WORD    $0x4ee5d4a9 // VFSUB V5.D2, V5.D2, V9.D2
 	FMOVQ   512(R7), F14
@@ -2969,19 +3115,19 @@ joined62:
 	WORD    $0x4e64d5ce // VFADD V4.D2, V14.D2, V14.D2
 	WORD    $0x4e65d5ef // VFADD V5.D2, V15.D2, V15.D2
 	FSTPQ   (F14, F15), 32(R0)
-	CBZ     R2, without60
+	CBZ     R2, without74
 	CMP     $8, R4
-	BGT     more68
+	BGT     more82
 	FLDPQ   (R2), (F4, F5)
 	FLDPQ   32(R2), (F6, F7)
 	VAND    V0.B16, V4.B16, V4.B16
 	VAND    V1.B16, V5.B16, V5.B16
 	VAND    V2.B16, V6.B16, V6.B16
 	VAND    V3.B16, V7.B16, V7.B16
-	B       joined67
-more68:
+	B       joined81
+more82:
 	CMP     $16, R4
-	BGT     more69
+	BGT     more83
 	FLDPQ   (R2), (F8, F9)
 	FLDPQ   32(R2), (F10, F11)
 	FLDPQ   64(R2), (F12, F13)
@@ -2994,10 +3140,10 @@ more68:
 	WORD    $0x4e6dd525 // VFADD V13.D2, V9.D2, V5.D2
 	WORD    $0x4e6ed546 // VFADD V14.D2, V10.D2, V6.D2
 	WORD    $0x4e6fd567 // VFADD V15.D2, V11.D2, V7.D2
-	B       joined67
-more69:
+	B       joined81
+more83:
 	CMP     $24, R4
-	BGT     more70
+	BGT     more84
 	FLDPQ   (R2), (F8, F9)
 	FLDPQ   32(R2), (F10, F11)
 	FLDPQ   64(R2), (F12, F13)
@@ -3016,8 +3162,8 @@ more69:
 	WORD    $0x4e6cd505 // VFADD V12.D2, V8.D2, V5.D2
 	WORD    $0x4e6dd526 // VFADD V13.D2, V9.D2, V6.D2
 	WORD    $0x4e6ed547 // VFADD V14.D2, V10.D2, V7.D2
-	B       joined67
-more70:
+	B       joined81
+more84:
 	FLDPQ   (R2), (F8, F9)
 	FLDPQ   32(R2), (F10, F11)
 	FLDPQ   64(R2), (F12, F13)
@@ -3042,7 +3188,7 @@ more70:
 	WORD    $0x4e6bd505 // VFADD V11.D2, V8.D2, V5.D2
 	WORD    $0x4e6cd526 // VFADD V12.D2, V9.D2, V6.D2
 	WORD    $0x4e6dd547 // VFADD V13.D2, V10.D2, V7.D2
-joined67:
+joined81:
 	FLDPQ   (R0), (F8, F9)
 	WORD    $0x4e68d488 // VFADD V8.D2, V4.D2, V8.D2
 	WORD    $0x4e69d4a9 // VFADD V9.D2, V5.D2, V9.D2
@@ -3052,10 +3198,10 @@ joined67:
 	WORD    $0x4e69d4e9 // VFADD V9.D2, V7.D2, V9.D2
 	FSTPQ   (F8, F9), 32(R0)
 	ADD     R5, R2
-without60:
+without74:
 	ADD     $64, R0
 	ADD     R5, R1
 	SUB     $1, R3
-	CBNZ    R3, rows59
-done61:
+	CBNZ    R3, rows73
+done75:
 	RET
