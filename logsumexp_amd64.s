@@ -2649,7 +2649,7 @@ last82:
 
 // func sumExp64AVX2(sum *float64, err *float64, x *float64, stride int, rows int, n int, p *[3]float64)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·sumExp64AVX2(SB), $768-56
+TEXT ·sumExp64AVX2(SB), $776-56
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	MOVQ         x+16(FP), AX
@@ -2670,6 +2670,7 @@ TEXT ·sumExp64AVX2(SB), $768-56
 	VBROADCASTSD 16(DX), Y2
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y3
 	VMOVUPD      Y0, 128(BP)
+	MOVQ         $0x00000000, 704(BP)
 	TESTQ        DI, DI
 	JZ           last90
 
@@ -2683,8 +2684,11 @@ row89:
 	MOVQ        SI, R9
 	SUBQ        $0x02, R9
 	JB          few98
-	PREFETCHT0  12288(AX)(DX*1)
-	VMAXPD      (AX)(DX*1), Y1, Y0
+	CMPQ        704(BP), $0x00
+	JNE         begun99
+	INCQ        704(BP)
+	PREFETCHT0  12288(AX)
+	VMAXPD      (AX), Y1, Y0
 	VMINPD      Y0, Y2, Y0
 	VMOVUPD     Y0, Y4
 	VFMADD213PD 128(BP), Y3, Y4
@@ -2694,7 +2698,7 @@ row89:
 	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y5, Y0
 	VMOVUPD     Y0, 192(BP)
 	VMOVUPD     Y4, 320(BP)
-	VMAXPD      32(AX)(DX*1), Y1, Y0
+	VMAXPD      32(AX), Y1, Y0
 	VMINPD      Y0, Y2, Y0
 	VMOVUPD     Y0, Y4
 	VFMADD213PD 128(BP), Y3, Y4
@@ -2704,8 +2708,8 @@ row89:
 	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y5, Y0
 	VMOVUPD     Y0, 224(BP)
 	VMOVUPD     Y4, 352(BP)
-	PREFETCHT0  12352(AX)(DX*1)
-	VMAXPD      64(AX)(DX*1), Y1, Y0
+	PREFETCHT0  12352(AX)
+	VMAXPD      64(AX), Y1, Y0
 	VMINPD      Y0, Y2, Y0
 	VMOVUPD     Y0, Y4
 	VFMADD213PD 128(BP), Y3, Y4
@@ -2715,7 +2719,7 @@ row89:
 	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y5, Y0
 	VMOVUPD     Y0, 256(BP)
 	VMOVUPD     Y4, 384(BP)
-	VMAXPD      96(AX)(DX*1), Y1, Y0
+	VMAXPD      96(AX), Y1, Y0
 	VMINPD      Y0, Y2, Y0
 	VMOVUPD     Y0, Y4
 	VFMADD213PD 128(BP), Y3, Y4
@@ -2726,6 +2730,7 @@ row89:
 	VMOVUPD     Y0, 288(BP)
 	VMOVUPD     Y4, 416(BP)
 
+begun99:
 two97:
 	LEAQ        256(DX), R10
 	CMPQ        R9, $0x02
@@ -2863,7 +2868,7 @@ two97:
 	VMOVUPD     Y0, 32(BP)
 	VMOVUPD     Y4, 96(BP)
 	CMPQ        R10, DX
-	JEQ         last99
+	JEQ         last100
 	VMOVUPD     448(BP), Y0
 	VMOVUPD     480(BP), Y4
 	VMOVUPD     512(BP), Y5
@@ -3000,7 +3005,10 @@ two97:
 	SUBQ        $0x02, R9
 	JMP         two97
 
-last99:
+last100:
+	LEAQ        (AX)(CX*1), R10
+	CMPQ        DI, $0x02
+	CMOVQLT     AX, R10
 	VMOVUPD     448(BP), Y0
 	VMOVUPD     480(BP), Y4
 	VMOVUPD     512(BP), Y5
@@ -3015,41 +3023,83 @@ last99:
 	VFMADD213PD Y11, Y4, Y8
 	VFMADD213PD Y11, Y5, Y9
 	VFMADD213PD Y11, Y6, Y10
-	VMOVUPD     f64_3ec71df0cc01f5d1<>+0(SB), Y11
-	VFMADD213PD Y11, Y0, Y7
-	VFMADD213PD Y11, Y4, Y8
-	VFMADD213PD Y11, Y5, Y9
-	VFMADD213PD Y11, Y6, Y10
+	PREFETCHT0  12288(R10)
+	VMAXPD      (R10), Y1, Y11
+	VMINPD      Y11, Y2, Y11
+	VMOVUPD     Y11, Y12
+	VFMADD213PD 128(BP), Y3, Y12
+	VMOVUPD     f64_3ec71df0cc01f5d1<>+0(SB), Y13
+	VFMADD213PD Y13, Y0, Y7
+	VFMADD213PD Y13, Y4, Y8
+	VFMADD213PD Y13, Y5, Y9
+	VFMADD213PD Y13, Y6, Y10
+	VSUBPD      128(BP), Y12, Y13
+	VPSLLQ      $0x34, Y12, Y12
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y13, Y11
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y13, Y11
+	VMOVUPD     Y11, 192(BP)
+	VMOVUPD     Y12, 320(BP)
 	VMOVUPD     f64_3efa0199a21bb23c<>+0(SB), Y11
 	VFMADD213PD Y11, Y0, Y7
 	VFMADD213PD Y11, Y4, Y8
 	VFMADD213PD Y11, Y5, Y9
 	VFMADD213PD Y11, Y6, Y10
-	VMOVUPD     f64_3f2a01a013850def<>+0(SB), Y11
-	VFMADD213PD Y11, Y0, Y7
-	VFMADD213PD Y11, Y4, Y8
-	VFMADD213PD Y11, Y5, Y9
-	VFMADD213PD Y11, Y6, Y10
+	VMAXPD      32(R10), Y1, Y11
+	VMINPD      Y11, Y2, Y11
+	VMOVUPD     Y11, Y12
+	VFMADD213PD 128(BP), Y3, Y12
+	VMOVUPD     f64_3f2a01a013850def<>+0(SB), Y13
+	VFMADD213PD Y13, Y0, Y7
+	VFMADD213PD Y13, Y4, Y8
+	VFMADD213PD Y13, Y5, Y9
+	VFMADD213PD Y13, Y6, Y10
+	VSUBPD      128(BP), Y12, Y13
+	VPSLLQ      $0x34, Y12, Y12
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y13, Y11
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y13, Y11
+	VMOVUPD     Y11, 224(BP)
+	VMOVUPD     Y12, 352(BP)
 	VMOVUPD     f64_3f56c16c184319e8<>+0(SB), Y11
 	VFMADD213PD Y11, Y0, Y7
 	VFMADD213PD Y11, Y4, Y8
 	VFMADD213PD Y11, Y5, Y9
 	VFMADD213PD Y11, Y6, Y10
-	VMOVUPD     f64_3f8111111112453e<>+0(SB), Y11
-	VFMADD213PD Y11, Y0, Y7
-	VFMADD213PD Y11, Y4, Y8
-	VFMADD213PD Y11, Y5, Y9
-	VFMADD213PD Y11, Y6, Y10
+	PREFETCHT0  12352(R10)
+	VMAXPD      64(R10), Y1, Y11
+	VMINPD      Y11, Y2, Y11
+	VMOVUPD     Y11, Y12
+	VFMADD213PD 128(BP), Y3, Y12
+	VMOVUPD     f64_3f8111111112453e<>+0(SB), Y13
+	VFMADD213PD Y13, Y0, Y7
+	VFMADD213PD Y13, Y4, Y8
+	VFMADD213PD Y13, Y5, Y9
+	VFMADD213PD Y13, Y6, Y10
+	VSUBPD      128(BP), Y12, Y13
+	VPSLLQ      $0x34, Y12, Y12
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y13, Y11
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y13, Y11
+	VMOVUPD     Y11, 256(BP)
+	VMOVUPD     Y12, 384(BP)
 	VMOVUPD     f64_3fa55555555507ba<>+0(SB), Y11
 	VFMADD213PD Y11, Y0, Y7
 	VFMADD213PD Y11, Y4, Y8
 	VFMADD213PD Y11, Y5, Y9
 	VFMADD213PD Y11, Y6, Y10
-	VMOVUPD     f64_3fc555555555550d<>+0(SB), Y11
-	VFMADD213PD Y11, Y0, Y7
-	VFMADD213PD Y11, Y4, Y8
-	VFMADD213PD Y11, Y5, Y9
-	VFMADD213PD Y11, Y6, Y10
+	VMAXPD      96(R10), Y1, Y11
+	VMINPD      Y11, Y2, Y11
+	VMOVUPD     Y11, Y12
+	VFMADD213PD 128(BP), Y3, Y12
+	VMOVUPD     f64_3fc555555555550d<>+0(SB), Y13
+	VFMADD213PD Y13, Y0, Y7
+	VFMADD213PD Y13, Y4, Y8
+	VFMADD213PD Y13, Y5, Y9
+	VFMADD213PD Y13, Y6, Y10
+	VSUBPD      128(BP), Y12, Y13
+	VPSLLQ      $0x34, Y12, Y12
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y13, Y11
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y13, Y11
+	VMOVUPD     Y11, 288(BP)
+	VMOVUPD     Y12, 416(BP)
 	VMOVUPD     f64_3fe000000000000a<>+0(SB), Y11
 	VFMADD213PD Y11, Y0, Y7
 	VFMADD213PD Y11, Y4, Y8
@@ -3092,12 +3142,12 @@ last99:
 	VMOVUPD     Y0, 32(BP)
 	VMOVUPD     Y4, 96(BP)
 	ADDQ        $+256, DX
-	JMP         out100
+	JMP         out101
 
 few98:
 	ADDQ $0x02, R9
 
-out100:
+out101:
 	TESTQ R9, R9
 	JZ    rest94
 
@@ -3568,18 +3618,18 @@ TEXT ·scaleExpStream64AVX2(SB), NOSPLIT, $0-64
 	MOVQ    rows+32(FP), R10
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y3
 	TESTQ   R10, R10
-	JZ      last102
+	JZ      last103
 
-row101:
+row102:
 	VBROADCASTSD (SI), Y0
 	VBROADCASTSD 8(SI), Y1
 	VBROADCASTSD 16(SI), Y2
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest106
+	JZ           rest107
 
-group105:
+group106:
 	VMOVUPD     (DX)(R12*1), Y4
 	PREFETCHT0  12288(DX)(R12*1)
 	VCMPPD      $0x0d, Y1, Y4, Y5
@@ -3680,13 +3730,13 @@ group105:
 	VMOVNTPD    Y9, 96(AX)(R12*1)
 	ADDQ        $0x80, R12
 	DECQ        R13
-	JNZ         group105
+	JNZ         group106
 
-rest106:
+rest107:
 	TESTQ       R8, R8
-	JZ          done108
+	JZ          done109
 	CMPQ        R8, $0x08
-	JBE         half107
+	JBE         half108
 	VMOVUPD     256(R11), Y4
 	VMASKMOVPD  (DX)(R12*1), Y4, Y4
 	VCMPPD      $0x0d, Y1, Y4, Y5
@@ -3791,9 +3841,9 @@ rest106:
 	VANDPD      Y1, Y0, Y0
 	VMOVUPD     352(R11), Y1
 	VMASKMOVPD  Y0, Y1, 96(AX)(R12*1)
-	JMP         done108
+	JMP         done109
 
-half107:
+half108:
 	VMOVUPD     256(R11), Y4
 	VMASKMOVPD  (DX)(R12*1), Y4, Y4
 	VCMPPD      $0x0d, Y1, Y4, Y5
@@ -3847,15 +3897,15 @@ half107:
 	VMOVUPD     288(R11), Y1
 	VMASKMOVPD  Y0, Y1, 32(AX)(R12*1)
 
-done108:
+done109:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
 	SFENCE
 	DECQ R10
-	JNZ  row101
+	JNZ  row102
 
-last102:
+last103:
 	VZEROUPPER
 	RET
 
@@ -3883,18 +3933,18 @@ TEXT ·scaleExp64AVX2(SB), NOSPLIT, $0-64
 	MOVQ    rows+32(FP), R10
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y3
 	TESTQ   R10, R10
-	JZ      last110
+	JZ      last111
 
-row109:
+row110:
 	VBROADCASTSD (SI), Y0
 	VBROADCASTSD 8(SI), Y1
 	VBROADCASTSD 16(SI), Y2
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest114
+	JZ           rest115
 
-group113:
+group114:
 	VMOVUPD     (DX)(R12*1), Y4
 	PREFETCHT0  12288(DX)(R12*1)
 	VCMPPD      $0x0d, Y1, Y4, Y5
@@ -3995,13 +4045,13 @@ group113:
 	VMOVUPD     Y9, 96(AX)(R12*1)
 	ADDQ        $0x80, R12
 	DECQ        R13
-	JNZ         group113
+	JNZ         group114
 
-rest114:
+rest115:
 	TESTQ       R8, R8
-	JZ          done116
+	JZ          done117
 	CMPQ        R8, $0x08
-	JBE         half115
+	JBE         half116
 	VMOVUPD     256(R11), Y4
 	VMASKMOVPD  (DX)(R12*1), Y4, Y4
 	VCMPPD      $0x0d, Y1, Y4, Y5
@@ -4106,9 +4156,9 @@ rest114:
 	VANDPD      Y1, Y0, Y0
 	VMOVUPD     352(R11), Y1
 	VMASKMOVPD  Y0, Y1, 96(AX)(R12*1)
-	JMP         done116
+	JMP         done117
 
-half115:
+half116:
 	VMOVUPD     256(R11), Y4
 	VMASKMOVPD  (DX)(R12*1), Y4, Y4
 	VCMPPD      $0x0d, Y1, Y4, Y5
@@ -4162,14 +4212,14 @@ half115:
 	VMOVUPD     288(R11), Y1
 	VMASKMOVPD  Y0, Y1, 32(AX)(R12*1)
 
-done116:
+done117:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
 	DECQ R10
-	JNZ  row109
+	JNZ  row110
 
-last110:
+last111:
 	VZEROUPPER
 	RET
 
@@ -4194,17 +4244,17 @@ TEXT ·offset64AVX2(SB), NOSPLIT, $0-64
 	SUBQ  R10, R11
 	MOVQ  rows+32(FP), R10
 	TESTQ R10, R10
-	JZ    last118
+	JZ    last119
 
-row117:
+row118:
 	VBROADCASTSD (SI), Y0
 	VBROADCASTSD (DI), Y1
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest122
+	JZ           rest123
 
-group121:
+group122:
 	VMOVUPD    (DX)(R12*1), Y2
 	PREFETCHT0 12288(DX)(R12*1)
 	VSUBPD     Y0, Y2, Y2
@@ -4225,13 +4275,13 @@ group121:
 	VMOVUPD    Y2, 96(AX)(R12*1)
 	ADDQ       $0x80, R12
 	DECQ       R13
-	JNZ        group121
+	JNZ        group122
 
-rest122:
+rest123:
 	TESTQ      R8, R8
-	JZ         done124
+	JZ         done125
 	CMPQ       R8, $0x08
-	JBE        half123
+	JBE        half124
 	VMOVUPD    256(R11), Y2
 	VMASKMOVPD (DX)(R12*1), Y2, Y2
 	VSUBPD     Y0, Y2, Y2
@@ -4256,9 +4306,9 @@ rest122:
 	VSUBPD     Y1, Y2, Y2
 	VMOVUPD    352(R11), Y0
 	VMASKMOVPD Y2, Y0, 96(AX)(R12*1)
-	JMP        done124
+	JMP        done125
 
-half123:
+half124:
 	VMOVUPD    256(R11), Y2
 	VMASKMOVPD (DX)(R12*1), Y2, Y2
 	VSUBPD     Y0, Y2, Y2
@@ -4272,15 +4322,15 @@ half123:
 	VMOVUPD    288(R11), Y0
 	VMASKMOVPD Y2, Y0, 32(AX)(R12*1)
 
-done124:
+done125:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	DECQ R10
-	JNZ  row117
+	JNZ  row118
 
-last118:
+last119:
 	VZEROUPPER
 	RET
 
@@ -4306,12 +4356,12 @@ TEXT ·sumExp64AVX512(SB), $1088-56
 	VBROADCASTSD 16(DX), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	CMPQ         DI, $0x08
-	JL           rest126
+	JL           rest127
 	LEAQ         (SP), DX
 	NEGQ         DX
 	ANDQ         $+63, DX
 	CMPQ         n+40(FP), $0x08
-	JG           long129
+	JG           long130
 	MOVQ         n+40(FP), R8
 	SUBQ         $0x00, R8
 	MOVQ         $-1, R9
@@ -4335,7 +4385,7 @@ TEXT ·sumExp64AVX512(SB), $1088-56
 	VMINPD       Z6, Z2, Z6
 	VMINPD       Z7, Z2, Z7
 
-group127:
+group128:
 	LEAQ             (AX)(CX*4), R8
 	CMPQ             DI, $0x08
 	CMOVQLT          AX, R8
@@ -4451,14 +4501,14 @@ group127:
 	LEAQ             (AX)(CX*4), AX
 	ADDQ             $+256, DX
 	SUBQ             $0x04, DI
-	JZ               sums125
+	JZ               sums126
 	CMPQ             DX, $+512
-	JL               group127
-	JMP              sums125
+	JL               group128
+	JMP              sums126
 
-long129:
+long130:
 	CMPQ       n+40(FP), $0x10
-	JG         long132
+	JG         long133
 	MOVQ       n+40(FP), R8
 	SUBQ       $0x08, R8
 	MOVQ       $-1, R9
@@ -4481,7 +4531,7 @@ long129:
 	VMINPD     Z6, Z2, Z6
 	VMINPD     Z7, Z2, Z7
 
-group130:
+group131:
 	LEAQ             (AX)(CX*2), R8
 	CMPQ             DI, $0x04
 	CMOVQLT          AX, R8
@@ -4590,14 +4640,14 @@ group130:
 	LEAQ             (AX)(CX*2), AX
 	ADDQ             $+128, DX
 	SUBQ             $0x02, DI
-	JZ               sums125
+	JZ               sums126
 	CMPQ             DX, $+512
-	JL               group130
-	JMP              sums125
+	JL               group131
+	JMP              sums126
 
-long132:
+long133:
 	CMPQ       n+40(FP), $0x20
-	JG         long135
+	JG         long136
 	MOVQ       n+40(FP), R8
 	SUBQ       $0x10, R8
 	MOVQ       $-1, R9
@@ -4622,7 +4672,7 @@ long132:
 	VMINPD     Z6, Z2, Z6
 	VMINPD     Z7, Z2, Z7
 
-group133:
+group134:
 	LEAQ             (AX)(CX*1), R8
 	CMPQ             DI, $0x02
 	CMOVQLT          AX, R8
@@ -4735,15 +4785,15 @@ group133:
 	LEAQ             (AX)(CX*1), AX
 	ADDQ             $+64, DX
 	SUBQ             $0x01, DI
-	JZ               sums125
+	JZ               sums126
 	CMPQ             DX, $+512
-	JL               group133
-	JMP              sums125
+	JL               group134
+	JMP              sums126
 
-long135:
-	JMP rest126
+long136:
+	JMP rest127
 
-sums125:
+sums126:
 	LEAQ       (SP), DX
 	NEGQ       DX
 	ANDQ       $+63, DX
@@ -4857,32 +4907,32 @@ sums125:
 	NEGQ       DX
 	ANDQ       $+63, DX
 	CMPQ       DI, $0x08
-	JL         rest126
+	JL         rest127
 	CMPQ       n+40(FP), $0x08
-	JG         long136
-	JMP        group127
-
-long136:
-	CMPQ n+40(FP), $0x10
-	JG   long137
-	JMP  group130
+	JG         long137
+	JMP        group128
 
 long137:
-	JMP group133
+	CMPQ n+40(FP), $0x10
+	JG   long138
+	JMP  group131
 
-rest126:
+long138:
+	JMP group134
+
+rest127:
 	TESTQ DI, DI
-	JZ    last139
+	JZ    last140
 
-row138:
+row139:
 	VXORPS Y20, Y20, Y20
 	VXORPS Y22, Y22, Y22
 	XORQ   DX, DX
 	MOVQ   SI, R8
 	SUBQ   $0x02, R8
-	JB     one141
+	JB     one142
 
-two140:
+two141:
 	VMAXPD           (AX)(DX*1), Z1, Z4
 	PREFETCHT0       12288(AX)(DX*1)
 	VMAXPD           64(AX)(DX*1), Z1, Z5
@@ -4987,13 +5037,13 @@ two140:
 	VMOVAPD          Z4, Z20
 	ADDQ             $+256, DX
 	SUBQ             $0x02, R8
-	JAE              two140
+	JAE              two141
 
-one141:
+one142:
 	ADDQ $0x02, R8
-	JZ   rest143
+	JZ   rest144
 
-group142:
+group143:
 	VMAXPD           (AX)(DX*1), Z1, Z4
 	PREFETCHT0       12288(AX)(DX*1)
 	VMAXPD           64(AX)(DX*1), Z1, Z5
@@ -5047,13 +5097,13 @@ group142:
 	VMOVAPD          Z4, Z20
 	ADDQ             $0x80, DX
 	DECQ             R8
-	JNZ              group142
+	JNZ              group143
 
-rest143:
+rest144:
 	TESTQ            BX, BX
-	JZ               done145
+	JZ               done146
 	CMPQ             BX, $0x08
-	JBE              half144
+	JBE              half145
 	VMOVUPD.Z        (AX)(DX*1), K1, Z4
 	VMAXPD           Z4, Z1, Z4
 	VMOVUPD.Z        64(AX)(DX*1), K2, Z5
@@ -5105,9 +5155,9 @@ rest143:
 	VSUBPD           Z5, Z6, Z6
 	VADDPD           Z6, Z22, Z22
 	VMOVAPD          Z4, Z20
-	JMP              done145
+	JMP              done146
 
-half144:
+half145:
 	VMOVUPD.Z        (AX)(DX*1), K1, Z4
 	VMAXPD           Z4, Z1, Z4
 	VMINPD           Z4, Z2, Z4
@@ -5138,7 +5188,7 @@ half144:
 	VADDPD           Z5, Z22, Z22
 	VMOVAPD          Z4, Z20
 
-done145:
+done146:
 	ADDQ          CX, AX
 	VEXTRACTF64X4 $0x01, Z20, Y4
 	VEXTRACTF64X4 $0x01, Z22, Y5
@@ -5177,9 +5227,9 @@ done145:
 	VMOVSD        X22, (DX)
 	ADDQ          $0x08, err+8(FP)
 	DECQ          DI
-	JNZ           row138
+	JNZ           row139
 
-last139:
+last140:
 	VZEROUPPER
 	RET
 
@@ -5208,18 +5258,18 @@ TEXT ·scaleExpStream64AVX512(SB), NOSPLIT, $0-64
 	MOVQ         rows+32(FP), R10
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	TESTQ        R10, R10
-	JZ           last147
+	JZ           last148
 
-row146:
+row147:
 	VBROADCASTSD (SI), Z0
 	VBROADCASTSD 8(SI), Z1
 	VBROADCASTSD 16(SI), Z2
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one149
+	JB           one150
 
-two148:
+two149:
 	VMOVUPD          (DX)(R11*1), Z4
 	PREFETCHT0       12288(DX)(R11*1)
 	VCMPPD           $0x0d, Z1, Z4, K3
@@ -5318,13 +5368,13 @@ two148:
 	VMOVNTPD         Z11, 192(AX)(R11*1)
 	ADDQ             $+256, R11
 	SUBQ             $0x02, R12
-	JAE              two148
+	JAE              two149
 
-one149:
+one150:
 	ADDQ $0x02, R12
-	JZ   rest151
+	JZ   rest152
 
-group150:
+group151:
 	VMOVUPD          (DX)(R11*1), Z4
 	PREFETCHT0       12288(DX)(R11*1)
 	VCMPPD           $0x0d, Z1, Z4, K3
@@ -5375,13 +5425,13 @@ group150:
 	VMOVNTPD         Z7, 64(AX)(R11*1)
 	ADDQ             $0x80, R11
 	DECQ             R12
-	JNZ              group150
+	JNZ              group151
 
-rest151:
+rest152:
 	TESTQ            R8, R8
-	JZ               done153
+	JZ               done154
 	CMPQ             R8, $0x08
-	JBE              half152
+	JBE              half153
 	VMOVUPD.Z        (DX)(R11*1), K1, Z4
 	VCMPPD           $0x0d, Z1, Z4, K3
 	VMOVUPD.Z        64(DX)(R11*1), K2, Z5
@@ -5428,9 +5478,9 @@ rest151:
 	VMULPD           Z7, Z0, Z0
 	VMULPD.Z         Z2, Z0, K4, Z0
 	VMOVUPD          Z0, K2, 64(AX)(R11*1)
-	JMP              done153
+	JMP              done154
 
-half152:
+half153:
 	VMOVUPD.Z        (DX)(R11*1), K1, Z4
 	VCMPPD           $0x0d, Z1, Z4, K3
 	VMOVUPD          Z4, Z1
@@ -5455,15 +5505,15 @@ half152:
 	VMULPD.Z         Z2, Z0, K3, Z0
 	VMOVUPD          Z0, K1, (AX)(R11*1)
 
-done153:
+done154:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
 	SFENCE
 	DECQ R10
-	JNZ  row146
+	JNZ  row147
 
-last147:
+last148:
 	VZEROUPPER
 	RET
 
@@ -5492,18 +5542,18 @@ TEXT ·scaleExp64AVX512(SB), NOSPLIT, $0-64
 	MOVQ         rows+32(FP), R10
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	TESTQ        R10, R10
-	JZ           last155
+	JZ           last156
 
-row154:
+row155:
 	VBROADCASTSD (SI), Z0
 	VBROADCASTSD 8(SI), Z1
 	VBROADCASTSD 16(SI), Z2
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one157
+	JB           one158
 
-two156:
+two157:
 	VMOVUPD          (DX)(R11*1), Z4
 	PREFETCHT0       12288(DX)(R11*1)
 	VCMPPD           $0x0d, Z1, Z4, K3
@@ -5602,13 +5652,13 @@ two156:
 	VMOVUPD          Z11, 192(AX)(R11*1)
 	ADDQ             $+256, R11
 	SUBQ             $0x02, R12
-	JAE              two156
+	JAE              two157
 
-one157:
+one158:
 	ADDQ $0x02, R12
-	JZ   rest159
+	JZ   rest160
 
-group158:
+group159:
 	VMOVUPD          (DX)(R11*1), Z4
 	PREFETCHT0       12288(DX)(R11*1)
 	VCMPPD           $0x0d, Z1, Z4, K3
@@ -5659,13 +5709,13 @@ group158:
 	VMOVUPD          Z7, 64(AX)(R11*1)
 	ADDQ             $0x80, R11
 	DECQ             R12
-	JNZ              group158
+	JNZ              group159
 
-rest159:
+rest160:
 	TESTQ            R8, R8
-	JZ               done161
+	JZ               done162
 	CMPQ             R8, $0x08
-	JBE              half160
+	JBE              half161
 	VMOVUPD.Z        (DX)(R11*1), K1, Z4
 	VCMPPD           $0x0d, Z1, Z4, K3
 	VMOVUPD.Z        64(DX)(R11*1), K2, Z5
@@ -5712,9 +5762,9 @@ rest159:
 	VMULPD           Z7, Z0, Z0
 	VMULPD.Z         Z2, Z0, K4, Z0
 	VMOVUPD          Z0, K2, 64(AX)(R11*1)
-	JMP              done161
+	JMP              done162
 
-half160:
+half161:
 	VMOVUPD.Z        (DX)(R11*1), K1, Z4
 	VCMPPD           $0x0d, Z1, Z4, K3
 	VMOVUPD          Z4, Z1
@@ -5739,14 +5789,14 @@ half160:
 	VMULPD.Z         Z2, Z0, K3, Z0
 	VMOVUPD          Z0, K1, (AX)(R11*1)
 
-done161:
+done162:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
 	DECQ R10
-	JNZ  row154
+	JNZ  row155
 
-last155:
+last156:
 	VZEROUPPER
 	RET
 
@@ -5772,17 +5822,17 @@ TEXT ·offset64AVX512(SB), NOSPLIT, $0-64
 	KMOVB R10, K2
 	MOVQ  rows+32(FP), R10
 	TESTQ R10, R10
-	JZ    last163
+	JZ    last164
 
-row162:
+row163:
 	VBROADCASTSD (SI), Z0
 	VBROADCASTSD (DI), Z1
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one165
+	JB           one166
 
-two164:
+two165:
 	VMOVUPD    (DX)(R11*1), Z2
 	PREFETCHT0 12288(DX)(R11*1)
 	VSUBPD     Z0, Z2, Z2
@@ -5805,13 +5855,13 @@ two164:
 	VMOVUPD    Z2, 192(AX)(R11*1)
 	ADDQ       $+256, R11
 	SUBQ       $0x02, R12
-	JAE        two164
+	JAE        two165
 
-one165:
+one166:
 	ADDQ $0x02, R12
-	JZ   rest167
+	JZ   rest168
 
-group166:
+group167:
 	VMOVUPD    (DX)(R11*1), Z2
 	PREFETCHT0 12288(DX)(R11*1)
 	VSUBPD     Z0, Z2, Z2
@@ -5824,13 +5874,13 @@ group166:
 	VMOVUPD    Z2, 64(AX)(R11*1)
 	ADDQ       $0x80, R11
 	DECQ       R12
-	JNZ        group166
+	JNZ        group167
 
-rest167:
+rest168:
 	TESTQ     R8, R8
-	JZ        done169
+	JZ        done170
 	CMPQ      R8, $0x08
-	JBE       half168
+	JBE       half169
 	VMOVUPD.Z (DX)(R11*1), K1, Z2
 	VSUBPD    Z0, Z2, Z2
 	VSUBPD    Z1, Z2, Z2
@@ -5839,22 +5889,22 @@ rest167:
 	VSUBPD    Z0, Z2, Z2
 	VSUBPD    Z1, Z2, Z2
 	VMOVUPD   Z2, K2, 64(AX)(R11*1)
-	JMP       done169
+	JMP       done170
 
-half168:
+half169:
 	VMOVUPD.Z (DX)(R11*1), K1, Z2
 	VSUBPD    Z0, Z2, Z2
 	VSUBPD    Z1, Z2, Z2
 	VMOVUPD   Z2, K1, (AX)(R11*1)
 
-done169:
+done170:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	DECQ R10
-	JNZ  row162
+	JNZ  row163
 
-last163:
+last164:
 	VZEROUPPER
 	RET

@@ -33,7 +33,9 @@ func sumExp(v *vec) {
 		v.move(magic, place)
 		e.magic = place
 		line := newNarrowPipeline(e, low, high)
-		l.first = func(left gpreg) { narrowSums(line, acc, x, l.off, left) }
+		s := &narrowSums{line: line, acc: acc, x: x, stride: stride, rows: l.rows, begun: v.AllocLocal(8)}
+		v.MOVQ(operand.U32(0), s.begun)
+		l.first = func(left gpreg) { s.groups(l.off, left) }
 	}
 
 	l.run(acc.clear,
@@ -85,50 +87,82 @@ func narrowSumExp(v *vec) {
 	v.RET()
 }
 
-// narrowSums emits the sums of the first groups of a row of float64, two at a time, on
-// AVX2: while a group is in the polynomial the arguments of the next are reduced.
-func narrowSums(p *narrowPipeline, acc *accumulator, x, off, left gpreg) {
-	var (
-		v         = p.vec
-		two, few  = v.newLabel("two"), v.newLabel("few")
-		last, out = v.newLabel("last"), v.newLabel("out")
-		next      = v.GP64() // offset of the next two groups, if they are there, else of these
-		none      = make([]mask, 2*v.regs())
-	)
-	steps := func(off gpreg, group int) []func() {
-		return p.reduced(group, func(i int) (op, op) {
-			mem := operand.Mem{Base: x, Index: off, Scale: 1, Disp: 128*group + i*v.bytes}
-			v.prefetch(mem, i)
-			return mem, p.magic
-		})
+// narrowSums are the sums of the first groups of rows of float64, two at a time, on AVX2:
+// while a group is in the polynomial the arguments of the next are reduced, be it the next
+// row's.
+type narrowSums struct {
+	line      *narrowPipeline
+	acc       *accumulator
+	x, stride gpreg
+	rows      op          // with the row
+	begun     operand.Mem // whether the row's first group is reduced
+}
+
+// reduced returns the steps that reduce a group's arguments, which are at mem.
+func (s *narrowSums) reduced(group int, mem func(disp int) operand.Mem) []func() {
+	v := s.line.vec
+	return s.line.reduced(group, func(i int) (op, op) {
+		m := mem(i * v.bytes)
+		v.prefetch(m, i)
+		return m, s.line.magic
+	})
+}
+
+// add emits the sums of a reduced group.
+func (s *narrowSums) add(number int, meanwhile []func()) {
+	v := s.line.vec
+	pairs := v.pairs(0, make([]mask, 2*v.regs()))
+	w, scale := s.line.powersOf(number, meanwhile)
+	var a []vreg // in the order of pairs
+	var b []op
+	for _, pair := range pairs {
+		for _, t := range pair {
+			a, b = append(a, w[t.reg]), append(b, scale[t.reg])
+		}
 	}
-	group := func(number int, meanwhile []func()) {
-		w, s := p.powersOf(number, meanwhile)
-		var a []vreg // in the order of pairs
-		var b []op
-		for _, pair := range v.pairs(0, none) {
-			for _, t := range pair {
-				a, b = append(a, w[t.reg]), append(b, s[t.reg])
+	s.acc.takePairs(pairs, a, b)
+}
+
+// groups emits the sums of a row's groups from off on, of which it leaves one if they are odd.
+func (s *narrowSums) groups(off, left gpreg) {
+	var (
+		v               = s.line.vec
+		two, few, begun = v.newLabel("two"), v.newLabel("few"), v.newLabel("begun")
+		last, out       = v.newLabel("last"), v.newLabel("out")
+		next, row       = v.GP64(), v.GP64() // offset of the next two groups, if they are there, else of these; the next row
+		at              = func(base, index gpreg, disp int) func(int) operand.Mem {
+			return func(i int) operand.Mem {
+				m := operand.Mem{Base: base, Disp: disp + i}
+				if index != nil {
+					m.Index, m.Scale = index, 1
+				}
+				return m
 			}
 		}
-		acc.takePairs(v.pairs(0, none), a, b)
-	}
+	)
 	v.SUBQ(operand.U8(2), left)
 	v.JB(operand.LabelRef(few))
-	emit(steps(off, 0))
+	v.CMPQ(s.begun, operand.U8(0))
+	v.JNE(operand.LabelRef(begun))
+	v.INCQ(s.begun)
+	emit(s.reduced(0, at(s.x, nil, 0)))
+	v.Label(begun)
 	v.Label(two)
 	v.LEAQ(operand.Mem{Base: off, Disp: 256}, next)
 	v.CMPQ(left, operand.U8(2))
 	v.CMOVQLT(off, next)
-	group(0, steps(off, 1))
+	s.add(0, s.reduced(1, at(s.x, off, 128)))
 	v.CMPQ(next, off)
 	v.JEQ(operand.LabelRef(last))
-	group(1, steps(next, 0))
+	s.add(1, s.reduced(0, at(s.x, next, 0)))
 	v.MOVQ(next, off)
 	v.SUBQ(operand.U8(2), left)
 	v.JMP(operand.LabelRef(two))
 	v.Label(last)
-	group(1, nil)
+	v.LEAQ(operand.Mem{Base: s.x, Index: s.stride, Scale: 1}, row)
+	v.CMPQ(s.rows, operand.U8(2))
+	v.CMOVQLT(s.x, row)
+	s.add(1, s.reduced(0, at(row, nil, 0)))
 	v.ADDQ(operand.I32(256), off)
 	v.JMP(operand.LabelRef(out))
 	v.Label(few)
