@@ -73,9 +73,12 @@ func (w *lossWorker[T]) read() error {
 	if b.Mask == nil && b.ThresholdColumn == 0 && words > 0 {
 		c.Full = true
 		last := kernel.LastWord(c.N)
-		if words == 1 {
+		if words == 1 && t.soft { // no label is a bit
+			fill(c.Neg, last)
+		} else if words == 1 {
+			neg := c.Neg[:len(c.Pos)]
 			for i, p := range c.Pos {
-				c.Neg[i] = ^p & last
+				neg[i] = ^p & last
 			}
 		} else {
 			complement(c.Neg, c.Pos)
@@ -175,6 +178,16 @@ func (w *lossWorker[T]) readFlat() bool {
 	c.Full, c.OneTarget = true, w.e.traits.target
 	w.allLive()
 	return true
+}
+
+// fill sets all of x to one word.
+func fill(x []uint64, word uint64) {
+	if len(x) > 0 {
+		x[0] = word
+	}
+	for n := 1; n < len(x); n *= 2 {
+		copy(x[n:], x[:n])
+	}
 }
 
 // allLive tells that all rows count.

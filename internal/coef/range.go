@@ -148,14 +148,20 @@ const (
 
 // A soft label of at least PlainLabel counts for so much that exponentials below the
 // smallest normal number do not beside it: in a gradient of binary cross-entropy, and in
-// one of softmax cross-entropy whose scale is at least LeastScale. Up to MostScale, and where
-// the argument of log1p is at most ColumnTermHigh, nothing of short rows is beyond the numbers.
+// one of softmax cross-entropy whose scale is at least LeastScale. Up to MostScale nothing of
+// short rows is beyond the numbers.
 const (
-	PlainLabel32   = 0x1p-70
-	PlainLabel64   = 0x1p-900
-	LeastScale     = 0x1p-26
-	MostScale      = 0x1p60
-	ColumnTermHigh = 0x1p950
+	PlainLabel32 = 0x1p-70
+	PlainLabel64 = 0x1p-900
+	LeastScale   = 0x1p-26
+	MostScale    = 0x1p60
+)
+
+// ColumnLimit is the magnitude of the highest score of a short row with soft labels up to which
+// its exponential, its reciprocal and the sum of the others' are numbers of the scores' type.
+const (
+	ColumnLimit32 = 80
+	ColumnLimit64 = TargetLimit
 )
 
 // LargeLoss is the loss of a target up to which its share is well above a half: no other

@@ -55,6 +55,7 @@ type context interface {
 	JZ(r operand.Op)
 	K() reg.OpmaskVirtual
 	KANDB(k operand.Op, k1 operand.Op, k2 operand.Op)
+	KANDNW(k operand.Op, k1 operand.Op, k2 operand.Op)
 	KMOVB(kmr operand.Op, kmr1 operand.Op)
 	KMOVD(kmr operand.Op, kmr1 operand.Op)
 	KMOVQ(kmr operand.Op, kmr1 operand.Op)

@@ -40,7 +40,7 @@ func (l *turning) run(block func(half int)) {
 	first, across := l.GP64(), l.GP64() // of the row; bytes from its columns to the next ones
 	l.MOVQ(rows, start)
 	l.MOVQ(l.n, across)
-	l.SHLQ(operand.U8(6), across)
+	l.columnBytes(across)
 	l.SUBQ(operand.U8(64), across)
 	l.Label(loop)
 	l.MOVQ(l.rows, first)

@@ -569,22 +569,23 @@ var softColumnKernels = []*kernel{
 	},
 	{
 		name: "SoftColumnSums", types: elems,
-		params: "out []float64, room int, label, x, t, w []T, rows, n int", results: "bits uint64",
-		doc: `takes what SoftTargets takes of rows of at most MostColumns elements, whose columns are those
-			of scores x, labels t and exponentials w: Σ e^x to out[i], Σ t·(top-x) to out[room+i], Σ t to
-			out[2·room+i], top itself to out[3·room+i], its label to label[i], and Σ t and that to
-			out[4·room+i]. It returns the highest bits of all labels, or all ones, unless all top are from coef.LeastTop to the end of the range of
-			pivot 0 and of one element each, all Σ e^x above 0 and all sums numbers, none of them of
-			labels that are smallest numbers; other results are open then.`,
-		forms: []form{{x86: softColumnSums, noNEON: noColumns}},
+		params: "sums []float64, room int, peaks, x, t, w []T, rows, n int", results: "bits uint64",
+		doc: `takes the sums of softmax cross-entropy with soft labels over rows of at most MostColumns
+			elements whose columns are those of scores x and labels t. Of the first element with the
+			highest score top, the label goes to peaks[i], top to peaks[room+i] and e^-top to
+			peaks[2·room+i]; over the others Σ e^x to sums[i], Σ t·(top-x) to sums[room+i] and Σ t to
+			sums[2·room+i]. Unless w is nil it writes columns of e^x there. Beyond ColumnLimit e^-top
+			is NaN; the rest is open where a score is above it or NaN. It returns the highest bits of
+			all labels (see labelBits).`,
+		optional: "w",
+		forms:    []form{{x86: softColumnSums, noNEON: noColumns}},
 	},
 	{
 		name: "SoftColumnFinish", types: elems,
-		params: "loss []float64, factors []T, sums []float64, room int, label []T, scale []float64, rows int", results: "good bool",
-		doc: `finishes rows of which SoftColumnSums has written sums and the labels of the highest scores: it
-			writes their losses, and unless scale is nil what SoftColumnScale takes, as FinishTarget
-			and SoftTargetScale have it. It reports whether the sums, all steps and factors are in
-			range; where not, the row's results are open. Rows are a multiple of LanesOf.`,
+		params: "loss []float64, factors []T, sums []float64, room int, peaks []T, scale []float64, rows int", results: "good bool",
+		doc: `finishes rows of which SoftColumnSums has written sums and peaks: it writes the losses, and
+			unless scale is nil what SoftColumnScale takes. It reports whether all rows are
+			ColumnGood; where not, the row's results are open. Rows are a multiple of LanesOf.`,
 		optional: "factors, scale",
 		forms:    []form{{x86: softColumnFinish, noNEON: noColumns}},
 	},
@@ -650,7 +651,7 @@ const noPrecisions = "its loop in Go takes a few percent of what bins take"
 const noKeys = "the twin reads four rows at once"
 
 // noColumns is why NEON has no kernels of columns.
-const noColumns = "its kernel of longer rows gives the same bits"
+const noColumns = "the twins make them there"
 
 // focalKernels are the kernels of focal binary cross-entropy.
 var focalKernels = []*kernel{

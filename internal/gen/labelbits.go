@@ -54,6 +54,17 @@ func (b *labelBits) take(labels ...vreg) {
 	}
 }
 
+// takeAt is take, of the highest bits, of labels in memory.
+func (b *labelBits) takeAt(places ...op) {
+	r := b.asRegister(b.bound)
+	for _, m := range places {
+		b.join(m, r, r)
+	}
+	if r != b.bound {
+		b.move(r, b.bound)
+	}
+}
+
 // report writes the bound to the result.
 func (b *labelBits) report() {
 	r := b.asRegister(b.bound)

@@ -9,99 +9,78 @@ import (
 )
 
 // A columnFinish emits what finishes rows of softmax cross-entropy with soft labels, side by
-// side. With the highest score s, the sum a of the others' exponentials, those of products q,
-// of the others' labels o and of all labels m,
+// side. With e^-s, s the highest score, the sum a of the others' exponentials, those of products
+// q and of the others' labels o, and all labels m,
 //
-//	e = e^-s;  u = a·e;  l = log1p(u);  loss = m·l + q;  r = 1/(1+u)
-//	f = (scale·m)·(e·r);  peak = scale·o - ((scale·m)·u)·r
+//	u = a·e^-s;  l = log1p(u);  loss = m·l + q;  r = 1/(1+u)
+//	f = (scale·m)·(e^-s·r);  peak = scale·o - ((scale·m)·u)·r
 type columnFinish struct {
 	*finish
-	sums, room, third gpreg // the sums lie room bytes apart; three times that
+	sums, room   gpreg // the sums lie room bytes apart,
+	peaks, apart gpreg // labels, highest scores and their powers so many
 }
 
 func softColumnFinish(v *vec) {
 	d := &vec{v.file, v.tier, float64s}
 	f := &columnFinish{finish: &finish{of: v.elem, loss: v.param("loss"), scale: v.param("scale")}}
 	f.logarithms = newLogarithms(d)
-	f.sums, f.room = v.param("sums"), v.param("room")
-	v.SHLQ(operand.U8(3), f.room)
-	f.third = v.threeTimes(f.room)
+	f.sums, f.room = v.param("sums"), v.stride64("room")
+	f.peaks, f.apart = v.param("peaks"), v.stride("room")
 	f.good = f.newMask()
 	f.fillMask(f.good)
-	e := newExponential(d, f.constant(coef.Magic64), false)
-	sign := f.constant(math.Copysign(0, -1))
-	var ofSums, ofTops, ofTerms, ofLosses, ofScales, ofFactors *extremes
+	var ofScales, ofFactors *extremes
 	if v.wide() {
-		for _, e := range []**extremes{&ofSums, &ofTops, &ofTerms, &ofLosses, &ofScales, &ofFactors} {
+		for _, e := range []**extremes{&ofScales, &ofFactors} {
 			*e = &extremes{most: f.reg()}
 			f.zero((*e).most)
 		}
 	}
-	// The factors lie apart as many elements, 8 or 4 bytes of each.
-	out, apart := v.param("factors"), v.GP64()
-	v.MOVQ(f.room, apart)
-	if !v.double() {
-		v.SHRQ(operand.U8(1), apart)
-	}
-	behind := v.threeTimes(apart)
-	put := func(r vreg, i int) { f.storeNarrow(v.elem, r, oneOfFour(out, apart, behind, i)) }
-	var label gpreg
-	if v.double() {
-		label = v.param("label")
-	}
+	out, behind := v.param("factors"), v.threeTimes(f.apart)
+	put := func(r vreg, i int) { f.storeNarrow(v.elem, r, oneOfFour(out, f.apart, behind, i)) }
 
 	loop, next := v.newLabel("rows"), v.newLabel("next")
 	v.Label(loop)
-	a, b := f.inRegister(f.sum(0)), f.reg()
-	f.limit(ofSums, a, v.pick(coef.NaturalLow32, coef.NaturalLow64), v.pick(coef.NaturalHigh32, coef.NaturalHigh64))
-	_, _, high := pivot0(v.elem)
-	f.move(f.sum(3), b)
-	above := f.reg()
-	f.sub(b, f.constant(coef.LeastTop), above)
-	f.limit(ofTops, above, 0, min(coef.TargetLimit, high)-coef.LeastTop)
-	f.xor(b, f.asRegister(sign), b)
-	p, s := e.evaluate([]vreg{b})
-	b = p[0]
-	f.mul(b, s[0], b)
+	a, b := f.inRegister(f.sum(0)), f.peak(2)
+	f.atLeast(a, v.pick(coef.NaturalLow32, coef.NaturalLow64))
 	u := f.reg()
 	f.mul(a, b, u)
 	logarithm := f.log1pSum
 	if v.double() {
 		logarithm = f.log1p
-		f.limit(ofTerms, u, coef.TermLow, coef.ColumnTermHigh)
+		f.atLeast(u, coef.TermLow)
 	}
 	log, r := logarithm(u)
-	loss := f.reg()
-	f.mul(log, f.sum(4), loss)
+	loss, mass := f.reg(), f.peak(0)
+	f.add(mass, f.sum(2), mass)
+	f.mul(log, mass, loss)
 	f.add(loss, f.sum(1), loss)
 	f.move(loss, at(f.loss, 0))
-	f.limit(ofLosses, loss, 0, math.MaxFloat64)
-	f.checkProducts(v)
+	f.checkLoss(v, loss)
 	v.TESTQ(f.scale, f.scale)
 	v.JZ(operand.LabelRef(next))
 
 	scale := f.inRegister(at(f.scale, 0))
-	f.limitMagnitude(ofScales, scale, coef.LeastScale, coef.MostScale)
+	f.limit(ofScales, scale, coef.LeastScale, coef.MostScale)
 	put(scale, 1)
-	top, large := f.reg(), f.newMask()
+	most, large := f.reg(), f.newMask()
 	f.compare(notLessOrEqual, log, f.constant(coef.LargeLoss), large)
-	f.choose(large, f.inRegister(f.constant(math.Inf(1))), f.sum(3), top)
-	put(top, 2)
+	f.choose(large, f.inRegister(f.constant(math.Inf(1))), f.peak(1), most)
+	put(most, 2)
 	if !v.double() {
 		f.VDIVPD(r, f.one, r)
 	}
 	factor := f.reg()
-	f.mul(scale, f.sum(4), factor)
+	f.mul(scale, mass, factor)
 	f.mul(b, r, b)
 	f.mul(b, factor, b)
-	f.limitMagnitude(ofFactors, b, v.pick(coef.FactorLow32, coef.FactorLow64), v.pick(coef.FactorHigh32, coef.FactorHigh64))
+	f.limit(ofFactors, b, v.pick(coef.FactorLow32, coef.FactorLow64), v.pick(coef.FactorHigh32, coef.FactorHigh64))
 	put(b, 0)
 	f.mul(factor, u, u)
 	f.mul(u, r, u) // the derivative, less its sign
 	h := f.reg()
 	f.mul(scale, f.sum(2), h)
 	if v.double() {
-		f.exactPeak(scale, factor, u, h, f.inRegister(at(label, 0)))
+		f.exactPeak(scale, factor, u, h, mass)
 	} else {
 		f.rounded(u)
 		f.sub(h, u, h)
@@ -109,17 +88,15 @@ func softColumnFinish(v *vec) {
 	put(h, 3)
 	v.ADDQ(operand.U8(f.bytes), f.scale)
 	v.ADDQ(operand.U8(v.size*f.perReg()), out)
-	if label != nil {
-		v.ADDQ(operand.U8(f.bytes), label)
-	}
 
 	v.Label(next)
 	v.ADDQ(operand.U8(f.bytes), f.sums)
+	v.ADDQ(operand.U8(v.size*f.perReg()), f.peaks)
 	v.ADDQ(operand.U8(f.bytes), f.loss)
 	rows := v.argument("rows")
 	v.SUBQ(operand.U8(f.perReg()), rows)
 	v.JNZ(operand.LabelRef(loop))
-	for _, e := range []*extremes{ofSums, ofTops, ofTerms, ofLosses, ofScales, ofFactors} {
+	for _, e := range []*extremes{ofScales, ofFactors} {
 		if e != nil {
 			k := f.newMask()
 			f.VPCMPUQ(operand.U8(2), f.inRegister(f.constant(e.high)), e.most, k)
@@ -134,43 +111,50 @@ func softColumnFinish(v *vec) {
 	f.RET()
 }
 
-// sum is the place of sum i of the rows.
-func (f *columnFinish) sum(i int) operand.Mem {
-	if i == 4 {
-		return operand.Mem{Base: f.sums, Index: f.room, Scale: 4}
+// sum is the place of sum i of the rows, i < 3.
+func (f *columnFinish) sum(i int) operand.Mem { return oneOfFour(f.sums, f.room, nil, i) }
+
+// peak returns what is known of the peaks: labels, highest scores or powers.
+func (f *columnFinish) peak(i int) vreg {
+	r, m := f.reg(), oneOfFour(f.peaks, f.apart, nil, i)
+	if f.of == float64s {
+		f.move(m, r)
+	} else {
+		f.VCVTPS2PD(m, r)
 	}
-	return oneOfFour(f.sums, f.room, f.third, i)
+	return r
 }
 
-// limit has lanes of x ≥ 0 beyond low or high be no good: on AVX-512 by how far they are above
+// atLeast has lanes of x below a bound, or NaN, be no good.
+func (f *columnFinish) atLeast(x vreg, bound float64) {
+	k := f.newMask()
+	f.compare(greaterOrEqual, x, f.constant(bound), k)
+	f.andMask(k, f.good)
+}
+
+// limit has lanes with |x| beyond low or high be no good: on AVX-512 by how far they are above
 // low as integers, those below being the farthest.
 func (f *columnFinish) limit(e *extremes, x vreg, low, high float64) {
+	d := f.reg()
+	f.and(x, f.asRegister(f.constant(math.Float64frombits(1<<63-1))), d)
 	if e == nil {
-		f.andMask(f.within(x, low, high), f.good)
+		f.andMask(f.within(d, low, high), f.good)
 		return
 	}
 	e.high = math.Float64frombits(math.Float64bits(high) - math.Float64bits(low))
-	if low != 0 {
-		d := f.reg()
-		f.VPSUBQ(f.constant(low), x, d)
-		x = d
-	}
-	f.VPMAXUQ(x, e.most, e.most)
+	f.VPSUBQ(f.constant(low), d, d)
+	f.VPMAXUQ(d, e.most, e.most)
 }
 
-// limitMagnitude is limit of |x|.
-func (f *columnFinish) limitMagnitude(e *extremes, x vreg, low, high float64) {
-	q := f.reg()
-	f.and(x, f.asRegister(f.constant(math.Float64frombits(1<<63-1))), q)
-	f.limit(e, q, low, high)
-}
-
-// checkProducts has rows be no good of which a label is above 0 and products are too small.
-func (f *columnFinish) checkProducts(v *vec) {
-	enough, none := f.newMask(), f.newMask()
-	f.compare(greaterOrEqual, f.inRegister(f.sum(1)), f.constant(v.pick(coef.LeastProducts32, coef.LeastProducts64)), enough)
+// checkLoss has rows be no good whose loss is no number, or so small that what products have
+// lost below the smallest normal number counts, if there are such: another label is above 0.
+func (f *columnFinish) checkLoss(v *vec, loss vreg) {
+	enough, none, number := f.newMask(), f.newMask(), f.newMask()
+	f.compare(greaterOrEqual, loss, f.constant(v.pick(coef.LeastProducts32, coef.LeastProducts64)), enough)
 	f.compare(equal, f.inRegister(f.sum(2)), f.constant(0), none)
 	f.orMask(none, enough)
+	f.compare(lessOrEqual, loss, f.constant(math.MaxFloat64), number)
+	f.andMask(number, enough)
 	f.andMask(enough, f.good)
 }
 
@@ -189,9 +173,9 @@ func (f *columnFinish) rounded(x vreg) {
 
 // exactPeak sets h, scale·o rounded, to the derivative less the product p, as
 // sides.exactPeak does: with what the sum m of o and the label, and the products have lost.
-func (f *columnFinish) exactPeak(scale, factor, p, h, label vreg) {
+func (f *columnFinish) exactPeak(scale, factor, p, h, m vreg) {
 	// The error of the sum: of two numbers ≥ 0 the lesser, less what it brought.
-	o, low, m := f.inRegister(f.sum(2)), f.reg(), f.inRegister(f.sum(4))
+	o, low, label := f.inRegister(f.sum(2)), f.reg(), f.peak(0)
 	f.min(label, o, low)
 	f.max(label, o, label)
 	f.sub(m, label, label)

@@ -25,8 +25,15 @@ func newColumnLoop(v *vec, columns ...string) *columnLoop {
 		l.columns = append(l.columns, v.param(name))
 	}
 	l.end = v.param("n")
-	v.SHLQ(operand.U8(6), l.end)
+	v.columnBytes(l.end)
 	return l
+}
+
+// columnBytes makes of the length of a row that of its columns, those that fill up four included.
+func (v *vec) columnBytes(n gpreg) {
+	v.ADDQ(operand.U8(3), n)
+	v.ANDQ(operand.I8(-4), n)
+	v.SHLQ(operand.U8(6), n)
 }
 
 // at is the place of the column disp bytes behind that of the loop.
@@ -60,29 +67,16 @@ func (l *columnLoop) run(body func()) {
 	l.JNZ(operand.LabelRef(loop))
 }
 
-// each emits the loop through the columns from off on.
-func (l *columnLoop) each(end op, body func()) {
+// each emits a loop through the columns, so many in a turn.
+func (l *columnLoop) each(columns int, body func()) {
 	loop := l.newLabel("column")
+	l.XORQ(l.off, l.off)
 	l.Label(loop)
 	body()
-	l.ADDQ(operand.U8(64), l.off)
-	l.CMPQ(l.off, end)
+	l.ADDQ(operand.I32(64*columns), l.off)
+	l.CMPQ(l.off, l.end)
 	l.JB(operand.LabelRef(loop))
 }
-
-// A softColumns emits the sums of rows. Lanes come in the order in which the tree adds them:
-// a sum of its levels waits until its other half is there.
-type softColumns struct {
-	*columnLoop
-	top, label, count vreg
-	unit              op // 1
-	most              *labelBits
-	levels            [3]laneSums
-}
-
-// laneSums are those of exponentials, products and labels of some lanes: two registers of
-// float64, or one and its errors.
-type laneSums [3][2]op
 
 // The columns: of scores, labels and exponentials.
 const (
@@ -91,266 +85,211 @@ const (
 	powers
 )
 
+// A softColumns emits the sums of rows, over four columns in a turn. The first element with the
+// highest score is the peak, which is in no sum. On AVX2 what a turn adds to is on the stack.
+type softColumns struct {
+	*columnLoop
+	e           *exponential
+	low, top    op
+	label, seen op       // of the peak; the rows of which it has been there
+	acc         [3][2]op // sums of exponentials, products and labels: halves of the rows, or sums and errors
+	most        *labelBits
+}
+
 func softColumnSums(v *vec) {
 	v.Attributes(0) // the frame is too large for NOSPLIT
-	s := &softColumns{columnLoop: newColumnLoop(v, "x", "t", "w")}
-	d := &vec{v.file, v.tier, float64s}
-	out, room, label, bad := v.param("out"), v.param("room"), v.param("label"), v.GP64()
-	v.SHLQ(operand.U8(3), room)
-	v.XORQ(bad, bad)
-	s.unit = v.constant(1)
-	s.most = newMostBits(v, v.reg())
-	for i := range s.levels {
-		for q := range s.levels[i] {
-			for k := range s.levels[i][q] {
-				if s.levels[i][q][k] = op(v.AllocLocal(v.bytes)); v.wide() && i < 2 {
-					s.levels[i][q][k] = v.reg()
-				}
-			}
-		}
+	s := &softColumns{columnLoop: newColumnLoop(v, "x", "t", "w"), top: v.place(), label: v.place()}
+	sums, room, peaks, kept := v.param("sums"), v.stride64("room"), v.param("peaks"), v.GP64()
+	v.MOVQ(s.columns[powers], kept)
+	bias, _, _ := pivot0(v.elem)
+	s.e = newExponential(v, v.held(bias), false)
+	s.low = v.held(v.pick(coef.ScaleLow32, coef.ScaleLow64))
+	s.most = newMostBits(v, v.place())
+	if v.wide() {
+		s.seen = v.K()
+	} else {
+		s.seen = v.place()
 	}
-	check := func(good mask, of *vec) {
-		k := v.GP64()
-		switch {
-		case of.wide():
-			of.KNOTW(good, good)
-			of.storeMask(good, k)
-		case of.double():
-			of.VMOVMSKPD(good, k.As32())
-			of.XORQ(operand.U32(15), k)
-		default:
-			of.VMOVMSKPS(good, k.As32())
-			of.XORQ(operand.U32(255), k)
-		}
-		of.ORQ(k, bad)
+	for i := range s.acc {
+		s.acc[i] = [2]op{v.place(), v.place()}
 	}
+	sign := v.constant(math.Copysign(0, -1))
 	s.run(func() {
-		s.top, s.label, s.count = v.reg(), v.reg(), v.reg()
-		v.move(at(s.columns[scores], 0), s.top)
-		v.MOVQ(operand.U32(64), s.off)
-		s.each(s.end, func() { v.max(s.top, s.at(scores, 0), s.top) })
-		v.zero(s.label)
-		v.zero(s.count)
-		v.XORQ(s.off, s.off)
-		sums := s.lanes()
-		v.move(s.label, at(label, 0))
-		v.ADDQ(operand.U8(v.bytes), label)
+		s.begin()
+		s.each(4, func() { s.four(kept) })
 
-		_, _, high := pivot0(v.elem)
-		for _, c := range []struct {
-			predicate uint8
-			x         vreg
-			limit     float64
-		}{{greaterOrEqual, s.top, coef.LeastTop}, {lessOrEqual, s.top, high}, {equal, s.count, 1}} {
-			k := v.newMask()
-			v.compare(c.predicate, c.x, v.constant(c.limit), k)
-			check(k, v)
-		}
-
+		d := &vec{v.file, v.tier, float64s}
 		to := v.GP64()
-		v.MOVQ(out, to)
-		put := func(rows []vreg) {
-			for i, r := range rows {
-				d.move(r, at(to, i*v.bytes))
+		v.MOVQ(sums, to)
+		for i, acc := range s.acc {
+			if i > 0 {
+				v.ADDQ(room, to)
 			}
-			v.ADDQ(room, to)
-		}
-		for i, sum := range sums {
-			for _, r := range sum {
-				most := v.newMask()
-				d.compare(lessOrEqual, r, d.constant(math.MaxFloat64), most)
-				check(most, d)
-				if i == 0 {
-					some := v.newMask()
-					d.compare(greater, r, d.constant(0), some)
-					check(some, d)
-				}
+			a, b := d.asRegister(acc[0]), d.asRegister(acc[1])
+			if v.double() {
+				d.add(a, b, a)
+				d.move(a, at(to, 0))
+				continue
 			}
-			put(sum)
+			d.move(a, at(to, 0))
+			d.move(b, at(to, v.bytes))
 		}
-		// Products are large enough, or no label has one.
-		least, zero := d.constant(v.pick(coef.LeastProducts32, coef.LeastProducts64)), d.constant(0)
-		for i, r := range sums[1] {
-			enough, none := d.newMask(), d.newMask()
-			d.compare(greaterOrEqual, r, least, enough)
-			d.compare(equal, sums[2][i], zero, none)
-			if d.wide() {
-				d.KORW(none, enough, enough)
-			} else {
-				d.or(none, enough, enough)
-			}
-			check(enough, d)
-		}
-		put(s.asDoubles(s.top))
-		for i, r := range s.asDoubles(s.label) {
-			d.add(sums[2][i], r, sums[2][i])
-		}
-		put(sums[2])
-		v.ADDQ(operand.U8(8*v.perReg()), out)
+		v.ADDQ(operand.U8(8*v.perReg()), sums)
+		// The label, the highest score and e to its negative.
+		apart := v.stride("room")
+		y := v.reg()
+		top := v.asRegister(s.top)
+		v.move(v.asRegister(s.label), at(peaks, 0))
+		v.move(top, operand.Mem{Base: peaks, Index: apart, Scale: 1})
+		v.xor(top, v.asRegister(sign), y)
+		p, q := s.e.evaluate([]vreg{y})
+		v.mul(p[0], q[0], p[0])
+		s.nanBeyond(top, p[0])
+		v.move(p[0], operand.Mem{Base: peaks, Index: apart, Scale: 2})
+		v.ADDQ(operand.U8(v.bytes), peaks)
 	})
 	s.most.report()
-	none := v.newLabel("none")
-	v.TESTQ(bad, bad)
-	v.JZ(operand.LabelRef(none))
-	v.MOVQ(operand.I32(-1), v.result(0))
-	v.Label(none)
 	v.VZEROUPPER()
 	v.RET()
 }
 
-// storeMask is loadMask to a register of its own.
-func (v *vec) storeMask(k mask, r gpreg) {
-	if v.double() {
-		v.KMOVB(k, r.As32())
-	} else {
-		v.KMOVW(k, r.As32())
+// nanBeyond makes powers NaN where the magnitude of top is beyond the limit.
+func (s *softColumns) nanBeyond(top, power vreg) {
+	magnitude, k := s.reg(), s.newMask()
+	bits := math.Float64frombits(1<<63 - 1)
+	if !s.double() {
+		bits = float64(math.Float32frombits(1<<31 - 1))
 	}
-}
-
-// asDoubles returns the elements of r as float64.
-func (s *softColumns) asDoubles(r vreg) []vreg {
-	if s.double() {
-		return []vreg{r}
-	}
-	low, high := s.widen(r)
-	return []vreg{low, high}
-}
-
-// lanes returns the sums of the lanes. After lane l comes, of those that wait for none, the one
-// whose bits are the next in reversed order.
-func (s *softColumns) lanes() (sums [3][]vreg) {
-	loop := s.newLabel("lane")
-	s.Label(loop)
-	all := s.lane()
-	for i, level := range s.levels {
-		second, bit := s.newLabel("second"), 64*4>>i
-		s.TESTQ(operand.U32(bit), s.off)
-		s.JNZ(operand.LabelRef(second))
-		for q := range level {
-			for k, place := range level[q] {
-				s.VMOVUPD(all[q][k], place)
-			}
-		}
-		s.XORQ(operand.U32(64*8-bit), s.off)
-		s.JMP(operand.LabelRef(loop))
-		s.Label(second)
-		for q := range level {
-			first := []vreg{s.asRegister(level[q][0]), s.asRegister(level[q][1])}
-			if s.double() {
-				s.joinSums(all[q], first)
-				continue
-			}
-			for k, r := range first {
-				s.VADDPD(r, all[q][k], all[q][k])
-			}
-		}
-	}
-	for q, sum := range all {
-		if s.double() {
-			s.VADDPD(sum[1], sum[0], sum[0])
-			sum = sum[:1]
-		}
-		sums[q] = sum
-	}
-	return sums
-}
-
-// lane returns the sums of the columns of a lane of the rows: of float32 with those of lane
-// l + 8 of a virtual vector.
-func (s *softColumns) lane() (all [3][]vreg) {
-	if s.double() {
-		for i, r := range s.columnsOf(0, 8*64) {
-			all[i] = []vreg{r, s.reg()}
-			s.zero(all[i][1])
-		}
-		return all
-	}
-	one := s.newLabel("one")
-	sums := s.columnsOf(0, 16*64)
-	s.jumpBeyond(8*64, one)
-	for i, r := range s.columnsOf(8*64, 16*64) {
-		s.add(sums[i], r, sums[i])
-	}
-	s.Label(one)
-	for i, r := range sums {
-		low, high := s.widen(r)
-		all[i] = []vreg{low, high}
-	}
-	return all
-}
-
-// jumpBeyond jumps where there is no column disp bytes on.
-func (s *softColumns) jumpBeyond(disp int, label string) {
-	to := s.GP64()
-	s.LEAQ(at(s.off, disp), to)
-	s.CMPQ(to, s.end)
-	s.JAE(operand.LabelRef(label))
-}
-
-// columnsOf returns the sums of exponentials, products and labels of at most four columns,
-// the first disp bytes on.
-func (s *softColumns) columnsOf(disp, next int) (sums []vreg) {
-	done, joined := s.newLabel("columns"), s.newLabel("joined")
-	e, q, l := s.newRegs(2), s.reg(), s.newRegs(2)
-	for i := range 4 {
-		if i > 0 {
-			to := done
-			if i == 3 {
-				to = joined
-			}
-			s.jumpBeyond(disp+i*next, to)
-		}
-		s.take(disp+i*next, i, e[i/2], q, l[i/2])
-	}
-	s.Label(joined)
-	s.add(e[0], e[1], e[0])
-	s.add(l[0], l[1], l[0])
-	s.Label(done)
-	return []vreg{e[0], q, l[0]}
-}
-
-// take takes in column i of four.
-func (s *softColumns) take(disp, i int, e, q, l vreg) {
-	x, d, t := s.reg(), s.reg(), s.reg()
-	s.move(s.at(scores, disp), x)
-	s.move(s.at(labels, disp), t)
-	s.most.take(t)
-	s.sub(s.top, x, d)
-	if i == 0 {
-		s.mul(d, t, q)
-	} else {
-		s.fmaAcc(d, t, q)
-	}
-	peak, w := s.newMask(), s.at(powers, disp)
-	s.compare(equal, s.top, x, peak)
+	s.and(top, s.asRegister(s.constant(bits)), magnitude)
+	s.compare(notLessOrEqual, magnitude, s.constant(s.pick(coef.ColumnLimit32, coef.ColumnLimit64)), k)
 	if s.wide() {
-		others := s.newMask()
-		s.compare(notEqual, s.top, x, others)
-		s.either(s.VORPS, s.VORPD, t, s.label, peak, s.label)
-		s.either(s.VADDPS, s.VADDPD, s.unit, s.count, peak, s.count)
-		if i%2 == 0 {
-			s.load(others, w, e)
-			s.keep(others, t, l)
-		} else {
-			s.either(s.VADDPS, s.VADDPD, w, e, others, e)
-			s.either(s.VADDPS, s.VADDPD, t, l, others, l)
+		s.either(s.VMOVUPS, s.VMOVUPD, s.inRegister(s.constant(math.NaN())), k, power)
+	} else {
+		s.or(power, k, power)
+	}
+}
+
+// stride64 is a distance of float64 numbers in bytes.
+func (v *vec) stride64(name string) gpreg {
+	r := v.param(name)
+	v.SHLQ(operand.U8(3), r)
+	return r
+}
+
+// begin finds the highest scores of the rows and clears what sums are added to.
+func (s *softColumns) begin() {
+	top, zero := s.reg(), s.reg()
+	s.move(at(s.columns[scores], 0), top)
+	s.each(4, func() {
+		for i := range 4 {
+			s.max(top, s.at(scores, 64*i), top)
 		}
+	})
+	if top != s.top {
+		s.move(top, s.top)
+	}
+	s.zero(zero)
+	s.move(zero, s.label)
+	if s.wide() {
+		s.KXORW(s.seen, s.seen, s.seen)
+	} else {
+		s.move(zero, s.seen)
+	}
+	for _, acc := range s.acc {
+		for _, a := range acc {
+			s.move(zero, a)
+		}
+	}
+}
+
+// four adds four columns, and keeps their exponentials unless kept is nil.
+func (s *softColumns) four(kept gpreg) {
+	low := s.asRegister(s.low)
+	y := s.newRegs(4)
+	for i, r := range y {
+		s.max(low, s.at(scores, 64*i), r)
+	}
+	p, q := s.e.evaluate(y)
+	for i, r := range p {
+		s.mul(r, q[i], r)
+	}
+	none := s.newLabel("none")
+	s.TESTQ(kept, kept)
+	s.JZ(operand.LabelRef(none))
+	for i, r := range p {
+		s.move(r, s.at(powers, 64*i))
+	}
+	s.Label(none)
+
+	s.most.takeAt(s.at(labels, 0), s.at(labels, 64), s.at(labels, 128), s.at(labels, 192))
+	top, product := s.asRegister(s.top), s.reg()
+	label, seen := s.asRegister(s.label), s.seen
+	if !s.wide() {
+		seen = s.asRegister(seen)
+	}
+	var labelSums []vreg
+	for i, e := range p {
+		t, d := s.inRegister(s.at(labels, 64*i)), s.reg()
+		s.sub(top, s.at(scores, 64*i), d)
+		if i == 0 {
+			s.mul(d, t, product)
+		} else {
+			s.fmaAcc(d, t, product)
+		}
+		s.apart(i, top, label, seen, e, t)
+		labelSums = append(labelSums, t)
+		if i%2 == 1 {
+			s.add(p[i-1], e, p[i-1])
+			s.add(labelSums[i-1], t, labelSums[i-1])
+		}
+	}
+	if !s.wide() {
+		s.move(label, s.label)
+		s.move(seen, s.seen)
+	}
+	s.add(p[0], p[2], p[0])
+	s.add(labelSums[0], labelSums[2], labelSums[0])
+	for i, r := range []vreg{p[0], product, labelSums[0]} {
+		s.accumulate(s.acc[i], r)
+	}
+}
+
+// apart takes peaks in column i out of e and t, and their labels to label.
+func (s *softColumns) apart(i int, top, label vreg, seen mask, e, t vreg) {
+	k, first := s.newMask(), s.newMask()
+	s.compare(equal, top, s.at(scores, 64*i), k)
+	if s.wide() {
+		s.KANDNW(k, seen, first)
+		s.KORW(k, seen, seen)
+		s.either(s.VORPS, s.VORPD, t, label, first, label)
+		s.either(s.VXORPS, s.VXORPD, e, e, first, e)
+		s.either(s.VXORPS, s.VXORPD, t, t, first, t)
 		return
 	}
-	of := s.reg()
-	s.and(peak, t, of)
-	s.or(of, s.label, s.label)
-	s.and(peak, s.unit, of)
-	s.add(s.count, of, s.count)
-	if i%2 == 0 {
-		s.andNot(peak, w, e)
-		s.andNot(peak, t, l)
-		return
+	s.andNot(seen, k, first)
+	s.or(k, seen, seen)
+	s.and(first, t, k)
+	s.or(k, label, label)
+	s.andNot(first, e, e)
+	s.andNot(first, t, t)
+}
+
+// accumulate adds x to the sums of the rows.
+func (s *softColumns) accumulate(acc [2]op, x vreg) {
+	d := &vec{s.file, s.tier, float64s}
+	a, b := d.asRegister(acc[0]), d.asRegister(acc[1])
+	if s.double() {
+		s.twoSum(a, b, x)
+	} else {
+		low, high := s.widen(x)
+		d.add(a, low, a)
+		d.add(b, high, b)
 	}
-	s.andNot(peak, w, of)
-	s.add(e, of, e)
-	s.andNot(peak, t, of)
-	s.add(l, of, l)
+	for i, r := range []vreg{a, b} {
+		if op(r) != acc[i] {
+			d.move(r, acc[i])
+		}
+	}
 }
 
 // softColumnScale emits the gradients of the rows.
@@ -364,8 +303,7 @@ func softColumnScale(v *vec) {
 			factors = append(factors, v.inRegister(oneOfFour(from, apart, third, i)))
 		}
 		v.ADDQ(operand.U8(v.bytes), from)
-		v.XORQ(l.off, l.off)
-		l.each(l.end, func() {
+		l.each(1, func() {
 			g, t, k, r := v.reg(), v.inRegister(l.at(labels, 0)), v.newMask(), v.reg()
 			least.take(t)
 			v.mul(factors[0], l.at(powers, 0), g)

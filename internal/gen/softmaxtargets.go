@@ -312,6 +312,15 @@ func (v *vec) signBits(k mask, r gpreg) {
 	}
 }
 
+// storeMask is loadMask to a register of its own.
+func (v *vec) storeMask(k mask, r gpreg) {
+	if v.double() {
+		v.KMOVB(k, r.As32())
+	} else {
+		v.KMOVW(k, r.As32())
+	}
+}
+
 // asNew returns a new register with a.
 func (v *vec) asNew(a op) vreg {
 	r := v.reg()

@@ -1041,44 +1041,44 @@ func toRows64(dst []float64, stride int, x []float64, rows, n int) {
 	}
 }
 
-func softColumnSums32(out []float64, room int, label, x, t, w []float32, rows, n int) (bits uint64) {
+func softColumnSums32(sums []float64, room int, peaks, x, t, w []float32, rows, n int) (bits uint64) {
 	switch Active {
 	case AVX512:
-		return softColumnSums32AVX512(&out[0], room, &label[0], &x[0], &t[0], &w[0], rows, n)
+		return softColumnSums32AVX512(&sums[0], room, &peaks[0], &x[0], &t[0], unsafe.SliceData(w), rows, n)
 	case AVX2:
-		return softColumnSums32AVX2(&out[0], room, &label[0], &x[0], &t[0], &w[0], rows, n)
+		return softColumnSums32AVX2(&sums[0], room, &peaks[0], &x[0], &t[0], unsafe.SliceData(w), rows, n)
 	}
-	return softColumnSums32Generic(out, room, label, x, t, w, rows, n)
+	return softColumnSums32Generic(sums, room, peaks, x, t, w, rows, n)
 }
 
-func softColumnSums64(out []float64, room int, label, x, t, w []float64, rows, n int) (bits uint64) {
+func softColumnSums64(sums []float64, room int, peaks, x, t, w []float64, rows, n int) (bits uint64) {
 	switch Active {
 	case AVX512:
-		return softColumnSums64AVX512(&out[0], room, &label[0], &x[0], &t[0], &w[0], rows, n)
+		return softColumnSums64AVX512(&sums[0], room, &peaks[0], &x[0], &t[0], unsafe.SliceData(w), rows, n)
 	case AVX2:
-		return softColumnSums64AVX2(&out[0], room, &label[0], &x[0], &t[0], &w[0], rows, n)
+		return softColumnSums64AVX2(&sums[0], room, &peaks[0], &x[0], &t[0], unsafe.SliceData(w), rows, n)
 	}
-	return softColumnSums64Generic(out, room, label, x, t, w, rows, n)
+	return softColumnSums64Generic(sums, room, peaks, x, t, w, rows, n)
 }
 
-func softColumnFinish32(loss []float64, factors []float32, sums []float64, room int, label []float32, scale []float64, rows int) (good bool) {
+func softColumnFinish32(loss []float64, factors []float32, sums []float64, room int, peaks []float32, scale []float64, rows int) (good bool) {
 	switch Active {
 	case AVX512:
-		return softColumnFinish32AVX512(&loss[0], unsafe.SliceData(factors), &sums[0], room, &label[0], unsafe.SliceData(scale), rows) == 0
+		return softColumnFinish32AVX512(&loss[0], unsafe.SliceData(factors), &sums[0], room, &peaks[0], unsafe.SliceData(scale), rows) == 0
 	case AVX2:
-		return softColumnFinish32AVX2(&loss[0], unsafe.SliceData(factors), &sums[0], room, &label[0], unsafe.SliceData(scale), rows) == 0
+		return softColumnFinish32AVX2(&loss[0], unsafe.SliceData(factors), &sums[0], room, &peaks[0], unsafe.SliceData(scale), rows) == 0
 	}
-	return softColumnFinish32Generic(loss, factors, sums, room, label, scale, rows)
+	return softColumnFinish32Generic(loss, factors, sums, room, peaks, scale, rows)
 }
 
-func softColumnFinish64(loss []float64, factors []float64, sums []float64, room int, label []float64, scale []float64, rows int) (good bool) {
+func softColumnFinish64(loss []float64, factors []float64, sums []float64, room int, peaks []float64, scale []float64, rows int) (good bool) {
 	switch Active {
 	case AVX512:
-		return softColumnFinish64AVX512(&loss[0], unsafe.SliceData(factors), &sums[0], room, &label[0], unsafe.SliceData(scale), rows) == 0
+		return softColumnFinish64AVX512(&loss[0], unsafe.SliceData(factors), &sums[0], room, &peaks[0], unsafe.SliceData(scale), rows) == 0
 	case AVX2:
-		return softColumnFinish64AVX2(&loss[0], unsafe.SliceData(factors), &sums[0], room, &label[0], unsafe.SliceData(scale), rows) == 0
+		return softColumnFinish64AVX2(&loss[0], unsafe.SliceData(factors), &sums[0], room, &peaks[0], unsafe.SliceData(scale), rows) == 0
 	}
-	return softColumnFinish64Generic(loss, factors, sums, room, label, scale, rows)
+	return softColumnFinish64Generic(loss, factors, sums, room, peaks, scale, rows)
 }
 
 func softColumnScale32(x, t, w []float32, rows, n int, factors []float32, room int) (bits uint64) {
@@ -2045,28 +2045,28 @@ func toRows64AVX512(dst *float64, stride int, x *float64, rows int, n int)
 func toRows64AVX2(dst *float64, stride int, x *float64, rows int, n int)
 
 //go:noescape
-func softColumnSums32AVX512(out *float64, room int, label *float32, x *float32, t *float32, w *float32, rows int, n int) (bits uint64)
+func softColumnSums32AVX512(sums *float64, room int, peaks *float32, x *float32, t *float32, w *float32, rows int, n int) (bits uint64)
 
 //go:noescape
-func softColumnSums32AVX2(out *float64, room int, label *float32, x *float32, t *float32, w *float32, rows int, n int) (bits uint64)
+func softColumnSums32AVX2(sums *float64, room int, peaks *float32, x *float32, t *float32, w *float32, rows int, n int) (bits uint64)
 
 //go:noescape
-func softColumnSums64AVX512(out *float64, room int, label *float64, x *float64, t *float64, w *float64, rows int, n int) (bits uint64)
+func softColumnSums64AVX512(sums *float64, room int, peaks *float64, x *float64, t *float64, w *float64, rows int, n int) (bits uint64)
 
 //go:noescape
-func softColumnSums64AVX2(out *float64, room int, label *float64, x *float64, t *float64, w *float64, rows int, n int) (bits uint64)
+func softColumnSums64AVX2(sums *float64, room int, peaks *float64, x *float64, t *float64, w *float64, rows int, n int) (bits uint64)
 
 //go:noescape
-func softColumnFinish32AVX512(loss *float64, factors *float32, sums *float64, room int, label *float32, scale *float64, rows int) (bad uint64)
+func softColumnFinish32AVX512(loss *float64, factors *float32, sums *float64, room int, peaks *float32, scale *float64, rows int) (bad uint64)
 
 //go:noescape
-func softColumnFinish32AVX2(loss *float64, factors *float32, sums *float64, room int, label *float32, scale *float64, rows int) (bad uint64)
+func softColumnFinish32AVX2(loss *float64, factors *float32, sums *float64, room int, peaks *float32, scale *float64, rows int) (bad uint64)
 
 //go:noescape
-func softColumnFinish64AVX512(loss *float64, factors *float64, sums *float64, room int, label *float64, scale *float64, rows int) (bad uint64)
+func softColumnFinish64AVX512(loss *float64, factors *float64, sums *float64, room int, peaks *float64, scale *float64, rows int) (bad uint64)
 
 //go:noescape
-func softColumnFinish64AVX2(loss *float64, factors *float64, sums *float64, room int, label *float64, scale *float64, rows int) (bad uint64)
+func softColumnFinish64AVX2(loss *float64, factors *float64, sums *float64, room int, peaks *float64, scale *float64, rows int) (bad uint64)
 
 //go:noescape
 func softColumnScale32AVX512(x *float32, t *float32, w *float32, rows int, n int, factors *float32, room int) (bits uint64)

@@ -384,23 +384,23 @@ func toRows64(dst []float64, stride int, x []float64, rows, n int) {
 }
 
 //go:noinline
-func softColumnSums32(out []float64, room int, label, x, t, w []float32, rows, n int) (bits uint64) {
-	return softColumnSums32Generic(out, room, label, x, t, w, rows, n)
+func softColumnSums32(sums []float64, room int, peaks, x, t, w []float32, rows, n int) (bits uint64) {
+	return softColumnSums32Generic(sums, room, peaks, x, t, w, rows, n)
 }
 
 //go:noinline
-func softColumnSums64(out []float64, room int, label, x, t, w []float64, rows, n int) (bits uint64) {
-	return softColumnSums64Generic(out, room, label, x, t, w, rows, n)
+func softColumnSums64(sums []float64, room int, peaks, x, t, w []float64, rows, n int) (bits uint64) {
+	return softColumnSums64Generic(sums, room, peaks, x, t, w, rows, n)
 }
 
 //go:noinline
-func softColumnFinish32(loss []float64, factors []float32, sums []float64, room int, label []float32, scale []float64, rows int) (good bool) {
-	return softColumnFinish32Generic(loss, factors, sums, room, label, scale, rows)
+func softColumnFinish32(loss []float64, factors []float32, sums []float64, room int, peaks []float32, scale []float64, rows int) (good bool) {
+	return softColumnFinish32Generic(loss, factors, sums, room, peaks, scale, rows)
 }
 
 //go:noinline
-func softColumnFinish64(loss []float64, factors []float64, sums []float64, room int, label []float64, scale []float64, rows int) (good bool) {
-	return softColumnFinish64Generic(loss, factors, sums, room, label, scale, rows)
+func softColumnFinish64(loss []float64, factors []float64, sums []float64, room int, peaks []float64, scale []float64, rows int) (good bool) {
+	return softColumnFinish64Generic(loss, factors, sums, room, peaks, scale, rows)
 }
 
 //go:noinline

@@ -254,12 +254,20 @@ func addPartsGeneric(p *LossParts, x []float64) {
 // FastSum reports whether a sum at pivot 0 is right as it stands; that of no
 // terms is 0. It takes no jumps, for sums of no terms come and go.
 func FastSum[T Float](x float64) bool {
-	low, high := coef.NaturalLow64, coef.NaturalHigh64
+	low, high := naturalLow[T](), coef.NaturalHigh64
 	if IsFloat32[T]() {
-		low, high = coef.NaturalLow32, coef.NaturalHigh32
+		high = coef.NaturalHigh32
 	}
 	// The bits of sums are in their order, NaN last; those below low wrap round.
 	b, least := math.Float64bits(x), math.Float64bits(low)
 	some := uint64(int64(b<<1|-(b<<1)) >> 63) // all ones, but of 0 and -0
 	return (b-least)&some <= math.Float64bits(high)-least
+}
+
+// naturalLow is the least natural sum.
+func naturalLow[T Float]() float64 {
+	if IsFloat32[T]() {
+		return coef.NaturalLow32
+	}
+	return coef.NaturalLow64
 }

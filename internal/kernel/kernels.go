@@ -289,29 +289,29 @@ func ToRows[T Float](dst []T, stride int, x []T, rows, n int) {
 	}
 }
 
-// SoftColumnSums takes what SoftTargets takes of rows of at most MostColumns elements, whose columns are those
-// of scores x, labels t and exponentials w: Σ e^x to out[i], Σ t·(top-x) to out[room+i], Σ t to
-// out[2·room+i], top itself to out[3·room+i], its label to label[i], and Σ t and that to
-// out[4·room+i]. It returns the highest bits of all labels, or all ones, unless all top are from coef.LeastTop to the end of the range of
-// pivot 0 and of one element each, all Σ e^x above 0 and all sums numbers, none of them of
-// labels that are smallest numbers; other results are open then.
-func SoftColumnSums[T Float](out []float64, room int, label, x, t, w []T, rows, n int) (bits uint64) {
+// SoftColumnSums takes the sums of softmax cross-entropy with soft labels over rows of at most MostColumns
+// elements whose columns are those of scores x and labels t. Of the first element with the
+// highest score top, the label goes to peaks[i], top to peaks[room+i] and e^-top to
+// peaks[2·room+i]; over the others Σ e^x to sums[i], Σ t·(top-x) to sums[room+i] and Σ t to
+// sums[2·room+i]. Unless w is nil it writes columns of e^x there. Beyond ColumnLimit e^-top
+// is NaN; the rest is open where a score is above it or NaN. It returns the highest bits of
+// all labels (see labelBits).
+func SoftColumnSums[T Float](sums []float64, room int, peaks, x, t, w []T, rows, n int) (bits uint64) {
 	if IsFloat32[T]() {
-		return softColumnSums32(out, room, As32(label), As32(x), As32(t), As32(w), rows, n)
+		return softColumnSums32(sums, room, As32(peaks), As32(x), As32(t), As32(w), rows, n)
 	} else {
-		return softColumnSums64(out, room, As64(label), As64(x), As64(t), As64(w), rows, n)
+		return softColumnSums64(sums, room, As64(peaks), As64(x), As64(t), As64(w), rows, n)
 	}
 }
 
-// SoftColumnFinish finishes rows of which SoftColumnSums has written sums and the labels of the highest scores: it
-// writes their losses, and unless scale is nil what SoftColumnScale takes, as FinishTarget
-// and SoftTargetScale have it. It reports whether the sums, all steps and factors are in
-// range; where not, the row's results are open. Rows are a multiple of LanesOf.
-func SoftColumnFinish[T Float](loss []float64, factors []T, sums []float64, room int, label []T, scale []float64, rows int) (good bool) {
+// SoftColumnFinish finishes rows of which SoftColumnSums has written sums and peaks: it writes the losses, and
+// unless scale is nil what SoftColumnScale takes. It reports whether all rows are
+// ColumnGood; where not, the row's results are open. Rows are a multiple of LanesOf.
+func SoftColumnFinish[T Float](loss []float64, factors []T, sums []float64, room int, peaks []T, scale []float64, rows int) (good bool) {
 	if IsFloat32[T]() {
-		return softColumnFinish32(loss, As32(factors), sums, room, As32(label), scale, rows)
+		return softColumnFinish32(loss, As32(factors), sums, room, As32(peaks), scale, rows)
 	} else {
-		return softColumnFinish64(loss, As64(factors), sums, room, As64(label), scale, rows)
+		return softColumnFinish64(loss, As64(factors), sums, room, As64(peaks), scale, rows)
 	}
 }
 

@@ -8,27 +8,38 @@ import (
 )
 
 // This file is the specification of the kernels of softmax cross-entropy with soft labels of
-// short rows, that of softmaxtargets.go for rows of which most of a group would be empty. They
-// take as many rows as a virtual vector has lanes, a row in every lane: element j of row i is
+// short rows. They are what softmaxtargets.go says, but rows lie side by side, as many as a
+// virtual vector has lanes, a row in every lane: element j of row i is
 //
-//	x[(i/lanes·n + j)·lanes + i%lanes]
+//	x[(i/lanes·ColumnsLen(n) + j)·lanes + i%lanes]
 //
-// A row's elements come in the order of its lanes there, so the sums are the same.
+// Four elements after the other are added in T, the sums of four in float64, of float64
+// exactly. To the row's end there are elements with the lowest score and the label 0. The peak
+// is the first element with the highest score, and its power e^-top is one of T too, NaN beyond ColumnLimit: all
+// sums have two roundings to T at most.
 
 // LeastColumns is the length of the shortest row that these kernels take.
 const LeastColumns = 8
 
-// MostColumns is the length of the longest row that these kernels take: a group.
+// MostColumns is the length of the longest row that these kernels take: a group of those of
+// longer rows.
 func MostColumns[T Float]() int { return 4 * LanesOf[T]() }
 
-// HasColumns reports whether the tier has these kernels. Others have the twins, and the kernels
-// of longer rows.
-func HasColumns() bool { return Active == AVX2 || Active == AVX512 }
+// ColumnsLen is the number of columns of rows of n elements.
+func ColumnsLen(n int) int { return (n + 3) &^ 3 }
+
+// ColumnLimit is coef.ColumnLimit32 or coef.ColumnLimit64.
+func ColumnLimit[T Float]() float64 {
+	if IsFloat32[T]() {
+		return coef.ColumnLimit32
+	}
+	return coef.ColumnLimit64
+}
 
 // column returns the place of element 0 of row i, and the distance to the next.
 func column[T Float](i, n int) (at, step int) {
 	lanes := LanesOf[T]()
-	return i/lanes*n*lanes + i%lanes, lanes
+	return i/lanes*ColumnsLen(n)*lanes + i%lanes, lanes
 }
 
 // toColumnsGeneric writes the columns of rows to dst.
@@ -52,151 +63,167 @@ func toRowsGeneric[T Float](dst []T, stride int, x []T, rows, n int) {
 	}
 }
 
-// softColumnSums32Generic writes the sums of every row's exponentials w, products and labels t,
-// without those of the highest score, that score, and the sum of all labels to out, room apart;
-// the label of that score to label.
-func softColumnSums32Generic(out []float64, room int, label, x, t, w []float32, rows, n int) (bits uint64) {
-	good := true
+// softColumnSums32Generic writes the sums of rows to sums, room apart, and what is known of their
+// peaks to peaks: labels, scores and powers.
+func softColumnSums32Generic(sums []float64, room int, peaks, x, t, w []float32, rows, n int) (bits uint64) {
+	p := PivotParams[float32](0)
 	for i := range rows {
-		g := newColumnGroup(x, t, w, i, n)
-		var sums [3][8]float64
-		for l := range 8 {
-			q := g.products(l, fma32)
-			sums[0][l] = float64(four(&g.power, l) + four(&g.power, 8+l))
-			sums[1][l] = float64(q + g.products(8+l, fma32))
-			sums[2][l] = float64(four(&g.others, l) + four(&g.others, 8+l))
+		g := newColumnRow(x, t, i, n)
+		var e [2 * Lanes32]float32
+		Exp32(&e, []float32{-g.top}, p[0], float32(coef.ScaleLow32), p[2])
+		g.setPower(e[0])
+		for j := 0; j < g.n; j += len(e) {
+			Exp32(&e, g.x[j:min(g.n, j+len(e))], p[0], float32(coef.ScaleLow32), p[2])
+			copy(g.e[j:], e[:])
 		}
-		good = g.write(out[i:], room, label[i:], eight(&sums[0]), eight(&sums[1]), eight(&sums[2])) && good
+		g.keep(w, i, n)
+		var acc [3]float64
+		for j := 0; j < g.n; j += 4 {
+			for k, v := range g.four(j, fma32) {
+				acc[k] += float64(v)
+			}
+		}
+		g.write(sums, room, peaks, i, acc)
 	}
-	if !good {
-		return math.MaxUint64
-	}
-	return mostBits(t, rows*n, 1, rows*n)
+	return columnBits(t, rows, n)
 }
 
 // softColumnSums64Generic is softColumnSums32Generic for float64.
-func softColumnSums64Generic(out []float64, room int, label, x, t, w []float64, rows, n int) (bits uint64) {
-	good := true
+func softColumnSums64Generic(sums []float64, room int, peaks, x, t, w []float64, rows, n int) (bits uint64) {
+	p := PivotParams[float64](0)
 	for i := range rows {
-		g := newColumnGroup(x, t, w, i, n)
-		var sums [3][8]float64
-		for l := range 8 {
-			sums[0][l], sums[1][l], sums[2][l] = four(&g.power, l), g.products(l, math.FMA), four(&g.others, l)
+		g := newColumnRow(x, t, i, n)
+		var e [2 * Lanes64]float64
+		Exp64(&e, []float64{-g.top}, p[0], float64(coef.ScaleLow64), p[2])
+		g.setPower(e[0])
+		for j := 0; j < g.n; j += len(e) {
+			Exp64(&e, g.x[j:min(g.n, j+len(e))], p[0], float64(coef.ScaleLow64), p[2])
+			copy(g.e[j:], e[:])
 		}
-		good = g.write(out[i:], room, label[i:], eightExactly(&sums[0]), eightExactly(&sums[1]), eightExactly(&sums[2])) && good
+		g.keep(w, i, n)
+		var acc, err [3]float64
+		for j := 0; j < g.n; j += 4 {
+			for k, v := range g.four(j, math.FMA) {
+				acc[k], err[k] = TwoSum(acc[k], err[k], v)
+			}
+		}
+		for k := range acc {
+			acc[k] += err[k]
+		}
+		g.write(sums, room, peaks, i, acc)
 	}
-	if !good {
-		return math.MaxUint64
-	}
-	return mostBits(t, rows*n, 1, rows*n)
+	return columnBits(t, rows, n)
 }
 
-// powersRange is the range of the arguments of these exponentials.
-func powersRange[T Float]() (low, high T) {
-	p := PivotParams[T](0)
-	if IsFloat32[T]() {
-		return T(coef.ScaleLow32), p[2]
-	}
-	return T(coef.ScaleLow64), p[2]
+// columnBits is mostBits of columns.
+func columnBits[T Float](t []T, rows, n int) uint64 {
+	size := rows * ColumnsLen(n)
+	return mostBits(t, size, 1, size)
 }
 
-// SoftPowers is what ShortPowers takes for these exponentials.
-func SoftPowers[T Float]() RowParams[T] {
-	p := PivotParams[T](0)
-	p[1], p[2] = powersRange[T]()
-	return p
+// A columnRow is a row of n columns.
+type columnRow[T Float] struct {
+	x, t, e           [4 * Lanes32]T
+	n, peak           int
+	top, label, power T
 }
 
-// A columnGroup is the elements of a row.
-type columnGroup[T Float] struct {
-	targetGroup[T]
-	top, topLabel T
-	count         int // of elements with that score
-}
-
-// newColumnGroup returns those of row i.
-func newColumnGroup[T Float](x, t, w []T, i, n int) (g columnGroup[T]) {
+// newColumnRow returns row i, without exponentials.
+func newColumnRow[T Float](x, t []T, i, n int) *columnRow[T] {
+	g := &columnRow[T]{n: ColumnsLen(n)}
 	at, step := column[T](i, n)
-	g.top = x[at]
-	for j := range n {
-		g.top = max(g.top, x[at+j*step])
-	}
-	for j := range n {
-		k := at + j*step
-		g.distance[j], g.label[j] = g.top-x[k], t[k]
-		if x[k] == g.top {
-			g.topLabel = t[k]
-			g.count++
-		} else {
-			g.power[j], g.others[j] = w[k], t[k]
+	for j := range g.n {
+		g.x[j], g.t[j] = x[at+j*step], t[at+j*step]
+		if g.x[j] > g.x[g.peak] {
+			g.peak = j
 		}
 	}
+	g.top, g.label = g.x[g.peak], g.t[g.peak]
 	return g
 }
 
-// write writes a row's results, and reports whether they are good.
-func (g *columnGroup[T]) write(out []float64, room int, label []T, powers, products, others float64) bool {
-	out[0], out[room], out[2*room], out[3*room] = powers, products, others, float64(g.top)
-	out[4*room] = others + float64(g.topLabel)
-	label[0] = g.topLabel
-	_, high := powersRange[T]()
-	return g.count == 1 && g.top >= coef.LeastTop && g.top <= high && powers > 0 && powers <= math.MaxFloat64 &&
-		products <= math.MaxFloat64 && others <= math.MaxFloat64 && !SmallProducts[T](products, others)
-}
-
-// four returns the sum of a lane of a group's virtual vectors.
-func four[T Float](v *[4 * Lanes32]T, l int) T {
-	lanes := LanesOf[T]()
-	return (v[l] + v[lanes+l]) + (v[2*lanes+l] + v[3*lanes+l])
-}
-
-// products returns that of the products.
-func (g *columnGroup[T]) products(l int, fma func(x, y, z T) T) T {
-	lanes := LanesOf[T]()
-	q := T(g.distance[l] * g.label[l])
-	for k := lanes; k < 4*lanes; k += lanes {
-		q = fma(g.distance[k+l], g.label[k+l], q)
+// setPower sets e^-top.
+func (g *columnRow[T]) setPower(e T) {
+	if g.power = e; !(math.Abs(float64(g.top)) <= ColumnLimit[T]()) {
+		g.power = CanonicalNaN[T]()
 	}
-	return q
 }
 
-// eightExactly is eight, with the errors of the sums.
-func eightExactly(c *[8]float64) float64 {
-	var d [8]float64
-	for half := 4; half > 0; half /= 2 {
-		for l := range half {
-			c[l], d[l] = TwoSum(c[l], d[l]+d[half+l], c[half+l])
+// keep writes the exponentials to w, unless that is nil.
+func (g *columnRow[T]) keep(w []T, i, n int) {
+	if w == nil {
+		return
+	}
+	at, step := column[T](i, n)
+	for j, e := range g.e[:g.n] {
+		w[at+j*step] = e
+	}
+}
+
+// four returns the sums of exponentials, products and labels of four elements from j on.
+func (g *columnRow[T]) four(j int, fma func(x, y, z T) T) (sums [3]T) {
+	var d, e, t [4]T
+	for k := range d {
+		d[k] = g.top - g.x[j+k]
+		if j+k != g.peak {
+			e[k], t[k] = g.e[j+k], g.t[j+k]
 		}
 	}
-	return c[0] + d[0]
+	q := T(d[0] * g.t[j])
+	for k := 1; k < 4; k++ {
+		q = fma(d[k], g.t[j+k], q)
+	}
+	return [3]T{(e[0] + e[1]) + (e[2] + e[3]), q, (t[0] + t[1]) + (t[2] + t[3])}
+}
+
+// write writes the results of row i.
+func (g *columnRow[T]) write(sums []float64, room int, peaks []T, i int, acc [3]float64) {
+	for k, v := range acc {
+		sums[k*room+i] = v
+	}
+	peaks[i], peaks[room+i], peaks[2*room+i] = g.label, g.top, g.power
 }
 
 // softColumnFinish32Generic finishes rows as finishTarget32Generic does, with their products
 // and labels.
-func softColumnFinish32Generic(loss []float64, factors []float32, sums []float64, room int, label []float32, scale []float64, rows int) bool {
+func softColumnFinish32Generic(loss []float64, factors []float32, sums []float64, room int, peaks []float32, scale []float64, rows int) bool {
 	good := true
 	for i := range rows {
-		f := columnFinish[float32]{log1p: scalar.Log1pSum}
-		good = f.finish(loss[i:], factors, sums[i:], room, scale, i) && good
+		f, ofLoss, ofGradient := newColumnFinish(sums, room, peaks, scale, i, scalar.Log1pSum)
+		good = good && ofLoss && ofGradient
+		loss[i] = f.loss
 		if scale != nil {
-			factors[3*room+i] = float32(f.product - float64(float32(f.share)))
+			f.write(factors, room, i, float32(f.product-float64(float32(f.share))))
 		}
 	}
 	return good
 }
 
 // softColumnFinish64Generic is softColumnFinish32Generic for float64.
-func softColumnFinish64Generic(loss, factors, sums []float64, room int, label, scale []float64, rows int) bool {
+func softColumnFinish64Generic(loss, factors, sums []float64, room int, peaks, scale []float64, rows int) bool {
 	good := true
 	for i := range rows {
-		f := columnFinish[float64]{log1p: scalar.Log1pFinite}
-		good = f.finish(loss[i:], factors, sums[i:], room, scale, i) && good
+		f, ofLoss, ofGradient := newColumnFinish(sums, room, peaks, scale, i, scalar.Log1pFinite)
+		good = good && ofLoss && ofGradient
+		loss[i] = f.loss
 		if scale != nil {
-			_, err := TwoSum(f.others, 0, label[i])
-			factors[3*room+i], _ = ExactPeak(scale[i], f.factor, f.mass, err, f.others, -f.share)
+			_, err := TwoSum(f.others, 0, peaks[i])
+			peak, _ := ExactPeak(f.scale, f.factor, f.mass, err, f.others, -f.share)
+			f.write(factors, room, i, peak)
 		}
 	}
 	return good
+}
+
+// ColumnGood reports whether SoftColumnFinish finishes the loss of row i, and if scale is not nil
+// the gradient.
+func ColumnGood[T Float](sums []float64, room int, peaks []T, scale []float64, i int) (loss, gradient bool) {
+	log1p := scalar.Log1pFinite
+	if IsFloat32[T]() {
+		log1p = scalar.Log1pSum
+	}
+	_, loss, gradient = newColumnFinish(sums, room, peaks, scale, i, log1p)
+	return loss, gradient
 }
 
 // ExactPeak returns scale·others + product, of which product is factor times what is left
@@ -215,39 +242,42 @@ func ExactPeak(scale, factor, mass, err, others, product float64) (d, rest float
 // A columnFinish is a row of these kernels: for the derivative by the highest score
 // the scale times the others' labels and, to be taken off, times T·(1-p).
 type columnFinish[T Float] struct {
-	log1p                                func(float64) float64
-	others, mass, factor, product, share float64
+	loss, others, mass, top, log          float64
+	scale, factor, weight, product, share float64
 }
 
-// finish finishes row i but for that derivative.
-func (f *columnFinish[T]) finish(loss []float64, factors []T, sums []float64, room int, scale []float64, i int) bool {
-	a, distance, top := sums[0], sums[room], sums[3*room]
-	f.others, f.mass = sums[2*room], sums[4*room]
-	_, high := powersRange[T]()
-	if above := top - coef.LeastTop; !(a > 0 && FastSum[T](a) && above >= 0 && above <= min(coef.TargetLimit, float64(high))-coef.LeastTop) {
-		return false
-	}
-	b := scalar.Exp(-top)
+// newColumnFinish finishes row i but for that derivative.
+func newColumnFinish[T Float](sums []float64, room int, peaks []T, scale []float64, i int, log1p func(float64) float64) (f columnFinish[T], loss, gradient bool) {
+	a, distance := sums[i], sums[room+i]
+	b := float64(peaks[2*room+i])
+	f.others, f.top = sums[2*room+i], float64(peaks[room+i])
+	f.mass = f.others + float64(peaks[i])
+	// u is below the number of classes, so it is too large nowhere.
 	u := float64(a * b)
-	if !(u >= coef.TermLow && u <= coef.ColumnTermHigh) {
-		return false
+	if !(a >= naturalLow[T]() && u >= coef.TermLow) {
+		return f, false, false
 	}
-	l := f.log1p(u)
-	loss[0] = float64(l*f.mass) + distance
-	good := loss[0] >= 0 && loss[0] <= math.MaxFloat64 && !SmallProducts[T](distance, f.others)
+	f.log = log1p(u)
+	f.loss = float64(f.log*f.mass) + distance
+	loss = f.loss >= 0 && f.loss <= math.MaxFloat64 && !SmallProducts[T](f.loss, f.others)
 	if scale == nil {
-		return good
+		return f, loss, true
 	}
-	f.factor = float64(scale[i] * f.mass)
-	g, target := TargetFactors(b, u, f.factor)
-	f.product, f.share = float64(scale[i]*f.others), -target
-	most := T(top)
-	if l > coef.LargeLoss {
+	f.scale = scale[i]
+	f.factor = float64(f.scale * f.mass)
+	weight, target := TargetFactors(b, u, f.factor)
+	f.weight, f.product, f.share = weight, float64(f.scale*f.others), -target
+	s := math.Abs(f.scale)
+	return f, loss, s >= coef.LeastScale && s <= coef.MostScale && FactorFits[T](weight)
+}
+
+// write writes what the gradient of row i takes.
+func (f *columnFinish[T]) write(factors []T, room, i int, peak T) {
+	most := T(f.top)
+	if f.log > coef.LargeLoss {
 		most = T(math.Inf(1))
 	}
-	factors[i], factors[room+i], factors[2*room+i] = T(g), T(scale[i]), most
-	s := math.Abs(scale[i])
-	return good && s >= coef.LeastScale && s <= coef.MostScale && FactorFits[T](g)
+	factors[i], factors[room+i], factors[2*room+i], factors[3*room+i] = T(f.weight), T(f.scale), most, peak
 }
 
 // softColumnScale32Generic makes exponentials w gradients, as softTargetScale32Generic does.
@@ -263,7 +293,8 @@ func softColumnScale32Generic(x, t, w []float32, rows, n int, factors []float32,
 			}
 		}
 	}
-	return leastBits(t, rows*n, 1, rows*n)
+	size := rows * ColumnsLen(n)
+	return leastBits(t, size, 1, size)
 }
 
 // softColumnScale64Generic is softColumnScale32Generic for float64.
@@ -279,5 +310,6 @@ func softColumnScale64Generic(x, t, w []float64, rows, n int, factors []float64,
 			}
 		}
 	}
-	return leastBits(t, rows*n, 1, rows*n)
+	size := rows * ColumnsLen(n)
+	return leastBits(t, size, 1, size)
 }

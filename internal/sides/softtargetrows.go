@@ -144,10 +144,6 @@ func (w *Work[T]) softTargetSums() (stride int) {
 // part: its exponential is 0, and so is its label.
 func (w *Work[T]) blanked(i, rows int) []T {
 	c, s := w.c, &w.targetRows
-	lowest := -math.MaxFloat64
-	if kernel.IsFloat32[T]() {
-		lowest = -math.MaxFloat32
-	}
 	s.blank = kernel.Resize(s.blank, rows*c.N)
 	for k := range rows {
 		row := s.blank[k*c.N:][:c.N]
@@ -156,12 +152,21 @@ func (w *Work[T]) blanked(i, rows int) []T {
 		for j, in := range part {
 			for out := ^in; out != 0; out &= out - 1 {
 				if at := 64*j + bits.TrailingZeros64(out); at < c.N {
-					row[at] = T(lowest)
+					row[at] = lowest[T]()
 				}
 			}
 		}
 	}
 	return s.blank
+}
+
+// lowest returns the lowest number.
+func lowest[T kernel.Float]() T {
+	least := -math.MaxFloat64
+	if kernel.IsFloat32[T]() {
+		least = -math.MaxFloat32
+	}
+	return T(least)
 }
 
 // joinPeak completes the sums of row i, of the scores x, where several classes have the
