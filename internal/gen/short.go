@@ -41,12 +41,13 @@ func newShortLoop(v *vec, unit int) *shortLoop {
 	return l
 }
 
-// byVectors returns bodies by the number of registers of a row.
-func (l *shortLoop) byVectors(emit func(vectors int)) (bodies []shortBody) {
+// byVectors returns bodies by the number of registers of a row, for rows above some length and
+// up to another.
+func (l *shortLoop) byVectors(above, upTo int, emit func(vectors int)) (bodies []shortBody) {
 	if l.halves {
 		bodies = append(bodies, shortBody{n: 8, emit: func() { emit(0) }})
 	}
-	for vectors := 1; vectors <= 32/l.perReg(); vectors++ {
+	for vectors := above/l.perReg() + 1; vectors <= upTo/l.perReg(); vectors++ {
 		bodies = append(bodies, shortBody{n: vectors * l.perReg(), emit: func() { emit(vectors) }})
 	}
 	return bodies
@@ -119,13 +120,25 @@ func (l *shortLoop) place(i int) operand.Mem {
 // register has float64 lanes: row i in lane i.
 func shortSides(v *vec) {
 	w, a, b := v.param("w"), v.param("a"), v.param("b")
-	shortTree(v, func(s *signedRows) { s.totals(w, a, b) })
+	body := func(s *signedRows) { s.totals(w, a, b) }
+	if !v.wide() {
+		shortTree(v, 0, 32, body)
+		return
+	}
+	// Of rows of more than a register the second half is mostly empty: smaller registers
+	// take less.
+	long := v.newLabel("long")
+	v.CMPQ(v.argument("n"), operand.U8(16))
+	v.JG(operand.LabelRef(long))
+	shortTree(v, 0, 16, body)
+	v.Label(long)
+	shortTree(&vec{v.file, avx2, v.elem}, 16, 32, body)
 }
 
 // shortJoins emits the joins of short rows in the same way, and sums of others.
 func shortJoins(v *vec) {
 	w, m, u, sum := v.param("w"), v.param("m"), v.param("u"), v.param("sum")
-	shortTree(v, func(s *signedRows) {
+	shortTree(v, 0, 32, func(s *signedRows) {
 		s.joins = true
 		s.totals(w, u)
 		without := v.newLabel("without")
@@ -137,13 +150,13 @@ func shortJoins(v *vec) {
 	})
 }
 
-// shortTree emits the loops through short rows, with a body for each number of registers
-// that they take.
-func shortTree(v *vec, body func(s *signedRows)) {
+// shortTree emits the loops through short rows above some length and up to another, with a body
+// for each number of registers that they take.
+func shortTree(v *vec, above, upTo int, body func(s *signedRows)) {
 	s := &signedRows{shortLoop: newShortLoop(v, v.perReg())}
 	s.halves, s.zeros = v.wide(), v.reg()
 	v.zero(s.zeros)
-	s.run(v.bytes/8, s.byVectors(func(vectors int) {
+	s.run(v.bytes/8, s.byVectors(above, upTo, func(vectors int) {
 		s.vectors = vectors
 		body(s)
 	}))
@@ -403,17 +416,31 @@ func (v *vec) rowTree(row func(i int) []vreg, join, last func(x, y []vreg)) []vr
 // shortScale emits the exponentials of short rows times the factors of their
 // sides.
 func shortScale(v *vec) {
+	if !v.wide() {
+		shortScaleOf(v, 0, 32)
+		return
+	}
+	long := v.newLabel("long") // see shortSides
+	v.CMPQ(v.argument("n"), operand.U8(16))
+	v.JG(operand.LabelRef(long))
+	shortScaleOf(v, 0, 16)
+	v.Label(long)
+	shortScaleOf(&vec{v.file, avx2, v.elem}, 16, 32)
+}
+
+// shortScaleOf emits shortScale of rows above some length and up to another.
+func shortScaleOf(v *vec, above, upTo int) {
 	g := newShortGradient(v, "fa", "fb")
 	negative, positive := g.factors[0], g.factors[1]
 	minusLow := v.inRegister(v.constant(-coef.LeastExp32))
-	g.run(func(r vreg) vreg {
+	g.run(above, upTo, func(r vreg) vreg {
 		f := v.reg()
 		if v.wide() {
-			above, below := v.newMask(), v.newMask()
-			v.compare(greaterOrEqual, r, g.low, above)
-			v.compare(lessOrEqual, r, minusLow, below)
-			v.mulKeep(above, r, negative, f)
-			v.either(v.VMULPS, v.VMULPD, positive, r, below, f)
+			n, p := v.newMask(), v.newMask()
+			v.compare(greaterOrEqual, r, g.low, n)
+			v.compare(lessOrEqual, r, minusLow, p)
+			v.mulKeep(n, r, negative, f)
+			v.either(v.VMULPS, v.VMULPD, positive, r, p, f)
 			return f
 		}
 		kept := g.normal(r)
@@ -453,13 +480,13 @@ func (g *shortGradient) normal(r vreg) vreg {
 	return k
 }
 
-// run emits the loop; scaled returns the gradient of a register of terms.
-func (g *shortGradient) run(scaled func(r vreg) vreg) {
+// run emits the loop of rows above some length and up to another; scaled returns the gradient of a register of terms.
+func (g *shortGradient) run(above, upTo int, scaled func(r vreg) vreg) {
 	v := g.vec
 	if v.wide() {
 		g.twoRows(scaled)
 	}
-	g.shortLoop.run(1, g.byVectors(func(vectors int) {
+	g.shortLoop.run(1, g.byVectors(above, upTo, func(vectors int) {
 		for k, p := range g.places {
 			v.broadcast(at(p, 0), g.factors[k])
 		}

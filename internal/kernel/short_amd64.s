@@ -2657,13 +2657,15 @@ TEXT ·shortSumsAVX512(SB), NOSPLIT, $0-40
 	MOVQ     w+16(FP), AX
 	MOVQ     a+0(FP), CX
 	MOVQ     b+8(FP), DX
+	CMPQ     n+32(FP), $0x10
+	JG       long61
 	MOVQ     rows+24(FP), BX
 	MOVQ     n+32(FP), SI
 	MOVQ     SI, DI
 	SHLQ     $0x02, DI
 	VXORPS   Y0, Y0, Y0
 	TESTQ    BX, BX
-	JZ       done61
+	JZ       done62
 	LEAQ     -1(SI), R8
 	ANDQ     $0x0f, R8
 	INCQ     R8
@@ -2672,9 +2674,9 @@ TEXT ·shortSumsAVX512(SB), NOSPLIT, $0-40
 	KMOVW    R9, K1
 	KUNPCKBW K1, K1, K2
 	CMPQ     SI, $0x08
-	JG       other63
+	JG       other64
 
-rows62:
+rows63:
 	LEAQ          (AX)(DI*4), SI
 	VMOVUPS       (AX), Y1
 	VINSERTF64X4  $0x01, (SI), Z1, Z1
@@ -2730,14 +2732,11 @@ rows62:
 	ADDQ          $0x40, DX
 	LEAQ          (SI)(DI*4), AX
 	SUBQ          $0x08, BX
-	JNZ           rows62
-	JMP           done61
+	JNZ           rows63
+	JMP           done62
 
-other63:
-	CMPQ SI, $0x10
-	JG   other65
-
-rows64:
+other64:
+rows65:
 	LEAQ          (AX)(DI*4), SI
 	VMOVUPS       (AX), Z1
 	VMAXPS.Z      Z1, Z0, K1, Z2
@@ -2825,161 +2824,276 @@ rows64:
 	ADDQ          $0x40, DX
 	LEAQ          (SI)(DI*4), AX
 	SUBQ          $0x08, BX
-	JNZ           rows64
-	JMP           done61
+	JNZ           rows65
 
-other65:
-rows66:
-	LEAQ          (AX)(DI*4), SI
-	VMOVUPS       (AX), Z1
-	VMAXPS        Z1, Z0, Z2
-	VSUBPS        Z1, Z2, Z1
-	VMOVUPS       64(AX), Z3
-	VMAXPS.Z      Z3, Z0, K1, Z4
-	VSUBPS.Z      Z3, Z4, K1, Z3
-	VADDPS        Z4, Z2, Z2
-	VADDPS        Z3, Z1, Z1
-	VMOVUPS       (AX)(DI*2), Z3
-	VMAXPS        Z3, Z0, Z4
-	VSUBPS        Z3, Z4, Z3
-	VMOVUPS       64(AX)(DI*2), Z5
-	VMAXPS.Z      Z5, Z0, K1, Z6
-	VSUBPS.Z      Z5, Z6, K1, Z5
-	VADDPS        Z6, Z4, Z4
-	VADDPS        Z5, Z3, Z3
-	VSHUFF64X2    $0x44, Z4, Z2, Z5
-	VSHUFF64X2    $0xee, Z4, Z2, Z2
-	VADDPS        Z2, Z5, Z5
-	VSHUFF64X2    $0x44, Z3, Z1, Z2
-	VSHUFF64X2    $0xee, Z3, Z1, Z1
-	VADDPS        Z1, Z2, Z2
-	VMOVUPS       (SI), Z1
-	VMAXPS        Z1, Z0, Z3
-	VSUBPS        Z1, Z3, Z1
-	VMOVUPS       64(SI), Z4
-	VMAXPS.Z      Z4, Z0, K1, Z6
-	VSUBPS.Z      Z4, Z6, K1, Z4
-	VADDPS        Z6, Z3, Z3
-	VADDPS        Z4, Z1, Z1
-	VMOVUPS       (SI)(DI*2), Z4
-	VMAXPS        Z4, Z0, Z6
-	VSUBPS        Z4, Z6, Z4
-	VMOVUPS       64(SI)(DI*2), Z7
-	VMAXPS.Z      Z7, Z0, K1, Z8
-	VSUBPS.Z      Z7, Z8, K1, Z7
-	VADDPS        Z8, Z6, Z6
-	VADDPS        Z7, Z4, Z4
-	VSHUFF64X2    $0x44, Z6, Z3, Z7
-	VSHUFF64X2    $0xee, Z6, Z3, Z3
-	VADDPS        Z3, Z7, Z7
-	VSHUFF64X2    $0x44, Z4, Z1, Z3
-	VSHUFF64X2    $0xee, Z4, Z1, Z1
-	VADDPS        Z1, Z3, Z3
-	VSHUFF64X2    $0x88, Z7, Z5, Z1
-	VSHUFF64X2    $0xdd, Z7, Z5, Z5
-	VADDPS        Z5, Z1, Z1
-	VSHUFF64X2    $0x88, Z3, Z2, Z4
-	VSHUFF64X2    $0xdd, Z3, Z2, Z2
-	VADDPS        Z2, Z4, Z4
-	VMOVUPS       (AX)(DI*1), Z2
-	VMAXPS        Z2, Z0, Z3
-	VSUBPS        Z2, Z3, Z2
-	VMOVUPS       64(AX)(DI*1), Z5
-	VMAXPS.Z      Z5, Z0, K1, Z6
-	VSUBPS.Z      Z5, Z6, K1, Z5
-	VADDPS        Z6, Z3, Z3
-	VADDPS        Z5, Z2, Z2
-	LEAQ          (AX)(DI*2), R8
-	VMOVUPS       (R8)(DI*1), Z5
-	VMAXPS        Z5, Z0, Z6
-	VSUBPS        Z5, Z6, Z5
-	LEAQ          (AX)(DI*2), R8
-	VMOVUPS       64(R8)(DI*1), Z7
-	VMAXPS.Z      Z7, Z0, K1, Z8
-	VSUBPS.Z      Z7, Z8, K1, Z7
-	VADDPS        Z8, Z6, Z6
-	VADDPS        Z7, Z5, Z5
-	VSHUFF64X2    $0x44, Z6, Z3, Z7
-	VSHUFF64X2    $0xee, Z6, Z3, Z3
-	VADDPS        Z3, Z7, Z7
-	VSHUFF64X2    $0x44, Z5, Z2, Z3
-	VSHUFF64X2    $0xee, Z5, Z2, Z2
-	VADDPS        Z2, Z3, Z3
-	VMOVUPS       (SI)(DI*1), Z2
-	VMAXPS        Z2, Z0, Z5
-	VSUBPS        Z2, Z5, Z2
-	VMOVUPS       64(SI)(DI*1), Z6
-	VMAXPS.Z      Z6, Z0, K1, Z8
-	VSUBPS.Z      Z6, Z8, K1, Z6
-	VADDPS        Z8, Z5, Z5
-	VADDPS        Z6, Z2, Z2
-	LEAQ          (SI)(DI*2), R8
-	VMOVUPS       (R8)(DI*1), Z6
-	VMAXPS        Z6, Z0, Z8
-	VSUBPS        Z6, Z8, Z6
-	LEAQ          (SI)(DI*2), R8
-	VMOVUPS       64(R8)(DI*1), Z9
-	VMAXPS.Z      Z9, Z0, K1, Z10
-	VSUBPS.Z      Z9, Z10, K1, Z9
-	VADDPS        Z10, Z8, Z8
-	VADDPS        Z9, Z6, Z6
-	VSHUFF64X2    $0x44, Z8, Z5, Z9
-	VSHUFF64X2    $0xee, Z8, Z5, Z5
-	VADDPS        Z5, Z9, Z9
-	VSHUFF64X2    $0x44, Z6, Z2, Z5
-	VSHUFF64X2    $0xee, Z6, Z2, Z2
-	VADDPS        Z2, Z5, Z5
-	VSHUFF64X2    $0x88, Z9, Z7, Z2
-	VSHUFF64X2    $0xdd, Z9, Z7, Z7
-	VADDPS        Z7, Z2, Z2
-	VSHUFF64X2    $0x88, Z5, Z3, Z6
-	VSHUFF64X2    $0xdd, Z5, Z3, Z3
-	VADDPS        Z3, Z6, Z6
-	VEXTRACTF64X4 $0x01, Z1, Y3
-	VCVTPS2PD     Y1, Z1
-	VCVTPS2PD     Y3, Z3
-	VSHUFF64X2    $0x88, Z3, Z1, Z5
-	VSHUFF64X2    $0xdd, Z3, Z1, Z1
-	VADDPD        Z1, Z5, Z5
-	VEXTRACTF64X4 $0x01, Z2, Y1
-	VCVTPS2PD     Y2, Z2
-	VCVTPS2PD     Y1, Z1
-	VSHUFF64X2    $0x88, Z1, Z2, Z3
-	VSHUFF64X2    $0xdd, Z1, Z2, Z2
-	VADDPD        Z2, Z3, Z3
-	VUNPCKLPD     Z3, Z5, Z1
-	VUNPCKHPD     Z3, Z5, Z5
-	VADDPD        Z5, Z1, Z1
-	VMOVUPD       Z1, (CX)
-	ADDQ          $0x40, CX
-	VEXTRACTF64X4 $0x01, Z4, Y1
-	VCVTPS2PD     Y4, Z2
-	VCVTPS2PD     Y1, Z1
-	VSHUFF64X2    $0x88, Z1, Z2, Z3
-	VSHUFF64X2    $0xdd, Z1, Z2, Z2
-	VADDPD        Z2, Z3, Z3
-	VEXTRACTF64X4 $0x01, Z6, Y1
-	VCVTPS2PD     Y6, Z2
-	VCVTPS2PD     Y1, Z1
-	VSHUFF64X2    $0x88, Z1, Z2, Z4
-	VSHUFF64X2    $0xdd, Z1, Z2, Z2
-	VADDPD        Z2, Z4, Z4
-	VUNPCKLPD     Z4, Z3, Z1
-	VUNPCKHPD     Z4, Z3, Z3
-	VADDPD        Z3, Z1, Z1
-	VMOVUPD       Z1, (DX)
-	ADDQ          $0x40, DX
-	LEAQ          (SI)(DI*4), AX
-	SUBQ          $0x08, BX
-	JNZ           rows66
+done62:
+	VZEROUPPER
+	RET
 
-done61:
+long61:
+	MOVQ    rows+24(FP), BX
+	MOVQ    n+32(FP), SI
+	MOVQ    SI, DI
+	SHLQ    $0x02, DI
+	VXORPS  Y0, Y0, Y0
+	TESTQ   BX, BX
+	JZ      done67
+	LEAQ    -1(SI), R8
+	ANDQ    $0x07, R8
+	INCQ    R8
+	LEAQ    tail<>+0(SB), R9
+	SHLQ    $0x02, R8
+	SUBQ    R8, R9
+	VMOVUPS 256(R9), Y1
+	CMPQ    SI, $0x18
+	JG      other69
+
+rows68:
+	LEAQ         (AX)(DI*4), SI
+	VMOVUPS      (AX), Y2
+	VMAXPS       Y2, Y0, Y3
+	VSUBPS       Y2, Y3, Y2
+	VANDPS       64(AX), Y1, Y4
+	VMAXPS       Y4, Y0, Y5
+	VSUBPS       Y4, Y5, Y4
+	VADDPS       Y5, Y3, Y3
+	VADDPS       Y4, Y2, Y2
+	VMOVUPS      32(AX), Y4
+	VMAXPS       Y4, Y0, Y5
+	VSUBPS       Y4, Y5, Y4
+	VADDPS       Y5, Y3, Y3
+	VADDPS       Y4, Y2, Y2
+	VMOVUPS      (AX)(DI*2), Y4
+	VMAXPS       Y4, Y0, Y5
+	VSUBPS       Y4, Y5, Y4
+	VANDPS       64(AX)(DI*2), Y1, Y6
+	VMAXPS       Y6, Y0, Y7
+	VSUBPS       Y6, Y7, Y6
+	VADDPS       Y7, Y5, Y5
+	VADDPS       Y6, Y4, Y4
+	VMOVUPS      32(AX)(DI*2), Y6
+	VMAXPS       Y6, Y0, Y7
+	VSUBPS       Y6, Y7, Y6
+	VADDPS       Y7, Y5, Y5
+	VADDPS       Y6, Y4, Y4
+	VBLENDPS     $0xf0, Y5, Y3, Y6
+	VPERM2F128   $0x21, Y5, Y3, Y3
+	VADDPS       Y3, Y6, Y6
+	VBLENDPS     $0xf0, Y4, Y2, Y3
+	VPERM2F128   $0x21, Y4, Y2, Y2
+	VADDPS       Y2, Y3, Y3
+	VMOVUPS      (AX)(DI*1), Y2
+	VMAXPS       Y2, Y0, Y4
+	VSUBPS       Y2, Y4, Y2
+	VANDPS       64(AX)(DI*1), Y1, Y5
+	VMAXPS       Y5, Y0, Y7
+	VSUBPS       Y5, Y7, Y5
+	VADDPS       Y7, Y4, Y4
+	VADDPS       Y5, Y2, Y2
+	VMOVUPS      32(AX)(DI*1), Y5
+	VMAXPS       Y5, Y0, Y7
+	VSUBPS       Y5, Y7, Y5
+	VADDPS       Y7, Y4, Y4
+	VADDPS       Y5, Y2, Y2
+	LEAQ         (AX)(DI*2), R8
+	VMOVUPS      (R8)(DI*1), Y5
+	VMAXPS       Y5, Y0, Y7
+	VSUBPS       Y5, Y7, Y5
+	LEAQ         (AX)(DI*2), R8
+	VANDPS       64(R8)(DI*1), Y1, Y8
+	VMAXPS       Y8, Y0, Y9
+	VSUBPS       Y8, Y9, Y8
+	VADDPS       Y9, Y7, Y7
+	VADDPS       Y8, Y5, Y5
+	LEAQ         (AX)(DI*2), R8
+	VMOVUPS      32(R8)(DI*1), Y8
+	VMAXPS       Y8, Y0, Y9
+	VSUBPS       Y8, Y9, Y8
+	VADDPS       Y9, Y7, Y7
+	VADDPS       Y8, Y5, Y5
+	VBLENDPS     $0xf0, Y7, Y4, Y8
+	VPERM2F128   $0x21, Y7, Y4, Y4
+	VADDPS       Y4, Y8, Y8
+	VBLENDPS     $0xf0, Y5, Y2, Y4
+	VPERM2F128   $0x21, Y5, Y2, Y2
+	VADDPS       Y2, Y4, Y4
+	VEXTRACTF128 $0x01, Y6, X2
+	VCVTPS2PD    X6, Y5
+	VCVTPS2PD    X2, Y2
+	VBLENDPD     $0x0c, Y2, Y5, Y6
+	VPERM2F128   $0x21, Y2, Y5, Y5
+	VADDPD       Y5, Y6, Y6
+	VEXTRACTF128 $0x01, Y8, X2
+	VCVTPS2PD    X8, Y5
+	VCVTPS2PD    X2, Y2
+	VBLENDPD     $0x0c, Y2, Y5, Y7
+	VPERM2F128   $0x21, Y2, Y5, Y5
+	VADDPD       Y5, Y7, Y7
+	VUNPCKLPD    Y7, Y6, Y2
+	VUNPCKHPD    Y7, Y6, Y6
+	VADDPD       Y6, Y2, Y2
+	VMOVUPD      Y2, (CX)
+	ADDQ         $0x20, CX
+	VEXTRACTF128 $0x01, Y3, X2
+	VCVTPS2PD    X3, Y3
+	VCVTPS2PD    X2, Y2
+	VBLENDPD     $0x0c, Y2, Y3, Y5
+	VPERM2F128   $0x21, Y2, Y3, Y3
+	VADDPD       Y3, Y5, Y5
+	VEXTRACTF128 $0x01, Y4, X2
+	VCVTPS2PD    X4, Y3
+	VCVTPS2PD    X2, Y2
+	VBLENDPD     $0x0c, Y2, Y3, Y4
+	VPERM2F128   $0x21, Y2, Y3, Y3
+	VADDPD       Y3, Y4, Y4
+	VUNPCKLPD    Y4, Y5, Y2
+	VUNPCKHPD    Y4, Y5, Y5
+	VADDPD       Y5, Y2, Y2
+	VMOVUPD      Y2, (DX)
+	ADDQ         $0x20, DX
+	MOVQ         SI, AX
+	SUBQ         $0x04, BX
+	JNZ          rows68
+	JMP          done67
+
+other69:
+rows70:
+	LEAQ         (AX)(DI*4), SI
+	VMOVUPS      (AX), Y2
+	VMAXPS       Y2, Y0, Y3
+	VSUBPS       Y2, Y3, Y2
+	VMOVUPS      64(AX), Y4
+	VMAXPS       Y4, Y0, Y5
+	VSUBPS       Y4, Y5, Y4
+	VADDPS       Y5, Y3, Y3
+	VADDPS       Y4, Y2, Y2
+	VMOVUPS      32(AX), Y4
+	VMAXPS       Y4, Y0, Y5
+	VSUBPS       Y4, Y5, Y4
+	VANDPS       96(AX), Y1, Y6
+	VMAXPS       Y6, Y0, Y7
+	VSUBPS       Y6, Y7, Y6
+	VADDPS       Y7, Y5, Y5
+	VADDPS       Y5, Y3, Y3
+	VADDPS       Y6, Y4, Y4
+	VADDPS       Y4, Y2, Y2
+	VMOVUPS      (AX)(DI*2), Y4
+	VMAXPS       Y4, Y0, Y5
+	VSUBPS       Y4, Y5, Y4
+	VMOVUPS      64(AX)(DI*2), Y6
+	VMAXPS       Y6, Y0, Y7
+	VSUBPS       Y6, Y7, Y6
+	VADDPS       Y7, Y5, Y5
+	VADDPS       Y6, Y4, Y4
+	VMOVUPS      32(AX)(DI*2), Y6
+	VMAXPS       Y6, Y0, Y7
+	VSUBPS       Y6, Y7, Y6
+	VANDPS       96(AX)(DI*2), Y1, Y8
+	VMAXPS       Y8, Y0, Y9
+	VSUBPS       Y8, Y9, Y8
+	VADDPS       Y9, Y7, Y7
+	VADDPS       Y7, Y5, Y5
+	VADDPS       Y8, Y6, Y6
+	VADDPS       Y6, Y4, Y4
+	VBLENDPS     $0xf0, Y5, Y3, Y6
+	VPERM2F128   $0x21, Y5, Y3, Y3
+	VADDPS       Y3, Y6, Y6
+	VBLENDPS     $0xf0, Y4, Y2, Y3
+	VPERM2F128   $0x21, Y4, Y2, Y2
+	VADDPS       Y2, Y3, Y3
+	VMOVUPS      (AX)(DI*1), Y2
+	VMAXPS       Y2, Y0, Y4
+	VSUBPS       Y2, Y4, Y2
+	VMOVUPS      64(AX)(DI*1), Y5
+	VMAXPS       Y5, Y0, Y7
+	VSUBPS       Y5, Y7, Y5
+	VADDPS       Y7, Y4, Y4
+	VADDPS       Y5, Y2, Y2
+	VMOVUPS      32(AX)(DI*1), Y5
+	VMAXPS       Y5, Y0, Y7
+	VSUBPS       Y5, Y7, Y5
+	VANDPS       96(AX)(DI*1), Y1, Y8
+	VMAXPS       Y8, Y0, Y9
+	VSUBPS       Y8, Y9, Y8
+	VADDPS       Y9, Y7, Y7
+	VADDPS       Y7, Y4, Y4
+	VADDPS       Y8, Y5, Y5
+	VADDPS       Y5, Y2, Y2
+	LEAQ         (AX)(DI*2), R8
+	VMOVUPS      (R8)(DI*1), Y5
+	VMAXPS       Y5, Y0, Y7
+	VSUBPS       Y5, Y7, Y5
+	LEAQ         (AX)(DI*2), R8
+	VMOVUPS      64(R8)(DI*1), Y8
+	VMAXPS       Y8, Y0, Y9
+	VSUBPS       Y8, Y9, Y8
+	VADDPS       Y9, Y7, Y7
+	VADDPS       Y8, Y5, Y5
+	LEAQ         (AX)(DI*2), R8
+	VMOVUPS      32(R8)(DI*1), Y8
+	VMAXPS       Y8, Y0, Y9
+	VSUBPS       Y8, Y9, Y8
+	LEAQ         (AX)(DI*2), R8
+	VANDPS       96(R8)(DI*1), Y1, Y10
+	VMAXPS       Y10, Y0, Y11
+	VSUBPS       Y10, Y11, Y10
+	VADDPS       Y11, Y9, Y9
+	VADDPS       Y9, Y7, Y7
+	VADDPS       Y10, Y8, Y8
+	VADDPS       Y8, Y5, Y5
+	VBLENDPS     $0xf0, Y7, Y4, Y8
+	VPERM2F128   $0x21, Y7, Y4, Y4
+	VADDPS       Y4, Y8, Y8
+	VBLENDPS     $0xf0, Y5, Y2, Y4
+	VPERM2F128   $0x21, Y5, Y2, Y2
+	VADDPS       Y2, Y4, Y4
+	VEXTRACTF128 $0x01, Y6, X2
+	VCVTPS2PD    X6, Y5
+	VCVTPS2PD    X2, Y2
+	VBLENDPD     $0x0c, Y2, Y5, Y6
+	VPERM2F128   $0x21, Y2, Y5, Y5
+	VADDPD       Y5, Y6, Y6
+	VEXTRACTF128 $0x01, Y8, X2
+	VCVTPS2PD    X8, Y5
+	VCVTPS2PD    X2, Y2
+	VBLENDPD     $0x0c, Y2, Y5, Y7
+	VPERM2F128   $0x21, Y2, Y5, Y5
+	VADDPD       Y5, Y7, Y7
+	VUNPCKLPD    Y7, Y6, Y2
+	VUNPCKHPD    Y7, Y6, Y6
+	VADDPD       Y6, Y2, Y2
+	VMOVUPD      Y2, (CX)
+	ADDQ         $0x20, CX
+	VEXTRACTF128 $0x01, Y3, X2
+	VCVTPS2PD    X3, Y3
+	VCVTPS2PD    X2, Y2
+	VBLENDPD     $0x0c, Y2, Y3, Y5
+	VPERM2F128   $0x21, Y2, Y3, Y3
+	VADDPD       Y3, Y5, Y5
+	VEXTRACTF128 $0x01, Y4, X2
+	VCVTPS2PD    X4, Y3
+	VCVTPS2PD    X2, Y2
+	VBLENDPD     $0x0c, Y2, Y3, Y4
+	VPERM2F128   $0x21, Y2, Y3, Y3
+	VADDPD       Y3, Y4, Y4
+	VUNPCKLPD    Y4, Y5, Y2
+	VUNPCKHPD    Y4, Y5, Y5
+	VADDPD       Y5, Y2, Y2
+	VMOVUPD      Y2, (DX)
+	ADDQ         $0x20, DX
+	MOVQ         SI, AX
+	SUBQ         $0x04, BX
+	JNZ          rows70
+
+done67:
 	VZEROUPPER
 	RET
 
 // func shortScaleAVX512(dst *float32, dstStride int, w *float32, rows int, n int, fa *float32, fb *float32)
 // Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·shortScaleAVX512(SB), NOSPLIT, $0-56
+	CMPQ         n+32(FP), $0x10
+	JG           long72
 	MOVQ         dst+0(FP), AX
 	MOVQ         dstStride+8(FP), CX
 	SHLQ         $0x02, CX
@@ -2993,16 +3107,16 @@ TEXT ·shortScaleAVX512(SB), NOSPLIT, $0-56
 	VBROADCASTSS f32_b504f3<>+0(SB), Z2
 	VBROADCASTSS f32_80b504f3<>+0(SB), Z3
 	CMPQ         R8, $0x08
-	JG           rest69
+	JG           rest74
 	CMPQ         DI, $0x04
-	JL           rest69
+	JL           rest74
 	MOVQ         $-1, R10
 	BZHIQ        R8, R10, R10
 	KMOVW        R10, K1
 	VMOVUPS      spread<>+0(SB), Z4
 	VMOVUPS      spread<>+64(SB), Z5
 
-fours68:
+fours73:
 	VMOVUPS       (BX), X6
 	ADDQ          $0x10, BX
 	VMOVUPS       (SI), X7
@@ -3035,21 +3149,19 @@ fours68:
 	LEAQ          (AX)(CX*4), AX
 	SUBQ          $0x04, DI
 	CMPQ          DI, $0x04
-	JGE           fours68
+	JGE           fours73
 
-rest69:
+rest74:
 	TESTQ DI, DI
-	JZ    done70
-	LEAQ  -1(R8), R10
-	ANDQ  $0x0f, R10
-	INCQ  R10
-	MOVQ  $-1, R11
-	BZHIQ R10, R11, R11
-	KMOVW R11, K1
-	CMPQ  R8, $0x10
-	JG    other72
+	JZ    done75
+	LEAQ  -1(R8), R8
+	ANDQ  $0x0f, R8
+	INCQ  R8
+	MOVQ  $-1, R10
+	BZHIQ R8, R10, R10
+	KMOVW R10, K1
 
-rows71:
+rows76:
 	VBROADCASTSS (BX), Z0
 	VBROADCASTSS (SI), Z1
 	VMOVUPS.Z    (DX), K1, Z4
@@ -3063,33 +3175,109 @@ rows71:
 	ADDQ         $0x04, BX
 	ADDQ         $0x04, SI
 	SUBQ         $0x01, DI
-	JNZ          rows71
-	JMP          done70
+	JNZ          rows76
 
-other72:
-rows73:
-	VBROADCASTSS (BX), Z0
-	VBROADCASTSS (SI), Z1
-	VMOVUPS      (DX), Z4
-	VCMPPS       $0x0d, Z2, Z4, K2
-	VCMPPS       $0x12, Z3, Z4, K3
-	VMULPS.Z     Z0, Z4, K2, Z5
-	VMULPS       Z1, Z4, K3, Z5
-	VMOVUPS      Z5, (AX)
-	VMOVUPS.Z    64(DX), K1, Z4
-	VCMPPS       $0x0d, Z2, Z4, K2
-	VCMPPS       $0x12, Z3, Z4, K3
-	VMULPS.Z     Z0, Z4, K2, Z0
-	VMULPS       Z1, Z4, K3, Z0
-	VMOVUPS      Z0, K1, 64(AX)
+done75:
+	VZEROUPPER
+	RET
+
+long72:
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStride+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    w+16(FP), DX
+	MOVQ    fa+40(FP), BX
+	MOVQ    fb+48(FP), SI
+	MOVQ    rows+24(FP), DI
+	MOVQ    n+32(FP), R8
+	MOVQ    R8, R9
+	SHLQ    $0x02, R9
+	VMOVUPS f32_b504f3<>+0(SB), Y2
+	VMOVUPS f32_80b504f3<>+0(SB), Y0
+	TESTQ   DI, DI
+	JZ      done78
+	LEAQ    -1(R8), R10
+	ANDQ    $0x07, R10
+	INCQ    R10
+	LEAQ    tail<>+0(SB), R11
+	SHLQ    $0x02, R10
+	SUBQ    R10, R11
+	VMOVUPS 256(R11), Y0
+	CMPQ    R8, $0x18
+	JG      other80
+
+rows79:
+	VBROADCASTSS (BX), Y0
+	VBROADCASTSS (SI), Y1
+	VMOVUPS      (DX), Y3
+	VANDPS       f32_7fffffff<>+0(SB), Y3, Y5
+	VCMPPS       $0x0d, Y2, Y5, Y5
+	VBLENDVPS    Y3, Y1, Y0, Y4
+	VMULPS       Y3, Y4, Y4
+	VANDPS       Y5, Y4, Y4
+	VMOVUPS      Y4, (AX)
+	VMOVUPS      32(DX), Y3
+	VANDPS       f32_7fffffff<>+0(SB), Y3, Y5
+	VCMPPS       $0x0d, Y2, Y5, Y5
+	VBLENDVPS    Y3, Y1, Y0, Y4
+	VMULPS       Y3, Y4, Y4
+	VANDPS       Y5, Y4, Y4
+	VMOVUPS      Y4, 32(AX)
+	VMOVUPS      -32(DX)(R9*1), Y3
+	VANDPS       f32_7fffffff<>+0(SB), Y3, Y4
+	VCMPPS       $0x0d, Y2, Y4, Y4
+	VBLENDVPS    Y3, Y1, Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VANDPS       Y4, Y0, Y0
+	VMOVUPS      Y0, -32(AX)(R9*1)
 	ADDQ         CX, AX
 	ADDQ         R9, DX
 	ADDQ         $0x04, BX
 	ADDQ         $0x04, SI
 	SUBQ         $0x01, DI
-	JNZ          rows73
+	JNZ          rows79
+	JMP          done78
 
-done70:
+other80:
+rows81:
+	VBROADCASTSS (BX), Y0
+	VBROADCASTSS (SI), Y1
+	VMOVUPS      (DX), Y3
+	VANDPS       f32_7fffffff<>+0(SB), Y3, Y5
+	VCMPPS       $0x0d, Y2, Y5, Y5
+	VBLENDVPS    Y3, Y1, Y0, Y4
+	VMULPS       Y3, Y4, Y4
+	VANDPS       Y5, Y4, Y4
+	VMOVUPS      Y4, (AX)
+	VMOVUPS      32(DX), Y3
+	VANDPS       f32_7fffffff<>+0(SB), Y3, Y5
+	VCMPPS       $0x0d, Y2, Y5, Y5
+	VBLENDVPS    Y3, Y1, Y0, Y4
+	VMULPS       Y3, Y4, Y4
+	VANDPS       Y5, Y4, Y4
+	VMOVUPS      Y4, 32(AX)
+	VMOVUPS      64(DX), Y3
+	VANDPS       f32_7fffffff<>+0(SB), Y3, Y5
+	VCMPPS       $0x0d, Y2, Y5, Y5
+	VBLENDVPS    Y3, Y1, Y0, Y4
+	VMULPS       Y3, Y4, Y4
+	VANDPS       Y5, Y4, Y4
+	VMOVUPS      Y4, 64(AX)
+	VMOVUPS      -32(DX)(R9*1), Y3
+	VANDPS       f32_7fffffff<>+0(SB), Y3, Y4
+	VCMPPS       $0x0d, Y2, Y4, Y4
+	VBLENDVPS    Y3, Y1, Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VANDPS       Y4, Y0, Y0
+	VMOVUPS      Y0, -32(AX)(R9*1)
+	ADDQ         CX, AX
+	ADDQ         R9, DX
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	SUBQ         $0x01, DI
+	JNZ          rows81
+
+done78:
 	VZEROUPPER
 	RET
 
@@ -3124,7 +3312,7 @@ TEXT ·shortJoinsAVX512(SB), NOSPLIT, $0-48
 	SHLQ     $0x02, R8
 	VXORPS   Y0, Y0, Y0
 	TESTQ    SI, SI
-	JZ       done75
+	JZ       done83
 	LEAQ     -1(DI), R9
 	ANDQ     $0x0f, R9
 	INCQ     R9
@@ -3133,9 +3321,9 @@ TEXT ·shortJoinsAVX512(SB), NOSPLIT, $0-48
 	KMOVW    R10, K1
 	KUNPCKBW K1, K1, K2
 	CMPQ     DI, $0x08
-	JG       other77
+	JG       other85
 
-rows76:
+rows84:
 	LEAQ          (AX)(R8*4), DI
 	VMOVUPS       (AX), Y0
 	VINSERTF64X4  $0x01, (DI), Z0, Z0
@@ -3174,7 +3362,7 @@ rows76:
 	ADDQ          $0x40, DX
 	LEAQ          (DI)(R8*4), AX
 	TESTQ         CX, CX
-	JZ            without78
+	JZ            without86
 	LEAQ          (CX)(R8*4), DI
 	VMOVUPS       (CX), Y6
 	VINSERTF64X4  $0x01, (DI), Z6, Z6
@@ -3209,16 +3397,16 @@ rows76:
 	ADDQ          $0x40, BX
 	LEAQ          (DI)(R8*4), CX
 
-without78:
+without86:
 	SUBQ $0x08, SI
-	JNZ  rows76
-	JMP  done75
+	JNZ  rows84
+	JMP  done83
 
-other77:
+other85:
 	CMPQ DI, $0x10
-	JG   other80
+	JG   other88
 
-rows79:
+rows87:
 	LEAQ          (AX)(R8*4), DI
 	VMOVUPS       (AX), Z0
 	VMOVAPS.Z     Z0, K1, Z0
@@ -3277,7 +3465,7 @@ rows79:
 	ADDQ          $0x40, DX
 	LEAQ          (DI)(R8*4), AX
 	TESTQ         CX, CX
-	JZ            without81
+	JZ            without89
 	LEAQ          (CX)(R8*4), DI
 	VMOVUPS       (CX), Z0
 	VMOVAPS.Z     Z0, K1, Z0
@@ -3328,13 +3516,13 @@ rows79:
 	ADDQ          $0x40, BX
 	LEAQ          (DI)(R8*4), CX
 
-without81:
+without89:
 	SUBQ $0x08, SI
-	JNZ  rows79
-	JMP  done75
+	JNZ  rows87
+	JMP  done83
 
-other80:
-rows82:
+other88:
+rows90:
 	LEAQ          (AX)(R8*4), DI
 	VMOVUPS       (AX), Z0
 	VMOVUPS       64(AX), Z1
@@ -3426,7 +3614,7 @@ rows82:
 	ADDQ          $0x40, DX
 	LEAQ          (DI)(R8*4), AX
 	TESTQ         CX, CX
-	JZ            without84
+	JZ            without92
 	LEAQ          (CX)(R8*4), DI
 	VMOVUPS       (CX), Z0
 	VMOVUPS       64(CX), Z1
@@ -3501,11 +3689,11 @@ rows82:
 	ADDQ          $0x40, BX
 	LEAQ          (DI)(R8*4), CX
 
-without84:
+without92:
 	SUBQ $0x08, SI
-	JNZ  rows82
+	JNZ  rows90
 
-done75:
+done83:
 	VZEROUPPER
 	RET
 
@@ -3520,9 +3708,9 @@ TEXT ·shortDifferences32AVX512(SB), NOSPLIT, $0-48
 	MOVQ  n+40(FP), DI
 	SHLQ  $0x02, DI
 	TESTQ SI, SI
-	JZ    done87
+	JZ    done95
 
-row85:
+row93:
 	VBROADCASTSD  (BX), Z0
 	VMOVUPS       Z0, Z2
 	VCVTPD2PS     Z0, Y0
@@ -3534,7 +3722,7 @@ row85:
 	VBROADCASTSS  X1, Z1
 	XORQ          R8, R8
 
-group86:
+group94:
 	VMOVUPS (DX)(R8*1), Z2
 	VSUBPS  Z0, Z2, Z3
 	VSUBPS  Z2, Z3, Z4
@@ -3547,15 +3735,15 @@ group86:
 	VMOVUPS Z5, (CX)(R8*1)
 	ADDQ    $+64, R8
 	CMPQ    R8, DI
-	JL      group86
+	JL      group94
 	ADDQ    DI, AX
 	ADDQ    DI, CX
 	ADDQ    DI, DX
 	ADDQ    $0x08, BX
 	DECQ    SI
-	JNZ     row85
+	JNZ     row93
 
-done87:
+done95:
 	VZEROUPPER
 	RET
 
@@ -3581,7 +3769,7 @@ TEXT ·shortOddsOnly32AVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z10
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
 	TESTQ        DX, DX
-	JZ           done91
+	JZ           done99
 	KMOVW        (BX), K1
 	VMOVUPS      (CX), Z12
 	PREFETCHT0   12288(CX)
@@ -3607,7 +3795,7 @@ TEXT ·shortOddsOnly32AVX512(SB), NOSPLIT, $0-64
 	VMINPS       Z14, Z2, Z14
 	VMINPS       Z15, Z2, Z15
 
-group90:
+group98:
 	LEAQ        256(CX), R8
 	LEAQ        8(BX), R9
 	SUBQ        $0x40, DX
@@ -3698,7 +3886,7 @@ group90:
 	VMULPS      Z22, Z18, Z18
 	VMULPS      Z23, Z19, Z19
 	TESTQ       DI, DI
-	JZ          complete92
+	JZ          complete100
 	VMOVUPS     (DI), Z20
 	KMOVW       (BX), K1
 	VXORPS.BCST f32_80000000<>+0(SB), Z20, K1, Z20
@@ -3717,11 +3905,11 @@ group90:
 	VFMADD231PS Z20, Z19, Z19
 	ADDQ        $+256, DI
 
-complete92:
+complete100:
 	CMPQ (SI), $-1
-	JNE  some88
+	JNE  some96
 
-ready89:
+ready97:
 	VMOVUPS Z16, (AX)
 	VMOVUPS Z17, 64(AX)
 	VMOVUPS Z18, 128(AX)
@@ -3731,13 +3919,13 @@ ready89:
 	ADDQ    $0x08, SI
 	ADDQ    $+256, AX
 	TESTQ   DX, DX
-	JNZ     group90
+	JNZ     group98
 
-done91:
+done99:
 	VZEROUPPER
 	RET
 
-some88:
+some96:
 	KMOVW     (SI), K1
 	VMOVAPS.Z Z16, K1, Z16
 	KMOVW     2(SI), K1
@@ -3746,7 +3934,7 @@ some88:
 	VMOVAPS.Z Z18, K1, Z18
 	KMOVW     6(SI), K1
 	VMOVAPS.Z Z19, K1, Z19
-	JMP       ready89
+	JMP       ready97
 
 // func shortOdds32AVX512(w *float32, dst *float32, x *float32, n int, lost *float32, pos *uint64, part *uint64, scale *float64)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
@@ -3775,7 +3963,7 @@ TEXT ·shortOdds32AVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z11
 	VBROADCASTSS f32_3f800000<>+0(SB), Z12
 	TESTQ        DX, DX
-	JZ           done96
+	JZ           done104
 	KMOVW        (BX), K1
 	VMOVUPS      (CX), Z13
 	PREFETCHT0   12288(CX)
@@ -3801,7 +3989,7 @@ TEXT ·shortOdds32AVX512(SB), NOSPLIT, $0-64
 	VMINPS       Z15, Z3, Z15
 	VMINPS       Z16, Z3, Z16
 
-group95:
+group103:
 	LEAQ        256(CX), R9
 	LEAQ        8(BX), R10
 	SUBQ        $0x40, DX
@@ -3892,7 +4080,7 @@ group95:
 	VMULPS      Z23, Z19, Z19
 	VMULPS      Z24, Z20, Z20
 	TESTQ       DI, DI
-	JZ          complete97
+	JZ          complete105
 	VMOVUPS     (DI), Z21
 	KMOVW       (BX), K1
 	VXORPS.BCST f32_80000000<>+0(SB), Z21, K1, Z21
@@ -3911,11 +4099,11 @@ group95:
 	VFMADD231PS Z21, Z20, Z20
 	ADDQ        $+256, DI
 
-complete97:
+complete105:
 	CMPQ (SI), $-1
-	JNE  some93
+	JNE  some101
 
-ready94:
+ready102:
 	VMOVUPS     Z17, (AX)
 	VMOVUPS     Z18, 64(AX)
 	VMOVUPS     Z19, 128(AX)
@@ -3950,13 +4138,13 @@ ready94:
 	ADDQ        $0x08, SI
 	ADDQ        $+256, AX
 	TESTQ       DX, DX
-	JNZ         group95
+	JNZ         group103
 
-done96:
+done104:
 	VZEROUPPER
 	RET
 
-some93:
+some101:
 	KMOVW     (SI), K1
 	VMOVAPS.Z Z17, K1, Z17
 	KMOVW     2(SI), K1
@@ -3965,7 +4153,7 @@ some93:
 	VMOVAPS.Z Z19, K1, Z19
 	KMOVW     6(SI), K1
 	VMOVAPS.Z Z20, K1, Z20
-	JMP       ready94
+	JMP       ready102
 
 // func shortSoft32AVX512(w *float32, m *float32, dst *float32, x *float32, n int, t *float32, part *uint64, scale *float64)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
@@ -3984,16 +4172,16 @@ TEXT ·shortSoft32AVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSS f32_4b40007f<>+0(SB), Z5
 	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z6
 	TESTQ        R8, R8
-	JZ           without98
+	JZ           without106
 	MOVQ         scale+56(FP), R9
 	VBROADCASTSD (R9), Z4
 	VCVTPD2PS    Z4, Y4
 	VBROADCASTSS X4, Z4
 	VMOVUPS      Z4, Z4
 
-without98:
+without106:
 	TESTQ      DX, DX
-	JZ         done103
+	JZ         done111
 	VMOVUPS    (CX), Z7
 	PREFETCHT0 12288(CX)
 	VORPS      Z1, Z7, Z7
@@ -4011,7 +4199,7 @@ without98:
 	VMAXPS     Z9, Z0, Z9
 	VMAXPS     Z10, Z0, Z10
 
-group102:
+group110:
 	LEAQ             256(CX), R9
 	SUBQ             $0x40, DX
 	CMOVQEQ          CX, R9
@@ -4112,7 +4300,7 @@ group102:
 	VFNMADD231PS     192(SI), Z16, Z15
 	VMOVUPS          Z15, 192(DI)
 	TESTQ            R8, R8
-	JZ               none101
+	JZ               none109
 	VMOVUPS          (CX), Z15
 	VCMPPS           $0x15, Z3, Z15, K1
 	VADDPS           Z2, Z11, Z16
@@ -4155,24 +4343,24 @@ group102:
 	VMOVUPS          Z12, 192(R8)
 	ADDQ             $+256, R8
 
-none101:
+none109:
 	CMPQ (BX), $-1
-	JNE  some99
+	JNE  some107
 
-ready100:
+ready108:
 	ADDQ  $+256, SI
 	ADDQ  $+256, DI
 	MOVQ  R9, CX
 	ADDQ  $0x08, BX
 	ADDQ  $+256, AX
 	TESTQ DX, DX
-	JNZ   group102
+	JNZ   group110
 
-done103:
+done111:
 	VZEROUPPER
 	RET
 
-some99:
+some107:
 	KMOVW     (BX), K1
 	VMOVUPS.Z (AX), K1, Z11
 	VMOVUPS   Z11, (AX)
@@ -4198,7 +4386,7 @@ some99:
 	VMOVUPS.Z 192(DI), K1, Z11
 	VMOVUPS   Z11, 192(DI)
 	TESTQ     R8, R8
-	JZ        ready100
+	JZ        ready108
 	KMOVW     (BX), K1
 	VMOVUPS.Z -256(R8), K1, Z11
 	VMOVUPS   Z11, -256(R8)
@@ -4211,7 +4399,7 @@ some99:
 	KMOVW     6(BX), K1
 	VMOVUPS.Z -64(R8), K1, Z11
 	VMOVUPS   Z11, -64(R8)
-	JMP       ready100
+	JMP       ready108
 
 // func shortDifferences64AVX2(y *float64, lost *float64, x *float64, s0 *float64, rows int, n int)
 // Requires: AVX
@@ -4224,14 +4412,14 @@ TEXT ·shortDifferences64AVX2(SB), NOSPLIT, $0-48
 	MOVQ  n+40(FP), DI
 	SHLQ  $0x03, DI
 	TESTQ SI, SI
-	JZ    done106
+	JZ    done114
 
-row104:
+row112:
 	VBROADCASTSD (BX), Y0
 	VXORPS       Y1, Y1, Y1
 	XORQ         R8, R8
 
-group105:
+group113:
 	VMOVUPD (DX)(R8*1), Y2
 	VSUBPD  Y0, Y2, Y3
 	VSUBPD  Y2, Y3, Y4
@@ -4244,15 +4432,15 @@ group105:
 	VMOVUPD Y5, (CX)(R8*1)
 	ADDQ    $+32, R8
 	CMPQ    R8, DI
-	JL      group105
+	JL      group113
 	ADDQ    DI, AX
 	ADDQ    DI, CX
 	ADDQ    DI, DX
 	ADDQ    $0x08, BX
 	DECQ    SI
-	JNZ     row104
+	JNZ     row112
 
-done106:
+done114:
 	VZEROUPPER
 	RET
 
@@ -4267,9 +4455,9 @@ TEXT ·shortOddsOnly64AVX2(SB), NOSPLIT, $0-64
 	MOVQ    lost+32(FP), DI
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	TESTQ   DX, DX
-	JZ      done110
+	JZ      done118
 
-group109:
+group117:
 	PREFETCHT0   12288(CX)
 	PREFETCHT0   12352(CX)
 	VMOVUPD      f64_c08628b76e3a7b61<>+0(SB), Y1
@@ -4390,7 +4578,7 @@ group109:
 	VMULPD       Y11, Y8, Y8
 	VMULPD       Y12, Y1, Y1
 	TESTQ        DI, DI
-	JZ           complete111
+	JZ           complete119
 	VPBROADCASTW (BX), Y2
 	VPSLLVQ      signs64_0<>+0(SB), Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
@@ -4413,11 +4601,11 @@ group109:
 	VFMADD231PD  Y2, Y1, Y1
 	ADDQ         $+128, DI
 
-complete111:
+complete119:
 	CMPW (SI), $-1
-	JNE  some107
+	JNE  some115
 
-ready108:
+ready116:
 	VMOVUPD Y6, (AX)
 	VMOVUPD Y7, 32(AX)
 	VMOVUPD Y8, 64(AX)
@@ -4427,13 +4615,13 @@ ready108:
 	ADDQ    $+128, CX
 	ADDQ    $+128, AX
 	SUBQ    $0x10, DX
-	JNZ     group109
+	JNZ     group117
 
-done110:
+done118:
 	VZEROUPPER
 	RET
 
-some107:
+some115:
 	VXORPS       Y2, Y2, Y2
 	VPBROADCASTW (SI), Y3
 	VPSLLVQ      signs64_0<>+0(SB), Y3, Y3
@@ -4451,7 +4639,7 @@ some107:
 	VPSLLVQ      signs64_12<>+0(SB), Y3, Y3
 	VBLENDVPD    Y3, Y1, Y2, Y1
 	VMOVUPD      Y1, Y1
-	JMP          ready108
+	JMP          ready116
 
 DATA f64_43380000000003ff<>+0(SB)/8, $0x43380000000003ff
 DATA f64_43380000000003ff<>+8(SB)/8, $0x43380000000003ff
@@ -4601,9 +4789,9 @@ TEXT ·shortOdds64AVX2(SB), NOSPLIT, $0-64
 	VXORPD       Y1, Y0, Y1
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y2
 	TESTQ        DX, DX
-	JZ           done115
+	JZ           done123
 
-group114:
+group122:
 	PREFETCHT0   12288(CX)
 	PREFETCHT0   12352(CX)
 	VMOVUPD      f64_c08628b76e3a7b61<>+0(SB), Y3
@@ -4724,7 +4912,7 @@ group114:
 	VMULPD       Y13, Y10, Y10
 	VMULPD       Y14, Y3, Y3
 	TESTQ        DI, DI
-	JZ           complete116
+	JZ           complete124
 	VPBROADCASTW (BX), Y4
 	VPSLLVQ      signs64_0<>+0(SB), Y4, Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
@@ -4747,11 +4935,11 @@ group114:
 	VFMADD231PD  Y4, Y3, Y3
 	ADDQ         $+128, DI
 
-complete116:
+complete124:
 	CMPW (SI), $-1
-	JNE  some112
+	JNE  some120
 
-ready113:
+ready121:
 	VMOVUPD      Y8, (AX)
 	VMOVUPD      Y9, 32(AX)
 	VMOVUPD      Y10, 64(AX)
@@ -4791,13 +4979,13 @@ ready113:
 	ADDQ         $+128, CX
 	ADDQ         $+128, AX
 	SUBQ         $0x10, DX
-	JNZ          group114
+	JNZ          group122
 
-done115:
+done123:
 	VZEROUPPER
 	RET
 
-some112:
+some120:
 	VXORPS       Y4, Y4, Y4
 	VPBROADCASTW (SI), Y5
 	VPSLLVQ      signs64_0<>+0(SB), Y5, Y5
@@ -4815,7 +5003,7 @@ some112:
 	VPSLLVQ      signs64_12<>+0(SB), Y5, Y5
 	VBLENDVPD    Y5, Y3, Y4, Y3
 	VMOVUPD      Y3, Y3
-	JMP          ready113
+	JMP          ready121
 
 // func shortSoft64AVX2(w *float64, m *float64, dst *float64, x *float64, n int, t *float64, part *uint64, scale *float64)
 // Requires: AVX, AVX2, FMA3, MMX+
@@ -4832,16 +5020,16 @@ TEXT ·shortSoft64AVX2(SB), NOSPLIT, $96-64
 	VMOVUPD      f64_c08628b76e3a7b61<>+0(SB), Y0
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y1
 	TESTQ        R8, R8
-	JZ           without117
+	JZ           without125
 	MOVQ         scale+56(FP), R9
 	VBROADCASTSD (R9), Y2
 	VMOVUPD      Y2, (BP)
 
-without117:
+without125:
 	TESTQ DX, DX
-	JZ    done122
+	JZ    done130
 
-group121:
+group129:
 	PREFETCHT0   12288(CX)
 	PREFETCHT0   12352(CX)
 	VMOVUPD      f64_8000000000000000<>+0(SB), Y2
@@ -4965,7 +5153,7 @@ group121:
 	VFNMADD231PD 96(SI), Y3, Y2
 	VMOVUPD      Y2, 96(DI)
 	TESTQ        R8, R8
-	JZ           none120
+	JZ           none128
 	VMOVUPD      (CX), Y2
 	VCMPPD       $0x15, f64_0<>+0(SB), Y2, Y4
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y7, Y3
@@ -5012,24 +5200,24 @@ group121:
 	VMOVUPD      Y3, 96(R8)
 	ADDQ         $+128, R8
 
-none120:
+none128:
 	CMPW (BX), $-1
-	JNE  some118
+	JNE  some126
 
-ready119:
+ready127:
 	ADDQ $+128, SI
 	ADDQ $+128, DI
 	ADDQ $0x02, BX
 	ADDQ $+128, CX
 	ADDQ $+128, AX
 	SUBQ $0x10, DX
-	JNZ  group121
+	JNZ  group129
 
-done122:
+done130:
 	VZEROUPPER
 	RET
 
-some118:
+some126:
 	VXORPS       Y2, Y2, Y2
 	VPBROADCASTW (BX), Y3
 	VPSLLVQ      signs64_0<>+0(SB), Y3, Y3
@@ -5079,7 +5267,7 @@ some118:
 	VBLENDVPD    Y3, Y4, Y2, Y2
 	VMOVUPD      Y2, 96(DI)
 	TESTQ        R8, R8
-	JZ           ready119
+	JZ           ready127
 	VXORPS       Y2, Y2, Y2
 	VPBROADCASTW (BX), Y3
 	VPSLLVQ      signs64_0<>+0(SB), Y3, Y3
@@ -5104,7 +5292,7 @@ some118:
 	VMOVUPD      -32(R8), Y4
 	VBLENDVPD    Y3, Y4, Y2, Y2
 	VMOVUPD      Y2, -32(R8)
-	JMP          ready119
+	JMP          ready127
 
 DATA f64_0<>+0(SB)/8, $0x0000000000000000
 DATA f64_0<>+8(SB)/8, $0x0000000000000000
@@ -5132,20 +5320,20 @@ TEXT ·shortLogsAVX2(SB), NOSPLIT, $0-40
 	VMOVUPD 288(R9), Y1
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Y2
 	TESTQ   BX, BX
-	JZ      done125
+	JZ      done133
 
-rows123:
+rows131:
 	CMPQ    SI, $0x08
-	JG      more127
+	JG      more135
 	VANDPD  (CX), Y0, Y3
 	VANDPD  32(CX), Y1, Y4
 	VMOVUPD Y3, Y3
 	VMOVUPD Y4, Y4
-	JMP     joined126
+	JMP     joined134
 
-more127:
+more135:
 	CMPQ        SI, $0x10
-	JG          more128
+	JG          more136
 	VMOVUPD     (CX), Y3
 	VMOVUPD     32(CX), Y4
 	VMOVUPD     Y3, Y3
@@ -5156,11 +5344,11 @@ more127:
 	VFMADD213PD Y7, Y5, Y3
 	VADDPD      Y6, Y4, Y5
 	VFMADD213PD Y5, Y6, Y4
-	JMP         joined126
+	JMP         joined134
 
-more128:
+more136:
 	CMPQ        SI, $0x18
-	JG          more129
+	JG          more137
 	VMOVUPD     (CX), Y3
 	VMOVUPD     32(CX), Y4
 	VMOVUPD     Y3, Y3
@@ -5177,9 +5365,9 @@ more128:
 	VFMADD213PD Y7, Y5, Y3
 	VADDPD      Y6, Y4, Y5
 	VFMADD213PD Y5, Y6, Y4
-	JMP         joined126
+	JMP         joined134
 
-more129:
+more137:
 	VMOVUPD     (CX), Y3
 	VMOVUPD     32(CX), Y4
 	VMOVUPD     Y3, Y3
@@ -5203,7 +5391,7 @@ more129:
 	VADDPD      Y6, Y4, Y5
 	VFMADD213PD Y5, Y6, Y4
 
-joined126:
+joined134:
 	VSUBPD      Y3, Y3, Y5
 	VMAXPD      Y2, Y3, Y6
 	VMINPD      Y2, Y3, Y7
@@ -5283,18 +5471,18 @@ joined126:
 	VADDPD      Y3, Y5, Y5
 	VMOVUPD     Y5, 32(AX)
 	TESTQ       DX, DX
-	JZ          without124
+	JZ          without132
 	CMPQ        SI, $0x08
-	JG          more132
+	JG          more140
 	VANDPD      (DX), Y0, Y3
 	VANDPD      32(DX), Y1, Y4
 	VMOVUPD     Y3, Y3
 	VMOVUPD     Y4, Y4
-	JMP         joined131
+	JMP         joined139
 
-more132:
+more140:
 	CMPQ    SI, $0x10
-	JG      more133
+	JG      more141
 	VMOVUPD (DX), Y3
 	VMOVUPD 32(DX), Y4
 	VMOVUPD Y3, Y3
@@ -5303,11 +5491,11 @@ more132:
 	VANDPD  96(DX), Y1, Y6
 	VADDPD  Y5, Y3, Y3
 	VADDPD  Y6, Y4, Y4
-	JMP     joined131
+	JMP     joined139
 
-more133:
+more141:
 	CMPQ    SI, $0x18
-	JG      more134
+	JG      more142
 	VMOVUPD (DX), Y3
 	VMOVUPD 32(DX), Y4
 	VMOVUPD Y3, Y3
@@ -5320,9 +5508,9 @@ more133:
 	VANDPD  160(DX), Y1, Y6
 	VADDPD  Y5, Y3, Y3
 	VADDPD  Y6, Y4, Y4
-	JMP     joined131
+	JMP     joined139
 
-more134:
+more142:
 	VMOVUPD (DX), Y3
 	VMOVUPD 32(DX), Y4
 	VMOVUPD Y3, Y3
@@ -5340,20 +5528,20 @@ more134:
 	VADDPD  Y5, Y3, Y3
 	VADDPD  Y6, Y4, Y4
 
-joined131:
+joined139:
 	VADDPD  (AX), Y3, Y3
 	VMOVUPD Y3, (AX)
 	VADDPD  32(AX), Y4, Y4
 	VMOVUPD Y4, 32(AX)
 	ADDQ    DI, DX
 
-without124:
+without132:
 	ADDQ $0x40, AX
 	ADDQ DI, CX
 	DECQ BX
-	JNZ  rows123
+	JNZ  rows131
 
-done125:
+done133:
 	VZEROUPPER
 	RET
 
@@ -5464,14 +5652,14 @@ TEXT ·shortDifferences64AVX512(SB), NOSPLIT, $0-48
 	MOVQ  n+40(FP), DI
 	SHLQ  $0x03, DI
 	TESTQ SI, SI
-	JZ    done138
+	JZ    done146
 
-row136:
+row144:
 	VBROADCASTSD (BX), Z0
 	VXORPS       Y1, Y1, Y1
 	XORQ         R8, R8
 
-group137:
+group145:
 	VMOVUPD (DX)(R8*1), Z2
 	VSUBPD  Z0, Z2, Z3
 	VSUBPD  Z2, Z3, Z4
@@ -5484,15 +5672,15 @@ group137:
 	VMOVUPD Z5, (CX)(R8*1)
 	ADDQ    $+64, R8
 	CMPQ    R8, DI
-	JL      group137
+	JL      group145
 	ADDQ    DI, AX
 	ADDQ    DI, CX
 	ADDQ    DI, DX
 	ADDQ    $0x08, BX
 	DECQ    SI
-	JNZ     row136
+	JNZ     row144
 
-done138:
+done146:
 	VZEROUPPER
 	RET
 
@@ -5510,7 +5698,7 @@ TEXT ·shortOddsOnly64AVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSD f64_40862e42fefa39ef<>+0(SB), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	TESTQ        DX, DX
-	JZ           done142
+	JZ           done150
 	KMOVB        (BX), K1
 	VMOVUPD      (CX), Z4
 	PREFETCHT0   12288(CX)
@@ -5536,7 +5724,7 @@ TEXT ·shortOddsOnly64AVX512(SB), NOSPLIT, $0-64
 	VMINPD       Z6, Z2, Z6
 	VMINPD       Z7, Z2, Z7
 
-group141:
+group149:
 	LEAQ             256(CX), R8
 	LEAQ             4(BX), R9
 	SUBQ             $0x20, DX
@@ -5647,7 +5835,7 @@ group141:
 	VMULPD           Z14, Z10, Z10
 	VMULPD           Z15, Z11, Z11
 	TESTQ            DI, DI
-	JZ               complete143
+	JZ               complete151
 	VMOVUPD          (DI), Z12
 	KMOVB            (BX), K1
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
@@ -5666,11 +5854,11 @@ group141:
 	VFMADD231PD      Z12, Z11, Z11
 	ADDQ             $+256, DI
 
-complete143:
+complete151:
 	CMPL (SI), $-1
-	JNE  some139
+	JNE  some147
 
-ready140:
+ready148:
 	VMOVUPD Z8, (AX)
 	VMOVUPD Z9, 64(AX)
 	VMOVUPD Z10, 128(AX)
@@ -5680,13 +5868,13 @@ ready140:
 	ADDQ    $0x04, SI
 	ADDQ    $+256, AX
 	TESTQ   DX, DX
-	JNZ     group141
+	JNZ     group149
 
-done142:
+done150:
 	VZEROUPPER
 	RET
 
-some139:
+some147:
 	KMOVB     (SI), K1
 	VMOVAPD.Z Z8, K1, Z8
 	KMOVB     1(SI), K1
@@ -5695,7 +5883,7 @@ some139:
 	VMOVAPD.Z Z10, K1, Z10
 	KMOVB     3(SI), K1
 	VMOVAPD.Z Z11, K1, Z11
-	JMP       ready140
+	JMP       ready148
 
 // func shortOdds64AVX512(w *float64, dst *float64, x *float64, n int, lost *float64, pos *uint64, part *uint64, scale *float64)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
@@ -5714,7 +5902,7 @@ TEXT ·shortOdds64AVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSD f64_40862e42fefa39ef<>+0(SB), Z3
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z4
 	TESTQ        DX, DX
-	JZ           done147
+	JZ           done155
 	KMOVB        (BX), K1
 	VMOVUPD      (CX), Z5
 	PREFETCHT0   12288(CX)
@@ -5740,7 +5928,7 @@ TEXT ·shortOdds64AVX512(SB), NOSPLIT, $0-64
 	VMINPD       Z7, Z3, Z7
 	VMINPD       Z8, Z3, Z8
 
-group146:
+group154:
 	LEAQ             256(CX), R9
 	LEAQ             4(BX), R10
 	SUBQ             $0x20, DX
@@ -5851,7 +6039,7 @@ group146:
 	VMULPD           Z15, Z11, Z11
 	VMULPD           Z16, Z12, Z12
 	TESTQ            DI, DI
-	JZ               complete148
+	JZ               complete156
 	VMOVUPD          (DI), Z13
 	KMOVB            (BX), K1
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
@@ -5870,11 +6058,11 @@ group146:
 	VFMADD231PD      Z13, Z12, Z12
 	ADDQ             $+256, DI
 
-complete148:
+complete156:
 	CMPL (SI), $-1
-	JNE  some144
+	JNE  some152
 
-ready145:
+ready153:
 	VMOVUPD     Z9, (AX)
 	VMOVUPD     Z10, 64(AX)
 	VMOVUPD     Z11, 128(AX)
@@ -5909,13 +6097,13 @@ ready145:
 	ADDQ        $0x04, SI
 	ADDQ        $+256, AX
 	TESTQ       DX, DX
-	JNZ         group146
+	JNZ         group154
 
-done147:
+done155:
 	VZEROUPPER
 	RET
 
-some144:
+some152:
 	KMOVB     (SI), K1
 	VMOVAPD.Z Z9, K1, Z9
 	KMOVB     1(SI), K1
@@ -5924,7 +6112,7 @@ some144:
 	VMOVAPD.Z Z11, K1, Z11
 	KMOVB     3(SI), K1
 	VMOVAPD.Z Z12, K1, Z12
-	JMP       ready145
+	JMP       ready153
 
 // func shortSoft64AVX512(w *float64, m *float64, dst *float64, x *float64, n int, t *float64, part *uint64, scale *float64)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
@@ -5943,14 +6131,14 @@ TEXT ·shortSoft64AVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z5
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
 	TESTQ        R8, R8
-	JZ           without149
+	JZ           without157
 	MOVQ         scale+56(FP), R9
 	VBROADCASTSD (R9), Z4
 	VMOVUPD      Z4, Z4
 
-without149:
+without157:
 	TESTQ      DX, DX
-	JZ         done154
+	JZ         done162
 	VMOVUPD    (CX), Z7
 	PREFETCHT0 12288(CX)
 	VORPD      Z1, Z7, Z7
@@ -5968,7 +6156,7 @@ without149:
 	VMAXPD     Z9, Z0, Z9
 	VMAXPD     Z10, Z0, Z10
 
-group153:
+group161:
 	LEAQ             256(CX), R9
 	SUBQ             $0x20, DX
 	CMOVQEQ          CX, R9
@@ -6089,7 +6277,7 @@ group153:
 	VFNMADD231PD     192(SI), Z16, Z15
 	VMOVUPD          Z15, 192(DI)
 	TESTQ            R8, R8
-	JZ               none152
+	JZ               none160
 	VMOVUPD          (CX), Z15
 	VCMPPD           $0x15, Z3, Z15, K1
 	VADDPD           Z2, Z11, Z16
@@ -6132,24 +6320,24 @@ group153:
 	VMOVUPD          Z12, 192(R8)
 	ADDQ             $+256, R8
 
-none152:
+none160:
 	CMPL (BX), $-1
-	JNE  some150
+	JNE  some158
 
-ready151:
+ready159:
 	ADDQ  $+256, SI
 	ADDQ  $+256, DI
 	MOVQ  R9, CX
 	ADDQ  $0x04, BX
 	ADDQ  $+256, AX
 	TESTQ DX, DX
-	JNZ   group153
+	JNZ   group161
 
-done154:
+done162:
 	VZEROUPPER
 	RET
 
-some150:
+some158:
 	KMOVB     (BX), K1
 	VMOVUPD.Z (AX), K1, Z11
 	VMOVUPD   Z11, (AX)
@@ -6175,7 +6363,7 @@ some150:
 	VMOVUPD.Z 192(DI), K1, Z11
 	VMOVUPD   Z11, 192(DI)
 	TESTQ     R8, R8
-	JZ        ready151
+	JZ        ready159
 	KMOVB     (BX), K1
 	VMOVUPD.Z -256(R8), K1, Z11
 	VMOVUPD   Z11, -256(R8)
@@ -6188,7 +6376,7 @@ some150:
 	KMOVB     3(BX), K1
 	VMOVUPD.Z -64(R8), K1, Z11
 	VMOVUPD   Z11, -64(R8)
-	JMP       ready151
+	JMP       ready159
 
 // func shortLogsAVX512(q *float64, w *float64, m *float64, rows int, n int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
@@ -6208,28 +6396,28 @@ TEXT ·shortLogsAVX512(SB), NOSPLIT, $0-40
 	KMOVB        R9, K1
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z0
 	TESTQ        BX, BX
-	JZ           done157
+	JZ           done165
 
-rows155:
+rows163:
 	CMPQ      SI, $0x08
-	JG        more159
+	JG        more167
 	VMOVUPD.Z (CX), K1, Z1
 	VMOVUPD   Z1, Z1
-	JMP       joined158
+	JMP       joined166
 
-more159:
+more167:
 	CMPQ        SI, $0x10
-	JG          more160
+	JG          more168
 	VMOVUPD     (CX), Z1
 	VMOVUPD     Z1, Z1
 	VMOVUPD.Z   64(CX), K1, Z2
 	VADDPD      Z2, Z1, Z3
 	VFMADD213PD Z3, Z2, Z1
-	JMP         joined158
+	JMP         joined166
 
-more160:
+more168:
 	CMPQ        SI, $0x18
-	JG          more161
+	JG          more169
 	VMOVUPD     (CX), Z1
 	VMOVUPD     Z1, Z1
 	VMOVUPD     64(CX), Z2
@@ -6238,9 +6426,9 @@ more160:
 	VMOVUPD.Z   128(CX), K1, Z2
 	VADDPD      Z2, Z1, Z3
 	VFMADD213PD Z3, Z2, Z1
-	JMP         joined158
+	JMP         joined166
 
-more161:
+more169:
 	VMOVUPD     (CX), Z1
 	VMOVUPD     Z1, Z1
 	VMOVUPD     64(CX), Z2
@@ -6253,7 +6441,7 @@ more161:
 	VADDPD      Z2, Z1, Z3
 	VFMADD213PD Z3, Z2, Z1
 
-joined158:
+joined166:
 	VSUBPD           Z1, Z1, Z2
 	VMAXPD           Z0, Z1, Z3
 	VMINPD           Z0, Z1, Z5
@@ -6294,34 +6482,34 @@ joined158:
 	VADDPD           Z2, Z3, Z3
 	VMOVUPD          Z3, (AX)
 	TESTQ            DX, DX
-	JZ               without156
+	JZ               without164
 	CMPQ             SI, $0x08
-	JG               more164
+	JG               more172
 	VMOVUPD.Z        (DX), K1, Z1
 	VMOVUPD          Z1, Z1
-	JMP              joined163
+	JMP              joined171
 
-more164:
+more172:
 	CMPQ      SI, $0x10
-	JG        more165
+	JG        more173
 	VMOVUPD   (DX), Z1
 	VMOVUPD   Z1, Z1
 	VMOVUPD.Z 64(DX), K1, Z2
 	VADDPD    Z2, Z1, Z1
-	JMP       joined163
+	JMP       joined171
 
-more165:
+more173:
 	CMPQ      SI, $0x18
-	JG        more166
+	JG        more174
 	VMOVUPD   (DX), Z1
 	VMOVUPD   Z1, Z1
 	VMOVUPD   64(DX), Z2
 	VADDPD    Z2, Z1, Z1
 	VMOVUPD.Z 128(DX), K1, Z2
 	VADDPD    Z2, Z1, Z1
-	JMP       joined163
+	JMP       joined171
 
-more166:
+more174:
 	VMOVUPD   (DX), Z1
 	VMOVUPD   Z1, Z1
 	VMOVUPD   64(DX), Z2
@@ -6331,17 +6519,17 @@ more166:
 	VADDPD    Z3, Z2, Z2
 	VADDPD    Z2, Z1, Z1
 
-joined163:
+joined171:
 	VADDPD  (AX), Z1, Z1
 	VMOVUPD Z1, (AX)
 	ADDQ    DI, DX
 
-without156:
+without164:
 	ADDQ $0x40, AX
 	ADDQ DI, CX
 	DECQ BX
-	JNZ  rows155
+	JNZ  rows163
 
-done157:
+done165:
 	VZEROUPPER
 	RET
