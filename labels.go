@@ -448,8 +448,20 @@ func (l *TargetLabels) readFlat(dst []uint64, r0, r1 int) bool {
 	n32 := uint32(n)
 	most := uint32(0) // of the targets; those below 0 are large
 	var word uint64
-	filled, k := 0, 0
-	for i := 0; i < len(targets); {
+	filled, k, i := 0, 0, 0
+	for ; 4*n > 64 && i <= len(targets)-2; i += 2 {
+		s, t := uint32(targets[i]), uint32(targets[i+1])
+		most = max(most, s, t)
+		two := uint64(1)<<(s&63) | 1<<((n32+t)&63)
+		word |= two << (filled & 63)
+		if filled += 2 * n; filled >= 64 {
+			filled -= 64
+			dst[k] = word
+			word = two >> (2*n - filled) // what was left of them
+			k++
+		}
+	}
+	for i < len(targets) {
 		for ; filled+4*n <= 64 && i <= len(targets)-4; i += 4 {
 			s, t, u, v := uint32(targets[i]), uint32(targets[i+1]), uint32(targets[i+2]), uint32(targets[i+3])
 			most = max(most, s, t, u, v)
