@@ -169,7 +169,7 @@ func badClasses(labels string, classes int) error {
 
 // readBytes reads labels of one byte.
 func readBytes[E uint8 | int8](q rowsOf, data []E) error {
-	if kernel.PackBytes(q.dst, kernel.Cast[uint8](data)[q.r0*q.stride:], q.stride, q.r1-q.r0, q.cols) {
+	if kernel.PackRows(q.dst, kernel.Cast[uint8](data)[q.r0*q.stride:], q.stride, q.r1-q.r0, q.cols) {
 		return nil
 	}
 	return readNumbers(q, data)

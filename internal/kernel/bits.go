@@ -8,6 +8,29 @@ import (
 // BitWords is the number of words of a row of n bits.
 func BitWords(n int) int { return n/64 + (n%64+63)/64 } // n+63 may overflow
 
+// PackRows is PackBytes: where a kernel takes whole registers of bytes, short rows that follow one
+// another are packed as one row, whose bits go to words of their own.
+func PackRows(dst []uint64, src []uint8, stride, rows, n int) bool {
+	const most = 64 // words at a time
+	if Active == AVX512 || stride != n || n == 0 || n > 32 {
+		return PackBytes(dst, src, stride, rows, n)
+	}
+	var bits [most + 1]uint64
+	good := true
+	for rows > 0 {
+		some := min(rows, 64*most/n)
+		good = PackBytes(bits[:], src, 0, 1, some*n) && good
+		at := 0
+		for i := range dst[:some] {
+			low := bits[at/64] >> (at % 64)
+			dst[i] = (low | bits[at/64+1]<<1<<(63-at%64)) & (1<<n - 1)
+			at += n
+		}
+		dst, src, rows = dst[some:], src[some*n:], rows-some
+	}
+	return good
+}
+
 // packBytesGeneric writes the lowest bits of rows of n bytes as bits, of every row
 // from byte from on, a multiple of 64, and reports whether those bytes are 0 or 1.
 func packBytesGeneric(dst []uint64, src []uint8, stride, rows, n, from int) bool {
