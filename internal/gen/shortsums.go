@@ -28,6 +28,20 @@ func shortPowers(v *vec) {
 
 // shortTotals emits the sums of short rows.
 func shortTotals(v *vec) {
+	if !v.double() && v.wide() {
+		// Two rows of 8 side by side take more than one in each of two smaller registers.
+		others := v.newLabel("others")
+		v.CMPQ(v.argument("n"), operand.U8(8))
+		v.JNE(operand.LabelRef(others))
+		shortTotalsOf(&vec{v.file, avx2, v.elem}, 0)
+		v.Label(others)
+	}
+	shortTotalsOf(v, 4)
+}
+
+// shortTotalsOf emits shortTotals of rows of at most so many units of 8, 0 for one that is
+// whole.
+func shortTotalsOf(v *vec, units int) {
 	s := &shortSum{shortLoop: newShortLoop(v, 8), plain: v.newMask()}
 	s.w = v.param("w")
 	out := []gpreg{v.param("sum")}
@@ -36,14 +50,14 @@ func shortTotals(v *vec) {
 	}
 	v.fillMask(s.plain)
 	var bodies []shortBody
-	body := func(units int, whole bool) {
-		bodies = append(bodies, shortBody{n: 8 * units, exactly: whole, emit: func() { s.totals(units, whole, out) }})
+	body := func(u int, whole bool) {
+		bodies = append(bodies, shortBody{n: 8 * u, exactly: whole && units > 0, emit: func() { s.totals(u, whole, out) }})
 	}
-	if !v.double() {
+	if !v.double() && (units == 0 || !v.wide()) {
 		body(1, true) // converted on their way from memory
 	}
-	for units := 1; units <= 4; units++ {
-		body(units, false)
+	for u := 1; u <= units; u++ {
+		body(u, false)
 	}
 	s.run(v.bytes/8, bodies)
 	bits := v.GP64()

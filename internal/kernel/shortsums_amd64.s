@@ -765,8 +765,73 @@ done15:
 	RET
 
 // func shortTotals32AVX512(sum *float64, err *float64, w *float32, rows int, n int) (bad uint64)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
+// Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL, BMI2
 TEXT ·shortTotals32AVX512(SB), NOSPLIT, $0-48
+	CMPQ     n+32(FP), $0x08
+	JNE      others16
+	MOVQ     rows+24(FP), AX
+	MOVQ     n+32(FP), CX
+	MOVQ     CX, DX
+	SHLQ     $0x02, DX
+	MOVQ     w+16(FP), BX
+	MOVQ     sum+0(FP), SI
+	VPCMPEQD Y0, Y0, Y0
+	TESTQ    AX, AX
+	JZ       done17
+	LEAQ     -1(CX), CX
+	ANDQ     $0x07, CX
+	INCQ     CX
+	LEAQ     tail<>+0(SB), DI
+	SHLQ     $0x02, CX
+	SUBQ     CX, DI
+	VMOVUPS  256(DI), Y1
+
+rows18:
+	LEAQ       (BX)(DX*4), CX
+	VCVTPS2PD  (BX), Y1
+	VCVTPS2PD  16(BX), Y2
+	VADDPD     Y2, Y1, Y1
+	VCVTPS2PD  (BX)(DX*2), Y2
+	VCVTPS2PD  16(BX)(DX*2), Y3
+	VADDPD     Y3, Y2, Y2
+	VPERM2F128 $0x31, Y2, Y1, Y3
+	VPERM2F128 $0x20, Y2, Y1, Y1
+	VADDPD     Y3, Y1, Y1
+	VCVTPS2PD  (BX)(DX*1), Y2
+	VCVTPS2PD  16(BX)(DX*1), Y3
+	VADDPD     Y3, Y2, Y2
+	LEAQ       (BX)(DX*2), BX
+	VCVTPS2PD  (BX)(DX*1), Y3
+	VCVTPS2PD  16(BX)(DX*1), Y4
+	VADDPD     Y4, Y3, Y3
+	VPERM2F128 $0x31, Y3, Y2, Y4
+	VPERM2F128 $0x20, Y3, Y2, Y2
+	VADDPD     Y4, Y2, Y2
+	VUNPCKHPD  Y2, Y1, Y3
+	VUNPCKLPD  Y2, Y1, Y1
+	VMINPD     Y3, Y1, Y2
+	VMULPD     f64_4110000000000000<>+0(SB), Y2, Y2
+	VADDPD     Y3, Y1, Y1
+	VCMPPD     $0x0d, Y1, Y2, Y2
+	VANDPD     Y2, Y0, Y0
+	VCMPPD     $0x0d, f64_3c30000000000000<>+0(SB), Y1, Y2
+	VANDPD     Y2, Y0, Y0
+	VCMPPD     $0x12, f64_4770000000000000<>+0(SB), Y1, Y2
+	VANDPD     Y2, Y0, Y0
+	VMOVUPD    Y1, (SI)
+	ADDQ       $0x20, SI
+	MOVQ       CX, BX
+	SUBQ       $0x04, AX
+	JNZ        rows18
+
+done17:
+	VMOVMSKPD Y0, AX
+	XORQ      $0x0000000f, AX
+	MOVQ      AX, bad+40(FP)
+	VZEROUPPER
+	RET
+
+others16:
 	MOVQ   rows+24(FP), AX
 	MOVQ   n+32(FP), CX
 	MOVQ   CX, DX
@@ -775,7 +840,7 @@ TEXT ·shortTotals32AVX512(SB), NOSPLIT, $0-48
 	MOVQ   sum+0(FP), SI
 	KXNORB K1, K1, K1
 	TESTQ  AX, AX
-	JZ     done16
+	JZ     done20
 	LEAQ   -1(CX), DI
 	ANDQ   $0x07, DI
 	INCQ   DI
@@ -783,58 +848,9 @@ TEXT ·shortTotals32AVX512(SB), NOSPLIT, $0-48
 	BZHIQ  DI, R8, R8
 	KMOVW  R8, K2
 	CMPQ   CX, $0x08
-	JNE    other18
+	JG     other22
 
-rows17:
-	LEAQ        (BX)(DX*4), CX
-	VCVTPS2PD   (BX), Z0
-	VCVTPS2PD   (BX)(DX*2), Z1
-	VSHUFF64X2  $0xee, Z1, Z0, Z2
-	VSHUFF64X2  $0x44, Z1, Z0, Z0
-	VADDPD      Z2, Z0, Z0
-	VCVTPS2PD   (CX), Z1
-	VCVTPS2PD   (CX)(DX*2), Z2
-	VSHUFF64X2  $0xee, Z2, Z1, Z3
-	VSHUFF64X2  $0x44, Z2, Z1, Z1
-	VADDPD      Z3, Z1, Z1
-	VSHUFF64X2  $0xdd, Z1, Z0, Z2
-	VSHUFF64X2  $0x88, Z1, Z0, Z0
-	VADDPD      Z2, Z0, Z0
-	VCVTPS2PD   (BX)(DX*1), Z1
-	LEAQ        (BX)(DX*2), BX
-	VCVTPS2PD   (BX)(DX*1), Z2
-	VSHUFF64X2  $0xee, Z2, Z1, Z3
-	VSHUFF64X2  $0x44, Z2, Z1, Z1
-	VADDPD      Z3, Z1, Z1
-	VCVTPS2PD   (CX)(DX*1), Z2
-	LEAQ        (CX)(DX*2), BX
-	VCVTPS2PD   (BX)(DX*1), Z3
-	VSHUFF64X2  $0xee, Z3, Z2, Z4
-	VSHUFF64X2  $0x44, Z3, Z2, Z2
-	VADDPD      Z4, Z2, Z2
-	VSHUFF64X2  $0xdd, Z2, Z1, Z3
-	VSHUFF64X2  $0x88, Z2, Z1, Z1
-	VADDPD      Z3, Z1, Z1
-	VUNPCKHPD   Z1, Z0, Z2
-	VUNPCKLPD   Z1, Z0, Z0
-	VMINPD      Z2, Z0, Z1
-	VMULPD.BCST f64_4110000000000000<>+0(SB), Z1, Z1
-	VADDPD      Z2, Z0, Z0
-	VCMPPD      $0x0d, Z0, Z1, K1, K1
-	VCMPPD.BCST $0x0d, f64_3c30000000000000<>+0(SB), Z0, K1, K1
-	VCMPPD.BCST $0x12, f64_4770000000000000<>+0(SB), Z0, K1, K1
-	VMOVUPD     Z0, (SI)
-	ADDQ        $0x40, SI
-	LEAQ        (CX)(DX*4), BX
-	SUBQ        $0x08, AX
-	JNZ         rows17
-	JMP         done16
-
-other18:
-	CMPQ CX, $0x08
-	JG   other20
-
-rows19:
+rows21:
 	LEAQ        (BX)(DX*4), CX
 	VMOVUPS.Z   (BX), K2, Y0
 	VCVTPS2PD   Y0, Z0
@@ -884,14 +900,14 @@ rows19:
 	ADDQ        $0x40, SI
 	LEAQ        (CX)(DX*4), BX
 	SUBQ        $0x08, AX
-	JNZ         rows19
-	JMP         done16
+	JNZ         rows21
+	JMP         done20
 
-other20:
+other22:
 	CMPQ CX, $0x10
-	JG   other22
+	JG   other24
 
-rows21:
+rows23:
 	LEAQ        (BX)(DX*4), CX
 	VCVTPS2PD   (BX), Z0
 	VMOVUPS.Z   32(BX), K2, Y1
@@ -957,14 +973,14 @@ rows21:
 	ADDQ        $0x40, SI
 	LEAQ        (CX)(DX*4), BX
 	SUBQ        $0x08, AX
-	JNZ         rows21
-	JMP         done16
+	JNZ         rows23
+	JMP         done20
 
-other22:
+other24:
 	CMPQ CX, $0x18
-	JG   other24
+	JG   other26
 
-rows23:
+rows25:
 	LEAQ        (BX)(DX*4), CX
 	VMOVUPS     (BX), Y0
 	VMOVUPS.Z   64(BX), K2, Y1
@@ -1046,11 +1062,11 @@ rows23:
 	ADDQ        $0x40, SI
 	LEAQ        (CX)(DX*4), BX
 	SUBQ        $0x08, AX
-	JNZ         rows23
-	JMP         done16
+	JNZ         rows25
+	JMP         done20
 
-other24:
-rows25:
+other26:
+rows27:
 	LEAQ        (BX)(DX*4), CX
 	VMOVUPS     (BX), Y0
 	VADDPS      64(BX), Y0, Y0
@@ -1148,9 +1164,9 @@ rows25:
 	ADDQ        $0x40, SI
 	LEAQ        (CX)(DX*4), BX
 	SUBQ        $0x08, AX
-	JNZ         rows25
+	JNZ         rows27
 
-done16:
+done20:
 	KMOVB K1, AX
 	XORQ  $0x000000ff, AX
 	MOVQ  AX, bad+40(FP)
@@ -1174,9 +1190,9 @@ TEXT ·shortPowers64AVX2(SB), NOSPLIT, $160-32
 	VMOVUPD      Y0, 64(BP)
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y0
 	TESTQ        DX, DX
-	JZ           done28
+	JZ           done30
 
-group27:
+group29:
 	PREFETCHT0  12288(CX)
 	PREFETCHT0  12352(CX)
 	VMOVUPD     32(BP), Y1
@@ -1287,9 +1303,9 @@ group27:
 	ADDQ        $+128, CX
 	ADDQ        $+128, AX
 	SUBQ        $0x10, DX
-	JNZ         group27
+	JNZ         group29
 
-done28:
+done30:
 	VZEROUPPER
 	RET
 
@@ -1389,7 +1405,7 @@ TEXT ·shortTotals64AVX2(SB), NOSPLIT, $0-48
 	MOVQ     err+8(FP), DI
 	VPCMPEQD Y0, Y0, Y0
 	TESTQ    AX, AX
-	JZ       done29
+	JZ       done31
 	LEAQ     -1(CX), R8
 	ANDQ     $0x07, R8
 	INCQ     R8
@@ -1399,9 +1415,9 @@ TEXT ·shortTotals64AVX2(SB), NOSPLIT, $0-48
 	VMOVUPD  256(R9), Y1
 	VMOVUPD  288(R9), Y2
 	CMPQ     CX, $0x08
-	JG       other31
+	JG       other33
 
-rows30:
+rows32:
 	LEAQ       (BX)(DX*4), CX
 	VANDPD     (BX), Y1, Y3
 	VMOVUPD    Y3, Y3
@@ -1510,14 +1526,14 @@ rows30:
 	ADDQ       $0x20, DI
 	MOVQ       CX, BX
 	SUBQ       $0x04, AX
-	JNZ        rows30
-	JMP        done29
+	JNZ        rows32
+	JMP        done31
 
-other31:
+other33:
 	CMPQ CX, $0x10
-	JG   other33
+	JG   other35
 
-rows32:
+rows34:
 	LEAQ       (BX)(DX*4), CX
 	VMOVUPD    (BX), Y3
 	VANDPD     64(BX), Y1, Y4
@@ -1642,14 +1658,14 @@ rows32:
 	ADDQ       $0x20, DI
 	MOVQ       CX, BX
 	SUBQ       $0x04, AX
-	JNZ        rows32
-	JMP        done29
+	JNZ        rows34
+	JMP        done31
 
-other33:
+other35:
 	CMPQ CX, $0x18
-	JG   other35
+	JG   other37
 
-rows34:
+rows36:
 	LEAQ       (BX)(DX*4), CX
 	VMOVUPD    (BX), Y3
 	VADDPD     64(BX), Y3, Y3
@@ -1838,11 +1854,11 @@ rows34:
 	ADDQ       $0x20, DI
 	MOVQ       CX, BX
 	SUBQ       $0x04, AX
-	JNZ        rows34
-	JMP        done29
+	JNZ        rows36
+	JMP        done31
 
-other35:
-rows36:
+other37:
+rows38:
 	LEAQ       (BX)(DX*4), CX
 	VMOVUPD    (BX), Y3
 	VADDPD     64(BX), Y3, Y3
@@ -2047,9 +2063,9 @@ rows36:
 	ADDQ       $0x20, DI
 	MOVQ       CX, BX
 	SUBQ       $0x04, AX
-	JNZ        rows36
+	JNZ        rows38
 
-done29:
+done31:
 	VMOVMSKPD Y0, AX
 	XORQ      $0x0000000f, AX
 	MOVQ      AX, bad+40(FP)
@@ -2086,7 +2102,7 @@ TEXT ·shortPowers64AVX512(SB), NOSPLIT, $0-32
 	VBROADCASTSD 16(BX), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	TESTQ        DX, DX
-	JZ           done39
+	JZ           done41
 	VMOVUPD      (CX), Z4
 	PREFETCHT0   12288(CX)
 	VMOVUPD      64(CX), Z5
@@ -2104,7 +2120,7 @@ TEXT ·shortPowers64AVX512(SB), NOSPLIT, $0-32
 	VMINPD       Z6, Z2, Z6
 	VMINPD       Z7, Z2, Z7
 
-group38:
+group40:
 	LEAQ             256(CX), BX
 	SUBQ             $0x20, DX
 	CMOVQEQ          CX, BX
@@ -2211,9 +2227,9 @@ group38:
 	MOVQ             BX, CX
 	ADDQ             $+256, AX
 	TESTQ            DX, DX
-	JNZ              group38
+	JNZ              group40
 
-done39:
+done41:
 	VZEROUPPER
 	RET
 
@@ -2229,7 +2245,7 @@ TEXT ·shortTotals64AVX512(SB), NOSPLIT, $0-48
 	MOVQ   err+8(FP), DI
 	KXNORB K1, K1, K1
 	TESTQ  AX, AX
-	JZ     done40
+	JZ     done42
 	LEAQ   -1(CX), R8
 	ANDQ   $0x07, R8
 	INCQ   R8
@@ -2237,9 +2253,9 @@ TEXT ·shortTotals64AVX512(SB), NOSPLIT, $0-48
 	BZHIQ  R8, R9, R9
 	KMOVB  R9, K2
 	CMPQ   CX, $0x08
-	JG     other42
+	JG     other44
 
-rows41:
+rows43:
 	LEAQ        (BX)(DX*4), CX
 	VMOVUPD.Z   (BX), K2, Z0
 	VMOVUPD     Z0, Z0
@@ -2362,14 +2378,14 @@ rows41:
 	ADDQ        $0x40, DI
 	LEAQ        (CX)(DX*4), BX
 	SUBQ        $0x08, AX
-	JNZ         rows41
-	JMP         done40
+	JNZ         rows43
+	JMP         done42
 
-other42:
+other44:
 	CMPQ CX, $0x10
-	JG   other44
+	JG   other46
 
-rows43:
+rows45:
 	LEAQ        (BX)(DX*4), CX
 	VMOVUPD     (BX), Z0
 	VMOVUPD.Z   64(BX), K2, Z2
@@ -2508,14 +2524,14 @@ rows43:
 	ADDQ        $0x40, DI
 	LEAQ        (CX)(DX*4), BX
 	SUBQ        $0x08, AX
-	JNZ         rows43
-	JMP         done40
+	JNZ         rows45
+	JMP         done42
 
-other44:
+other46:
 	CMPQ CX, $0x18
-	JG   other46
+	JG   other48
 
-rows45:
+rows47:
 	LEAQ        (BX)(DX*4), CX
 	VMOVUPD     (BX), Z0
 	VADDPD      64(BX), Z0, Z0
@@ -2718,11 +2734,11 @@ rows45:
 	ADDQ        $0x40, DI
 	LEAQ        (CX)(DX*4), BX
 	SUBQ        $0x08, AX
-	JNZ         rows45
-	JMP         done40
+	JNZ         rows47
+	JMP         done42
 
-other46:
-rows47:
+other48:
+rows49:
 	LEAQ        (BX)(DX*4), CX
 	VMOVUPD     (BX), Z0
 	VADDPD      64(BX), Z0, Z0
@@ -2941,9 +2957,9 @@ rows47:
 	ADDQ        $0x40, DI
 	LEAQ        (CX)(DX*4), BX
 	SUBQ        $0x08, AX
-	JNZ         rows47
+	JNZ         rows49
 
-done40:
+done42:
 	KMOVB K1, AX
 	XORQ  $0x000000ff, AX
 	MOVQ  AX, bad+40(FP)
