@@ -578,7 +578,7 @@ var softColumnKernels = []*kernel{
 			is NaN; the rest is open where a score is above it or NaN. It returns the highest bits of
 			all labels (see labelBits).`,
 		optional: "w",
-		forms:    []form{{x86: softColumnSums, noNEON: noColumns}},
+		forms:    both(softColumnSums, neonSoftColumnSums),
 	},
 	{
 		name: "SoftColumnFinish", types: elems,
@@ -587,7 +587,7 @@ var softColumnKernels = []*kernel{
 			unless scale is nil what SoftColumnScale takes. It reports whether all rows are
 			ColumnGood; where not, the row's results are open. Rows are a multiple of LanesOf.`,
 		optional: "factors, scale",
-		forms:    []form{{x86: softColumnFinish, noNEON: noColumns}},
+		forms:    []form{{x86: softColumnFinish, noNEON: noColumnFinish}},
 	},
 	{
 		name: "SoftColumnScale", types: elems,
@@ -598,7 +598,7 @@ var softColumnKernels = []*kernel{
 
 			that of the label not rounded, or factors[3·room+i] where x is factors[2·room+i]. It returns
 			what SoftTargetScale returns.`,
-		forms: []form{{x86: softColumnScale, noNEON: noColumns}},
+		forms: both(softColumnScale, neonSoftColumnScale),
 	},
 }
 
@@ -650,8 +650,12 @@ const noPrecisions = "its loop in Go takes a few percent of what bins take"
 // noKeys is why NEON has no kernel of keys.
 const noKeys = "the twin reads four rows at once"
 
-// noColumns is why NEON has no kernels of columns.
-const noColumns = "the twins make them there"
+// noColumns is why NEON has no kernels that turn rows to columns, and noColumnFinish why it has
+// none that finishes them.
+const (
+	noColumns      = "it computes nothing: the twin serves"
+	noColumnFinish = "the twin makes one logarithm a row"
+)
 
 // focalKernels are the kernels of focal binary cross-entropy.
 var focalKernels = []*kernel{

@@ -68,8 +68,8 @@ func (l *columnLoop) run(body func()) {
 }
 
 // each emits a loop through the columns, so many in a turn.
-func (l *columnLoop) each(columns int, body func()) {
-	loop := l.newLabel("column")
+func (l *columnLoop) each(name string, columns int, body func()) {
+	loop := l.newLabel(name)
 	l.XORQ(l.off, l.off)
 	l.Label(loop)
 	body()
@@ -116,7 +116,7 @@ func softColumnSums(v *vec) {
 	sign := v.constant(math.Copysign(0, -1))
 	s.run(func() {
 		s.begin()
-		s.each(4, func() { s.four(kept) })
+		s.each("column", 4, func() { s.four(kept) })
 
 		d := &vec{v.file, v.tier, float64s}
 		to := v.GP64()
@@ -180,7 +180,7 @@ func (v *vec) stride64(name string) gpreg {
 func (s *softColumns) begin() {
 	top, zero := s.reg(), s.reg()
 	s.move(at(s.columns[scores], 0), top)
-	s.each(4, func() {
+	s.each("highest", 4, func() {
 		for i := range 4 {
 			s.max(top, s.at(scores, 64*i), top)
 		}
@@ -303,7 +303,7 @@ func softColumnScale(v *vec) {
 			factors = append(factors, v.inRegister(oneOfFour(from, apart, third, i)))
 		}
 		v.ADDQ(operand.U8(v.bytes), from)
-		l.each(1, func() {
+		l.each("column", 1, func() {
 			g, t, k, r := v.reg(), v.inRegister(l.at(labels, 0)), v.newMask(), v.reg()
 			least.take(t)
 			v.mul(factors[0], l.at(powers, 0), g)

@@ -756,10 +756,18 @@ func toRows64(dst []float64, stride int, x []float64, rows, n int) {
 }
 
 func softColumnSums32(sums []float64, room int, peaks, x, t, w []float32, rows, n int) (bits uint64) {
+	switch Active {
+	case NEON:
+		return softColumnSums32NEON(&sums[0], room, &peaks[0], &x[0], &t[0], unsafe.SliceData(w), rows, n)
+	}
 	return softColumnSums32Generic(sums, room, peaks, x, t, w, rows, n)
 }
 
 func softColumnSums64(sums []float64, room int, peaks, x, t, w []float64, rows, n int) (bits uint64) {
+	switch Active {
+	case NEON:
+		return softColumnSums64NEON(&sums[0], room, &peaks[0], &x[0], &t[0], unsafe.SliceData(w), rows, n)
+	}
 	return softColumnSums64Generic(sums, room, peaks, x, t, w, rows, n)
 }
 
@@ -772,10 +780,18 @@ func softColumnFinish64(loss []float64, factors []float64, sums []float64, room 
 }
 
 func softColumnScale32(x, t, w []float32, rows, n int, factors []float32, room int) (bits uint64) {
+	switch Active {
+	case NEON:
+		return softColumnScale32NEON(&x[0], &t[0], &w[0], rows, n, &factors[0], room)
+	}
 	return softColumnScale32Generic(x, t, w, rows, n, factors, room)
 }
 
 func softColumnScale64(x, t, w []float64, rows, n int, factors []float64, room int) (bits uint64) {
+	switch Active {
+	case NEON:
+		return softColumnScale64NEON(&x[0], &t[0], &w[0], rows, n, &factors[0], room)
+	}
 	return softColumnScale64Generic(x, t, w, rows, n, factors, room)
 }
 
@@ -1336,6 +1352,18 @@ func softTargetScale32NEON(dst *float32, dstStride int, w *float32, wStride int,
 
 //go:noescape
 func softTargetScale64NEON(dst *float64, dstStride int, w *float64, wStride int, t *float64, tStride int, rows int, n int, f *float64, scale *float64, most *float64, peak *float64) (bits uint64)
+
+//go:noescape
+func softColumnSums32NEON(sums *float64, room int, peaks *float32, x *float32, t *float32, w *float32, rows int, n int) (bits uint64)
+
+//go:noescape
+func softColumnSums64NEON(sums *float64, room int, peaks *float64, x *float64, t *float64, w *float64, rows int, n int) (bits uint64)
+
+//go:noescape
+func softColumnScale32NEON(x *float32, t *float32, w *float32, rows int, n int, factors *float32, room int) (bits uint64)
+
+//go:noescape
+func softColumnScale64NEON(x *float64, t *float64, w *float64, rows int, n int, factors *float64, room int) (bits uint64)
 
 //go:noescape
 func sideMax32NEON(top *[4]float32, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32)

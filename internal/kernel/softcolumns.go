@@ -70,12 +70,11 @@ func softColumnSums32Generic(sums []float64, room int, peaks, x, t, w []float32,
 	for i := range rows {
 		g := newColumnRow(x, t, i, n)
 		var e [2 * Lanes32]float32
-		Exp32(&e, []float32{-g.top}, p[0], float32(coef.ScaleLow32), p[2])
-		g.setPower(e[0])
-		for j := 0; j < g.n; j += len(e) {
-			Exp32(&e, g.x[j:min(g.n, j+len(e))], p[0], float32(coef.ScaleLow32), p[2])
+		for j := 0; j <= g.n; j += len(e) {
+			Exp32(&e, g.x[j:min(g.n+1, j+len(e))], p[0], float32(coef.ScaleLow32), p[2])
 			copy(g.e[j:], e[:])
 		}
+		g.setPower()
 		g.keep(w, i, n)
 		var acc [3]float64
 		for j := 0; j < g.n; j += 4 {
@@ -94,12 +93,11 @@ func softColumnSums64Generic(sums []float64, room int, peaks, x, t, w []float64,
 	for i := range rows {
 		g := newColumnRow(x, t, i, n)
 		var e [2 * Lanes64]float64
-		Exp64(&e, []float64{-g.top}, p[0], float64(coef.ScaleLow64), p[2])
-		g.setPower(e[0])
-		for j := 0; j < g.n; j += len(e) {
-			Exp64(&e, g.x[j:min(g.n, j+len(e))], p[0], float64(coef.ScaleLow64), p[2])
+		for j := 0; j <= g.n; j += len(e) {
+			Exp64(&e, g.x[j:min(g.n+1, j+len(e))], p[0], float64(coef.ScaleLow64), p[2])
 			copy(g.e[j:], e[:])
 		}
+		g.setPower()
 		g.keep(w, i, n)
 		var acc, err [3]float64
 		for j := 0; j < g.n; j += 4 {
@@ -123,7 +121,7 @@ func columnBits[T Float](t []T, rows, n int) uint64 {
 
 // A columnRow is a row of n columns.
 type columnRow[T Float] struct {
-	x, t, e           [4 * Lanes32]T
+	x, t, e           [6 * Lanes32]T
 	n, peak           int
 	top, label, power T
 }
@@ -139,12 +137,13 @@ func newColumnRow[T Float](x, t []T, i, n int) *columnRow[T] {
 		}
 	}
 	g.top, g.label = g.x[g.peak], g.t[g.peak]
+	g.x[g.n] = -g.top
 	return g
 }
 
-// setPower sets e^-top.
-func (g *columnRow[T]) setPower(e T) {
-	if g.power = e; !(math.Abs(float64(g.top)) <= ColumnLimit[T]()) {
+// setPower sets e^-top, which comes behind the row's exponentials.
+func (g *columnRow[T]) setPower() {
+	if g.power = g.e[g.n]; !(math.Abs(float64(g.top)) <= ColumnLimit[T]()) {
 		g.power = CanonicalNaN[T]()
 	}
 }

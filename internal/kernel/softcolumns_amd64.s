@@ -209,14 +209,14 @@ rows9:
 	VMOVUPS (CX), Y1
 	XORQ    AX, AX
 
-column10:
+highest10:
 	VMAXPS  (CX)(AX*1), Y1, Y1
 	VMAXPS  64(CX)(AX*1), Y1, Y1
 	VMAXPS  128(CX)(AX*1), Y1, Y1
 	VMAXPS  192(CX)(AX*1), Y1, Y1
 	ADDQ    $+256, AX
 	CMPQ    AX, SI
-	JB      column10
+	JB      highest10
 	VMOVUPS Y1, (BP)
 	VXORPS  Y1, Y1, Y1
 	VMOVUPS Y1, 32(BP)
@@ -1122,14 +1122,14 @@ rows27:
 	VMOVUPS (CX), Z0
 	XORQ    AX, AX
 
-column28:
+highest28:
 	VMAXPS  (CX)(AX*1), Z0, Z0
 	VMAXPS  64(CX)(AX*1), Z0, Z0
 	VMAXPS  128(CX)(AX*1), Z0, Z0
 	VMAXPS  192(CX)(AX*1), Z0, Z0
 	ADDQ    $+256, AX
 	CMPQ    AX, SI
-	JB      column28
+	JB      highest28
 	VMOVUPS Z0, Z0
 	VXORPS  Y12, Y12, Y12
 	VMOVUPS Z12, Z1
@@ -1685,14 +1685,14 @@ rows43:
 	VMOVUPD (CX), Y1
 	XORQ    AX, AX
 
-column44:
+highest44:
 	VMAXPD  (CX)(AX*1), Y1, Y1
 	VMAXPD  64(CX)(AX*1), Y1, Y1
 	VMAXPD  128(CX)(AX*1), Y1, Y1
 	VMAXPD  192(CX)(AX*1), Y1, Y1
 	ADDQ    $+256, AX
 	CMPQ    AX, SI
-	JB      column44
+	JB      highest44
 	VMOVUPD Y1, (BP)
 	VXORPS  Y1, Y1, Y1
 	VMOVUPD Y1, 32(BP)
@@ -2506,14 +2506,14 @@ rows61:
 	VMOVUPD (CX), Z0
 	XORQ    AX, AX
 
-column62:
+highest62:
 	VMAXPD  (CX)(AX*1), Z0, Z0
 	VMAXPD  64(CX)(AX*1), Z0, Z0
 	VMAXPD  128(CX)(AX*1), Z0, Z0
 	VMAXPD  192(CX)(AX*1), Z0, Z0
 	ADDQ    $+256, AX
 	CMPQ    AX, SI
-	JB      column62
+	JB      highest62
 	VMOVUPD Z0, Z0
 	VXORPS  Y12, Y12, Y12
 	VMOVUPD Z12, Z1
