@@ -141,6 +141,9 @@ func (w *Work[T]) kernelRows() bool {
 	c.Widen()
 	anySlow := w.setParams()
 	a.Params = w.params
+	if c.ThresholdGrad != nil && w.rule.Focal == 0 && a.Shifted && !a.Weighted() {
+		a.Slope = c.ThresholdGrad
+	}
 	switch {
 	case w.rule.Focal != 0:
 		w.evaluateFocal(steps, root)
@@ -444,7 +447,16 @@ func (w *Work[T]) slopes(a *kernel.BCEArgs[T]) {
 			w.small(i, a.Dst[i*a.DstStride:][:w.c.N])
 		}
 	}
-	if w.c.ThresholdGrad != nil {
+	switch {
+	case w.c.ThresholdGrad == nil:
+	case a.Slope != nil:
+		for i, v := range a.Slope[:w.c.Rows] {
+			// Additions in float32 may have gone beyond the numbers.
+			if a.Slope[i] = -v; v-v != 0 || math.Abs(w.c.Scale[i])*w.weights.most > plain {
+				a.Slope[i] = -sumOf(a.Dst[i*a.DstStride:][:w.c.N])
+			}
+		}
+	default:
 		w.thresholdSlopes(a.Dst, a.DstStride)
 	}
 }

@@ -20,6 +20,11 @@ func newAccumulator(v *vec) *accumulator {
 	if v.wide() {
 		return newRegisterAccumulator(v)
 	}
+	return newStackAccumulator(v)
+}
+
+// newStackAccumulator is newAccumulator of one on the stack.
+func newStackAccumulator(v *vec) *accumulator {
 	return &accumulator{vec: v, stack: v.AllocLocal(4 * v.bytes)}
 }
 

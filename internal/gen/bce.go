@@ -112,17 +112,7 @@ func (b *bceJoin) weigh(e []vreg) {
 		b.add(l[0], l[1], l[0])
 		sums = append(sums, l[0])
 	}
-	switch {
-	case b.wide():
-		b.sum.take(&half{}, sums[0])
-		b.sum.take(&half{}, sums[1])
-	case b.double():
-		b.sum.take(&half{}, sums[0])
-		b.sum.take(&half{number: 1}, sums[1])
-	default:
-		b.add(sums[0], sums[1], sums[0])
-		b.sum.takeWidened(0, sums[0])
-	}
+	b.takeSums(b.sum, sums)
 }
 
 // weighTwo returns the terms of registers i, with a = (1-t)·w of the weight of a negative,

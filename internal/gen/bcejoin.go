@@ -42,6 +42,8 @@ type bceJoin struct {
 	log     *logarithms
 	half    operand.Mem // AVX2, float64: the joins of the stage before, where that is the first of 32 elements
 	weights *bceWeights // nil for none
+
+	slope *accumulator // of the derivatives, with thresholds; nil for none
 }
 
 // ahead is how many stages ahead arguments are loaded.
@@ -162,6 +164,9 @@ func (b *bceJoin) constants() {
 		b.product = newProduct(v)
 		b.product.clear()
 	}
+	if b.shifted && b.grad && b.weights == nil {
+		b.slope = newStackAccumulator(v)
+	}
 	bias, least, most := zeroToInf(v.elem)
 	b.low, b.high = v.constant(least), v.constant(most)
 	if b.weights != nil {
@@ -268,6 +273,7 @@ func (b *bceJoin) run(rows operand.Mem) {
 		b.sum.store(at(out, 0))
 		b.ADDQ(operand.U8(8), b.file.argument("sum"))
 	}
+	b.storeSlope()
 	if b.grad {
 		b.ADDQ(b.skip[2], b.dst)
 	}
@@ -290,6 +296,9 @@ func (b *bceJoin) run(rows operand.Mem) {
 func (b *bceJoin) startRow() {
 	if b.sum != nil {
 		b.sum.clear()
+	}
+	if b.slope != nil {
+		b.slope.clear()
 	}
 	switch {
 	case b.weights != nil:
@@ -587,6 +596,7 @@ func (b *bceJoin) derivatives(w []vreg, store func(i int, g vreg)) {
 	if !b.wide() {
 		bits, sign = b.lanesBits(b.of(0, b.bits)), b.inRegister(b.constant(math.Copysign(0, -1)))
 	}
+	sums := b.newRegs(2)
 	for i, x := range w {
 		g := b.reg()
 		b.add(x, one, g)
@@ -601,7 +611,55 @@ func (b *bceJoin) derivatives(w []vreg, store func(i int, g vreg)) {
 			b.mul(g, f, g)
 		}
 		store(i, g)
+		if b.slope == nil {
+			continue
+		}
+		if sum, second := b.sumOf(i); second {
+			b.add(sums[sum], g, sums[sum])
+		} else {
+			b.move(g, sums[sum])
+		}
 	}
+	if b.slope != nil {
+		b.takeSums(b.slope, sums)
+	}
+}
+
+// sumOf returns in which of two sums register i goes, those of its lanes in two virtual
+// vectors, and whether as the second.
+func (b *bceJoin) sumOf(i int) (sum int, second bool) {
+	if b.wide() {
+		return i / 2, i%2 == 1
+	}
+	return i % 2, i >= 2
+}
+
+// takeSums takes in these sums.
+func (b *bceJoin) takeSums(to *accumulator, sums []vreg) {
+	switch {
+	case b.wide():
+		to.take(&half{}, sums[0])
+		to.take(&half{}, sums[1])
+	case b.double():
+		to.take(&half{}, sums[0])
+		to.take(&half{number: 1}, sums[1])
+	default:
+		b.add(sums[0], sums[1], sums[0])
+		to.takeWidened(0, sums[0])
+	}
+}
+
+// storeSlope writes the sum of a row's derivatives, if it is wanted.
+func (b *bceJoin) storeSlope() {
+	if b.slope == nil {
+		return
+	}
+	out, none := b.param("slope"), b.newLabel("none")
+	b.TESTQ(out, out)
+	b.JZ(operand.LabelRef(none))
+	b.slope.store(at(out, 0))
+	b.ADDQ(operand.U8(8), b.file.argument("slope"))
+	b.Label(none)
 }
 
 // logs adds the terms of float64: the logarithms of the joins of 32 elements, which on

@@ -102,7 +102,7 @@ var structs = map[string][]field{
 		{"Dst", "dst", "[]T"}, {"DstStride", "dstStride", "int"}, {"Copy", "c", "*Copy[T]"},
 		{"X", "x", "[]T"}, {"Stride", "stride", "int"}, {"Rows", "rows", "int"}, {"N", "n", "int"},
 		{"Pos", "pos", "[]uint64"}, {"Neg", "neg", "[]uint64"}, {"Words", "words", "int"},
-		{"Scale", "scale", "[]float64"}, {"Params", "p", "[]BCEParams[T]"}, {"NegWeight", "negWeight", "[]T"}, {"PosWeight", "posWeight", "[]T"},
+		{"Scale", "scale", "[]float64"}, {"Slope", "slope", "[]float64"}, {"Params", "p", "[]BCEParams[T]"}, {"NegWeight", "negWeight", "[]T"}, {"PosWeight", "posWeight", "[]T"},
 		{"Soft", "t", "[]T"}, {"SoftStride", "tStride", "int"}, {"Terms", "terms", "[]T"},
 		{"Kind", "kind", "int"}, {"X16", "x16", "[]uint16"}, {"Dst16", "dst16", "[]uint16"},
 	},

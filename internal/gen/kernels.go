@@ -475,8 +475,8 @@ var bceKernels = []*kernel{
 		name: "BCE", types: elems,
 		params:   "a *BCEArgs[T]",
 		doc:      `writes the sums of softplus of every row, without weights, and the gradient.`,
-		args:     "sum, product, dst, dstStride, c, x, stride, rows, n, pos, neg, words, scale, p, kind, x16, dst16",
-		optional: "sum, product, dst, x, scale, p, x16, dst16",
+		args:     "sum, product, dst, dstStride, c, x, stride, rows, n, pos, neg, words, scale, p, slope, kind, x16, dst16",
+		optional: "sum, product, dst, x, scale, p, slope, x16, dst16",
 		forms:    bceForms(),
 	},
 	{

@@ -20,6 +20,7 @@ type neonBCEJoin struct {
 	e              *neonExponential
 	log            *neonLogarithms  // float64
 	total          *neonAccumulator // float64: of the logarithms; float32: the products
+	slope          *neonAccumulator // of the derivatives, with thresholds; nil for none
 }
 
 // A neonJoinTerm is one register of elements.
@@ -41,6 +42,11 @@ func emitNeonBCEJoin(v *neonVec, shifted, grad bool) {
 	b.begin()
 	l.accumulators()
 	b.total = newNeonStackAccumulator(v, l.acc)
+	var slopes genReg
+	if shifted && grad {
+		b.slope = newNeonStackAccumulator(v, l.acc.offset(128))
+		slopes = v.param("slope")
+	}
 	const turns = coef.JoinBlock * 4 / 256 // of a block
 	out, block := v.param(map[bool]string{true: "sum", false: "product"}[v.double()]), v.gp()
 	if !v.double() {
@@ -75,6 +81,9 @@ func emitNeonBCEJoin(v *neonVec, shifted, grad bool) {
 
 	l.run(func() {
 		b.total.clear()
+		if b.slope != nil {
+			b.slope.clear()
+		}
 		v.op("MOVD", imm(turns), block)
 		if params != nil {
 			v.broadcasts(p, params...)
@@ -84,6 +93,12 @@ func emitNeonBCEJoin(v *neonVec, shifted, grad bool) {
 			v.setFactor(scale, b.factor)
 		}
 	}, b.terms, func() {
+		if b.slope != nil {
+			none := v.newLabel("none")
+			v.op("CBZ", slopes, none)
+			b.slope.store(slopes)
+			v.label(none)
+		}
 		if v.double() {
 			b.total.store(out)
 			return
@@ -139,6 +154,7 @@ func (b *neonBCEJoin) terms(turn neonTurn) {
 	b.op("VMOV", all.as("S").String()+"[0]", b.others)
 	b.op("ADDW", imm(1), b.others)
 	joins := map[int][]*vecReg{} // of pairs of virtual vectors, by h
+	sums := map[int][]*vecReg{}  // of their derivatives
 	tests := map[int]*vecReg{}   // by place
 	for ; len(order) > 0; order = order[2:] {
 		two := order[:2]
@@ -168,7 +184,9 @@ func (b *neonBCEJoin) terms(turn neonTurn) {
 		}
 		b.takePart(two)
 		if b.grad {
-			b.gradient(two)
+			if sum := b.gradient(two); sum != nil {
+				sums[two[0].h] = append(sums[two[0].h], sum)
+			}
 		}
 		for _, t := range two {
 			b.free(t.sign)
@@ -178,6 +196,11 @@ func (b *neonBCEJoin) terms(turn neonTurn) {
 			} else {
 				joins[t.h] = append(joins[t.h], t.w)
 			}
+		}
+	}
+	for k := range sums[turn.lanes[0]] {
+		for _, h := range turn.lanes {
+			b.slope.take(h, sums[h][k])
 		}
 	}
 	first, second := joins[turn.lanes[0]], joins[turn.lanes[1]]
@@ -264,18 +287,28 @@ func (b *neonBCEJoin) argument(t *neonJoinTerm, test *vecReg) (y, short *vecReg)
 	return y, short
 }
 
-// gradient stores the derivatives ±factor·(w/(1+w)).
-func (b *neonBCEJoin) gradient(two []neonJoinTerm) {
+// gradient stores the derivatives ±factor·(w/(1+w)), and returns the sum of the two where that
+// is wanted.
+func (b *neonBCEJoin) gradient(two []neonJoinTerm) (sum *vecReg) {
 	b.comment("the gradient")
 	one := b.inRegister(b.constant(1))
-	for _, t := range two {
+	for i, t := range two {
 		g := b.reg()
 		b.add(t.w, one, g)
 		b.div(t.w, g, g)
 		b.xor(g, t.sign, g)
 		b.mul(g, b.factor, g)
 		b.store(g, b.dst.place(t.number))
-		b.free(g)
+		switch {
+		case b.slope == nil:
+			b.free(g)
+		case i == 0:
+			sum = g
+		default:
+			b.add(sum, g, sum)
+			b.free(g)
+		}
 	}
 	b.free(one)
+	return sum
 }

@@ -65,6 +65,10 @@ type BCEArgs[T Float] struct {
 	Pos, Neg        []uint64
 	Words           int
 
+	// Slope, unless it is nil, takes the sums of every row's gradient, with thresholds and
+	// without weights.
+	Slope []float64
+
 	Scale   []float64      // factors of the gradient, for kernels without weights
 	Params  []BCEParams[T] // where there are thresholds
 	Shifted bool           // there are
@@ -223,6 +227,41 @@ func bce32Generic(a *BCEArgs[float32]) {
 				products = products[1:]
 			}
 		}
+		a.slope(i)
+	}
+}
+
+// slope writes the sum of row i's gradient, if it is wanted: in the order of the terms with
+// weights.
+func (a *BCEArgs[T]) slope(i int) {
+	if a.Slope == nil || !a.Shifted {
+		return
+	}
+	var sum, err [8]float64
+	for k := 0; k < a.N; k += 32 {
+		var g [32]T
+		copy(g[:], a.Dst[i*a.DstStride:][k:a.N])
+		addTerms(&sum, &err, &g)
+	}
+	if IsFloat32[T]() {
+		a.Slope[i] = eight(&sum)
+	} else {
+		a.Slope[i] = compensated(&sum, &err)
+	}
+}
+
+// addTerms adds 32 terms to lanes, of float64 with their errors.
+func addTerms[T Float](sum, err *[8]float64, m *[32]T) {
+	if IsFloat32[T]() {
+		for l := range sum {
+			sum[l] += float64((m[l] + m[16+l]) + (m[8+l] + m[24+l]))
+		}
+		return
+	}
+	for _, h := range [2]int{0, 16} {
+		for l := range sum {
+			sum[l], err[l] = TwoSum(sum[l], err[l], float64(m[h+l]+m[h+8+l]))
+		}
 	}
 }
 
@@ -242,6 +281,7 @@ func bce64Generic(a *BCEArgs[float64]) {
 			}
 		}
 		a.Sum[i] = compensated(&sum, &err)
+		a.slope(i)
 	}
 }
 
@@ -258,13 +298,11 @@ func compensated(sum, err *[8]float64) float64 {
 // weightedBCE32Generic evaluates rows.
 func weightedBCE32Generic(a *BCEArgs[float32]) {
 	for i := range a.Rows {
-		var sum [8]float64
+		var sum, err [8]float64
 		for k := 0; k < a.N; k += 32 {
 			var m [32]float32
 			a.weighted(m[:], i, k)
-			for l := range sum {
-				sum[l] += float64((m[l] + m[16+l]) + (m[8+l] + m[24+l]))
-			}
+			addTerms(&sum, &err, &m)
 		}
 		a.Sum[i] = eight(&sum)
 	}
@@ -277,10 +315,7 @@ func weightedBCE64Generic(a *BCEArgs[float64]) {
 		for k := 0; k < a.N; k += 32 {
 			var m [32]float64
 			a.weighted(m[:], i, k)
-			for l := range sum {
-				sum[l], err[l] = TwoSum(sum[l], err[l], m[l]+m[8+l])
-				sum[l], err[l] = TwoSum(sum[l], err[l], m[16+l]+m[24+l])
-			}
+			addTerms(&sum, &err, &m)
 		}
 		a.Sum[i] = compensated(&sum, &err)
 	}

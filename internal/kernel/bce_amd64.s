@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func bceSumsShifted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, kind int, x16 *uint16, dst16 *uint16)
+// func bceSumsShifted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, slope *float64, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·bceSumsShifted32AVX2(SB), $2560-128
+TEXT ·bceSumsShifted32AVX2(SB), $2560-136
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	CMPQ         rows+48(FP), $0x00
@@ -647,9 +647,9 @@ DATA f32_c4800000<>+24(SB)/4, $0xc4800000
 DATA f32_c4800000<>+28(SB)/4, $0xc4800000
 GLOBL f32_c4800000<>(SB), RODATA|NOPTR, $32
 
-// func bceSums32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, kind int, x16 *uint16, dst16 *uint16)
+// func bceSums32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, slope *float64, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·bceSums32AVX2(SB), $2568-128
+TEXT ·bceSums32AVX2(SB), $2568-136
 	LEAQ 63(SP), BP
 	ANDQ $-64, BP
 	CMPQ rows+48(FP), $0x00
@@ -675,9 +675,9 @@ TEXT ·bceSums32AVX2(SB), $2568-128
 	SHLQ $0x05, DI
 	SUBQ DI, BX
 	MOVQ BX, 288(BP)
-	CMPQ kind+104(FP), $0x00
+	CMPQ kind+112(FP), $0x00
 	JEQ  single15
-	MOVQ x16+112(FP), AX
+	MOVQ x16+120(FP), AX
 	SARQ $0x01, 288(BP)
 
 single15:
@@ -705,7 +705,7 @@ first17:
 
 same18:
 	MOVQ  $0x00000000, 2496(BP)
-	CMPQ  kind+104(FP), $0x00
+	CMPQ  kind+112(FP), $0x00
 	JNE   sixteen22
 	MOVQ  AX, SI
 	MOVL  (CX), R9
@@ -799,7 +799,7 @@ group16:
 	MOVQ R9, 264(BP)
 
 same23:
-	CMPQ  kind+104(FP), $0x00
+	CMPQ  kind+112(FP), $0x00
 	JNE   sixteen22
 	MOVQ  AX, SI
 	MOVL  (CX), R9
@@ -994,7 +994,7 @@ sixteen22:
 	PREFETCHT0 12288(AX)
 	LEAQ       32(BP), SI
 	ANDQ       $-32, SI
-	CMPQ       kind+104(FP), $0x01
+	CMPQ       kind+112(FP), $0x01
 	JNE        float1632
 	VPMOVZXWD  (AX), Y3
 	VPSLLD     $0x10, Y3, Y3
@@ -1058,7 +1058,7 @@ copied37:
 	PREFETCHT0 12480(BP)
 	LEAQ       32(BP), SI
 	ANDQ       $-32, SI
-	CMPQ       kind+104(FP), $0x01
+	CMPQ       kind+112(FP), $0x01
 	JNE        float1639
 	VPMOVZXWD  192(BP), Y3
 	VPSLLD     $0x10, Y3, Y3
@@ -1168,9 +1168,9 @@ last14:
 	VZEROUPPER
 	RET
 
-// func bceGradShifted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, kind int, x16 *uint16, dst16 *uint16)
+// func bceGradShifted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, slope *float64, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·bceGradShifted32AVX2(SB), $2624-152
+TEXT ·bceGradShifted32AVX2(SB), $2752-160
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	MOVQ         to+32(FP), AX
@@ -1217,6 +1217,9 @@ TEXT ·bceGradShifted32AVX2(SB), $2624-152
 	VMOVUPS      Y1, 224(BP)
 	VBROADCASTSS 8(R8), Y1
 	VMOVUPS      Y1, 256(BP)
+	VXORPS       Y1, Y1, Y1
+	VMOVUPS      Y1, 512(BP)
+	VMOVUPS      Y1, 544(BP)
 	MOVQ         scale+112(FP), R8
 	VBROADCASTSD (R8), Y1
 	VCVTPD2PSY   Y1, X1
@@ -1246,11 +1249,11 @@ first43:
 same44:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
-	MOVQ  R13, 768(BP)(R12*1)
+	MOVQ  R13, 896(BP)(R12*1)
 	ORL   (DI), R13
 	CMPL  R13, $-1
 	SETEQ R14
-	MOVB  R14, 776(BP)(R12*1)
+	MOVB  R14, 904(BP)(R12*1)
 	JNE   other46
 
 ready47:
@@ -1260,7 +1263,7 @@ ready47:
 	SUBQ $0x20, 304(BP)
 
 none45:
-	VPBROADCASTD 768(BP)(R12*1), Y1
+	VPBROADCASTD 896(BP)(R12*1), Y1
 	VPSRLVD      lanes32<>+0(SB), Y1, Y1
 	PREFETCHT0   12288(R10)
 	VMOVUPS      (R10), Y2
@@ -1286,8 +1289,8 @@ none45:
 	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y3
 	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y3
 	VADDPS       Y5, Y3, Y3
-	VMOVUPS      Y3, 512(BP)(R12*1)
-	VMOVUPS      Y2, 640(BP)(R12*1)
+	VMOVUPS      Y3, 640(BP)(R12*1)
+	VMOVUPS      Y2, 768(BP)(R12*1)
 	VMOVUPS      32(R10), Y2
 	VSUBPS       224(BP), Y2, Y3
 	VSUBPS       Y2, Y3, Y4
@@ -1311,8 +1314,8 @@ none45:
 	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y3
 	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y3
 	VADDPS       Y5, Y3, Y3
-	VMOVUPS      Y3, 544(BP)(R12*1)
-	VMOVUPS      Y2, 672(BP)(R12*1)
+	VMOVUPS      Y3, 672(BP)(R12*1)
+	VMOVUPS      Y2, 800(BP)(R12*1)
 	PREFETCHT0   12352(R10)
 	VMOVUPS      64(R10), Y2
 	VSUBPS       224(BP), Y2, Y3
@@ -1337,8 +1340,8 @@ none45:
 	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y3
 	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y3
 	VADDPS       Y5, Y3, Y3
-	VMOVUPS      Y3, 576(BP)(R12*1)
-	VMOVUPS      Y2, 704(BP)(R12*1)
+	VMOVUPS      Y3, 704(BP)(R12*1)
+	VMOVUPS      Y2, 832(BP)(R12*1)
 	VMOVUPS      96(R10), Y2
 	VSUBPS       224(BP), Y2, Y3
 	VSUBPS       Y2, Y3, Y4
@@ -1362,8 +1365,8 @@ none45:
 	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y3
 	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y3
 	VADDPS       Y5, Y3, Y3
-	VMOVUPS      Y3, 608(BP)(R12*1)
-	VMOVUPS      Y1, 736(BP)(R12*1)
+	VMOVUPS      Y3, 736(BP)(R12*1)
+	VMOVUPS      Y1, 864(BP)(R12*1)
 	ADDQ         $+512, R11
 	ANDQ         $+2047, R11
 	ADDQ         $+512, R12
@@ -1420,11 +1423,11 @@ none48:
 same50:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
-	MOVQ  R13, 768(BP)(R12*1)
+	MOVQ  R13, 896(BP)(R12*1)
 	ORL   (DI), R13
 	CMPL  R13, $-1
 	SETEQ R14
-	MOVB  R14, 776(BP)(R12*1)
+	MOVB  R14, 904(BP)(R12*1)
 	JNE   other52
 
 ready53:
@@ -1434,14 +1437,14 @@ ready53:
 	SUBQ $0x20, 304(BP)
 
 none51:
-	CMPB 776(BP)(R11*1), $0x00
+	CMPB 904(BP)(R11*1), $0x00
 	JEQ  into54
 
 entered55:
-	VMOVUPS      512(BP)(R11*1), Y1
-	VMOVUPS      544(BP)(R11*1), Y2
-	VMOVUPS      576(BP)(R11*1), Y3
-	VMOVUPS      608(BP)(R11*1), Y4
+	VMOVUPS      640(BP)(R11*1), Y1
+	VMOVUPS      672(BP)(R11*1), Y2
+	VMOVUPS      704(BP)(R11*1), Y3
+	VMOVUPS      736(BP)(R11*1), Y4
 	VMOVUPS      f32_3ab52766<>+0(SB), Y8
 	VMOVUPS      Y8, Y5
 	VMOVUPS      Y8, Y6
@@ -1452,7 +1455,7 @@ entered55:
 	VFMADD213PS  Y9, Y2, Y6
 	VFMADD213PS  Y9, Y3, Y7
 	VFMADD213PS  Y9, Y4, Y8
-	VPBROADCASTD 768(BP)(R12*1), Y9
+	VPBROADCASTD 896(BP)(R12*1), Y9
 	VPSRLVD      lanes32<>+0(SB), Y9, Y9
 	PREFETCHT0   12288(R10)
 	VMOVUPS      (R10), Y10
@@ -1483,8 +1486,8 @@ entered55:
 	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y11
 	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y11
 	VADDPS       Y13, Y11, Y11
-	VMOVUPS      Y11, 512(BP)(R12*1)
-	VMOVUPS      Y10, 640(BP)(R12*1)
+	VMOVUPS      Y11, 640(BP)(R12*1)
+	VMOVUPS      Y10, 768(BP)(R12*1)
 	VMOVUPS      32(R10), Y10
 	VSUBPS       224(BP), Y10, Y11
 	VSUBPS       Y10, Y11, Y12
@@ -1513,8 +1516,8 @@ entered55:
 	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y11
 	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y11
 	VADDPS       Y13, Y11, Y11
-	VMOVUPS      Y11, 544(BP)(R12*1)
-	VMOVUPS      Y10, 672(BP)(R12*1)
+	VMOVUPS      Y11, 672(BP)(R12*1)
+	VMOVUPS      Y10, 800(BP)(R12*1)
 	VMOVUPS      f32_3efffffe<>+0(SB), Y10
 	VFMADD213PS  Y10, Y1, Y5
 	VFMADD213PS  Y10, Y2, Y6
@@ -1549,8 +1552,8 @@ entered55:
 	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y11
 	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y11
 	VADDPS       Y13, Y11, Y11
-	VMOVUPS      Y11, 576(BP)(R12*1)
-	VMOVUPS      Y10, 704(BP)(R12*1)
+	VMOVUPS      Y11, 704(BP)(R12*1)
+	VMOVUPS      Y10, 832(BP)(R12*1)
 	VMOVUPS      96(R10), Y10
 	VSUBPS       224(BP), Y10, Y11
 	VSUBPS       Y10, Y11, Y12
@@ -1579,14 +1582,14 @@ entered55:
 	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y11
 	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y11
 	VADDPS       Y13, Y11, Y11
-	VMOVUPS      Y11, 608(BP)(R12*1)
-	VMOVUPS      Y1, 736(BP)(R12*1)
-	VMULPS       640(BP)(R11*1), Y5, Y5
-	VMULPS       672(BP)(R11*1), Y6, Y6
-	VMULPS       704(BP)(R11*1), Y7, Y7
-	VMULPS       736(BP)(R11*1), Y8, Y8
+	VMOVUPS      Y11, 736(BP)(R12*1)
+	VMOVUPS      Y1, 864(BP)(R12*1)
+	VMULPS       768(BP)(R11*1), Y5, Y5
+	VMULPS       800(BP)(R11*1), Y6, Y6
+	VMULPS       832(BP)(R11*1), Y7, Y7
+	VMULPS       864(BP)(R11*1), Y8, Y8
 	VMOVUPS      f32_3f800000<>+0(SB), Y1
-	VPBROADCASTD 768(BP)(R11*1), Y2
+	VPBROADCASTD 896(BP)(R11*1), Y2
 	VPSRLVD      lanes32<>+0(SB), Y2, Y2
 	VMOVUPS      f32_80000000<>+0(SB), Y3
 	VADDPS       Y1, Y5, Y4
@@ -1596,20 +1599,23 @@ entered55:
 	VXORPS       192(BP), Y9, Y9
 	VMULPS       Y9, Y4, Y4
 	VMOVUPS      Y4, (R9)
-	VADDPS       Y1, Y6, Y4
-	VDIVPS       Y4, Y6, Y4
-	VPSLLD       $0x17, Y2, Y9
-	VANDPS       Y3, Y9, Y9
-	VXORPS       192(BP), Y9, Y9
-	VMULPS       Y9, Y4, Y4
-	VMOVUPS      Y4, 32(R9)
-	VADDPS       Y1, Y7, Y4
-	VDIVPS       Y4, Y7, Y4
-	VPSLLD       $0x0f, Y2, Y9
-	VANDPS       Y3, Y9, Y9
-	VXORPS       192(BP), Y9, Y9
-	VMULPS       Y9, Y4, Y4
-	VMOVUPS      Y4, 64(R9)
+	VMOVUPS      Y4, Y4
+	VADDPS       Y1, Y6, Y9
+	VDIVPS       Y9, Y6, Y9
+	VPSLLD       $0x17, Y2, Y10
+	VANDPS       Y3, Y10, Y10
+	VXORPS       192(BP), Y10, Y10
+	VMULPS       Y10, Y9, Y9
+	VMOVUPS      Y9, 32(R9)
+	VMOVUPS      Y9, Y9
+	VADDPS       Y1, Y7, Y10
+	VDIVPS       Y10, Y7, Y10
+	VPSLLD       $0x0f, Y2, Y11
+	VANDPS       Y3, Y11, Y11
+	VXORPS       192(BP), Y11, Y11
+	VMULPS       Y11, Y10, Y10
+	VMOVUPS      Y10, 64(R9)
+	VADDPS       Y10, Y4, Y4
 	VADDPS       Y1, Y8, Y1
 	VDIVPS       Y1, Y8, Y1
 	VPSLLD       $0x07, Y2, Y2
@@ -1617,6 +1623,15 @@ entered55:
 	VXORPS       192(BP), Y2, Y2
 	VMULPS       Y2, Y1, Y1
 	VMOVUPS      Y1, 96(R9)
+	VADDPS       Y1, Y9, Y9
+	VADDPS       Y9, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X1
+	VCVTPS2PD    X4, Y2
+	VCVTPS2PD    X1, Y1
+	VADDPD       512(BP), Y2, Y2
+	VMOVUPD      Y2, 512(BP)
+	VADDPD       544(BP), Y1, Y1
+	VMOVUPD      Y1, 544(BP)
 	VADDPS       Y7, Y5, Y1
 	VFMADD213PS  Y1, Y7, Y5
 	VADDPS       Y8, Y6, Y1
@@ -1634,7 +1649,7 @@ entered55:
 	VADDPD       Y1, Y2, Y3
 	VFMADD213PD  Y3, Y2, Y1
 	VMOVUPD      Y1, 416(BP)
-	CMPB         776(BP)(R11*1), $0x00
+	CMPB         904(BP)(R11*1), $0x00
 	JEQ          out56
 
 left57:
@@ -1684,9 +1699,26 @@ row58:
 	VMOVUPS      Y1, 384(BP)
 	VMOVUPS      Y1, 416(BP)
 	ADDQ         $0x08, product+8(FP)
+	MOVQ         slope+128(FP), R8
+	TESTQ        R8, R8
+	JZ           none60
+	VMOVUPS      512(BP), Y1
+	VMOVUPS      544(BP), Y2
+	VADDPD       Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPD       X2, X1, X1
+	VUNPCKHPD    X1, X1, X2
+	VADDPD       X2, X1, X1
+	VMOVSD       X1, (R8)
+	ADDQ         $0x08, slope+128(FP)
+
+none60:
 	ADDQ         336(BP), R9
 	DECQ         rows+72(FP)
 	JZ           end59
+	VXORPS       Y1, Y1, Y1
+	VMOVUPS      Y1, 512(BP)
+	VMOVUPS      Y1, 544(BP)
 	MOVQ         scale+112(FP), R8
 	VBROADCASTSD (R8), Y1
 	VCVTPD2PSY   Y1, X1
@@ -1776,14 +1808,14 @@ out56:
 end59:
 last41:
 	TESTQ DX, DX
-	JZ    none61
+	JZ    none62
 
-more60:
+more61:
 	TESTQ      $0x00000f00, AX
-	JNZ        same62
+	JNZ        same63
 	PREFETCHT0 16384(AX)
 
-same62:
+same63:
 	VMOVUPS  (CX), Y0
 	VMOVNTPS Y0, (AX)
 	VMOVUPS  32(CX), Y0
@@ -1803,9 +1835,9 @@ same62:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more60
+	JNZ      more61
 
-none61:
+none62:
 	VZEROUPPER
 	RET
 
@@ -1875,18 +1907,18 @@ DATA tail<>+496(SB)/8, $0x0000000000000000
 DATA tail<>+504(SB)/8, $0x0000000000000000
 GLOBL tail<>(SB), RODATA|NOPTR, $512
 
-// func bceGrad32AVX2(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, kind int, x16 *uint16, dst16 *uint16)
+// func bceGrad32AVX2(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, slope *float64, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
-TEXT ·bceGrad32AVX2(SB), $2632-152
+TEXT ·bceGrad32AVX2(SB), $2632-160
 	LEAQ 63(SP), BP
 	ANDQ $-64, BP
 	MOVQ to+32(FP), AX
 	MOVQ from+40(FP), CX
 	MOVQ blocks+48(FP), DX
 	CMPQ rows+72(FP), $0x00
-	JEQ  last63
+	JEQ  last64
 	CMPQ n+80(FP), $0x00
-	JEQ  last63
+	JEQ  last64
 	MOVQ x+56(FP), BX
 	MOVQ pos+88(FP), SI
 	MOVQ neg+96(FP), DI
@@ -1911,14 +1943,14 @@ TEXT ·bceGrad32AVX2(SB), $2632-152
 	MOVQ R8, 352(BP)
 	SUBQ R12, R10
 	MOVQ R10, 360(BP)
-	CMPQ kind+128(FP), $0x00
-	JEQ  single64
-	MOVQ x16+136(FP), BX
-	MOVQ dst16+144(FP), R9
+	CMPQ kind+136(FP), $0x00
+	JEQ  single65
+	MOVQ x16+144(FP), BX
+	MOVQ dst16+152(FP), R9
 	SARQ $0x01, 352(BP)
 	SARQ $0x01, 360(BP)
 
-single64:
+single65:
 	VXORPS       Y0, Y0, Y0
 	VMOVUPS      Y0, 384(BP)
 	VMOVUPS      Y0, 416(BP)
@@ -1935,22 +1967,22 @@ single64:
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 
-first66:
+first67:
 	CMPQ 328(BP), $0x00
-	JG   same67
+	JG   same68
 	LEAQ (BP), R10
 	DECQ 336(BP)
-	JLE  none68
+	JLE  none69
 	ADDQ 352(BP), BX
 	ADDQ 344(BP), SI
 	ADDQ 344(BP), DI
 	MOVQ n+80(FP), R13
 	MOVQ R13, 328(BP)
 
-same67:
+same68:
 	MOVQ  $0x00000000, 2560(BP)
-	CMPQ  kind+128(FP), $0x00
-	JNE   sixteen71
+	CMPQ  kind+136(FP), $0x00
+	JNE   sixteen72
 	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 768(BP)(R12*1)
@@ -1958,15 +1990,15 @@ same67:
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 776(BP)(R12*1)
-	JNE   other69
+	JNE   other70
 
-ready70:
+ready71:
 	ADDQ $+128, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 328(BP)
 
-none68:
+none69:
 	VPBROADCASTD 768(BP)(R12*1), Y3
 	VPSRLVD      lanes32<>+0(SB), Y3, Y3
 	PREFETCHT0   12288(R10)
@@ -2028,16 +2060,16 @@ none68:
 	ADDQ         $+512, R12
 	ANDQ         $+2047, R12
 	TESTQ        R11, R11
-	JNZ          first66
+	JNZ          first67
 
-group65:
+group66:
 	TESTQ      DX, DX
-	JZ         none72
+	JZ         none73
 	TESTQ      $0x00000f00, AX
-	JNZ        same73
+	JNZ        same74
 	PREFETCHT0 16384(AX)
 
-same73:
+same74:
 	VMOVUPS  (CX), Y3
 	VMOVNTPS Y3, (AX)
 	VMOVUPS  32(CX), Y3
@@ -2058,21 +2090,21 @@ same73:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none72:
+none73:
 	CMPQ 328(BP), $0x00
-	JG   same74
+	JG   same75
 	LEAQ (BP), R10
 	DECQ 336(BP)
-	JLE  none75
+	JLE  none76
 	ADDQ 352(BP), BX
 	ADDQ 344(BP), SI
 	ADDQ 344(BP), DI
 	MOVQ n+80(FP), R13
 	MOVQ R13, 328(BP)
 
-same74:
-	CMPQ  kind+128(FP), $0x00
-	JNE   sixteen71
+same75:
+	CMPQ  kind+136(FP), $0x00
+	JNE   sixteen72
 	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 768(BP)(R12*1)
@@ -2080,19 +2112,19 @@ same74:
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 776(BP)(R12*1)
-	JNE   other76
+	JNE   other77
 
-ready77:
+ready78:
 	ADDQ $+128, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 328(BP)
 
-none75:
+none76:
 	CMPB 776(BP)(R11*1), $0x00
-	JEQ  into78
+	JEQ  into79
 
-entered79:
+entered80:
 	VMOVUPS      512(BP)(R11*1), Y3
 	VMOVUPS      544(BP)(R11*1), Y4
 	VMOVUPS      576(BP)(R11*1), Y5
@@ -2192,8 +2224,8 @@ entered79:
 	VMULPS       672(BP)(R11*1), Y8, Y8
 	VMULPS       704(BP)(R11*1), Y9, Y9
 	VMULPS       736(BP)(R11*1), Y10, Y10
-	CMPQ         kind+128(FP), $0x00
-	JNE          narrow80
+	CMPQ         kind+136(FP), $0x00
+	JNE          narrow81
 	VMOVUPS      f32_3f800000<>+0(SB), Y3
 	VPBROADCASTD 768(BP)(R11*1), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
@@ -2227,7 +2259,7 @@ entered79:
 	VMULPS       Y4, Y3, Y3
 	VMOVUPS      Y3, 96(R9)
 
-stored81:
+stored82:
 	VADDPS       Y9, Y7, Y3
 	VFMADD213PS  Y3, Y9, Y7
 	VADDPS       Y10, Y8, Y3
@@ -2246,9 +2278,9 @@ stored81:
 	VFMADD213PD  Y5, Y4, Y3
 	VMOVUPD      Y3, 416(BP)
 	CMPB         776(BP)(R11*1), $0x00
-	JEQ          out82
+	JEQ          out83
 
-left83:
+left84:
 	ADDQ         $+128, R9
 	ADDQ         $+512, R11
 	ANDQ         $+2047, R11
@@ -2256,10 +2288,10 @@ left83:
 	ANDQ         $+2047, R12
 	SUBQ         $0x20, R8
 	MOVQ         n+80(FP), R10
-	JLE          row84
+	JLE          row85
 	SUBQ         R8, R10
 	TESTQ        $0x0000007f, R10
-	JNZ          group65
+	JNZ          group66
 	MOVQ         product+8(FP), R10
 	VMOVUPS      384(BP), Y3
 	VMOVUPS      416(BP), Y4
@@ -2276,9 +2308,9 @@ left83:
 	VMOVUPS      Y3, 384(BP)
 	VMOVUPS      Y3, 416(BP)
 	ADDQ         $0x08, product+8(FP)
-	JMP          group65
+	JMP          group66
 
-row84:
+row85:
 	MOVQ         product+8(FP), R8
 	VMOVUPS      384(BP), Y3
 	VMOVUPS      416(BP), Y4
@@ -2297,7 +2329,7 @@ row84:
 	ADDQ         $0x08, product+8(FP)
 	ADDQ         360(BP), R9
 	DECQ         rows+72(FP)
-	JZ           end85
+	JZ           end86
 	MOVQ         scale+112(FP), R8
 	VBROADCASTSD (R8), Y3
 	VCVTPD2PSY   Y3, X3
@@ -2305,9 +2337,9 @@ row84:
 	VMOVUPS      Y3, 288(BP)
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
-	JMP          group65
+	JMP          group66
 
-sixteen71:
+sixteen72:
 	MOVL       (SI), R13
 	MOVQ       R13, 768(BP)(R12*1)
 	ORL        (DI), R13
@@ -2315,12 +2347,12 @@ sixteen71:
 	MOVB       $0x01, 776(BP)(R12*1)
 	MOVQ       328(BP), R13
 	CMPQ       R13, $0x20
-	JL         last86
+	JL         last87
 	PREFETCHT0 12288(BX)
 	LEAQ       32(BP), R10
 	ANDQ       $-32, R10
-	CMPQ       kind+128(FP), $0x01
-	JNE        float1689
+	CMPQ       kind+136(FP), $0x01
+	JNE        float1690
 	VPMOVZXWD  (BX), Y3
 	VPSLLD     $0x10, Y3, Y3
 	VMOVUPS    Y3, (R10)
@@ -2333,9 +2365,9 @@ sixteen71:
 	VPMOVZXWD  48(BX), Y3
 	VPSLLD     $0x10, Y3, Y3
 	VMOVUPS    Y3, 96(R10)
-	JMP        widened88
+	JMP        widened89
 
-float1689:
+float1690:
 	VCVTPH2PS (BX), Y3
 	VMOVUPS   Y3, (R10)
 	VCVTPH2PS 16(BX), Y3
@@ -2345,46 +2377,46 @@ float1689:
 	VCVTPH2PS 48(BX), Y3
 	VMOVUPS   Y3, 96(R10)
 
-widened88:
-	JMP read87
+widened89:
+	JMP read88
 
-last86:
+last87:
 	TESTQ   $0x00000001, R13
-	JZ      even90
+	JZ      even91
 	MOVWLZX -2(BX)(R13*2), R10
 	MOVW    R10, 190(BP)(R13*2)
 	SUBQ    $0x01, R13
 
-even90:
+even91:
 	TESTQ $0x00000002, R13
-	JZ    even91
+	JZ    even92
 	MOVL  -4(BX)(R13*2), R10
 	MOVL  R10, 188(BP)(R13*2)
 	SUBQ  $0x02, R13
 
-even91:
+even92:
 	TESTQ $0x00000004, R13
-	JZ    even92
+	JZ    even93
 	MOVQ  -8(BX)(R13*2), R10
 	MOVQ  R10, 184(BP)(R13*2)
 	SUBQ  $0x04, R13
 
-even92:
+even93:
 	TESTQ R13, R13
-	JZ    copied94
+	JZ    copied95
 
-eight93:
+eight94:
 	VMOVDQU -16(BX)(R13*2), X3
 	VMOVDQU X3, 176(BP)(R13*2)
 	SUBQ    $0x08, R13
-	JNZ     eight93
+	JNZ     eight94
 
-copied94:
+copied95:
 	PREFETCHT0 12480(BP)
 	LEAQ       32(BP), R10
 	ANDQ       $-32, R10
-	CMPQ       kind+128(FP), $0x01
-	JNE        float1696
+	CMPQ       kind+136(FP), $0x01
+	JNE        float1697
 	VPMOVZXWD  192(BP), Y3
 	VPSLLD     $0x10, Y3, Y3
 	VMOVUPS    Y3, (R10)
@@ -2397,9 +2429,9 @@ copied94:
 	VPMOVZXWD  240(BP), Y3
 	VPSLLD     $0x10, Y3, Y3
 	VMOVUPS    Y3, 96(R10)
-	JMP        widened95
+	JMP        widened96
 
-float1696:
+float1697:
 	VCVTPH2PS 192(BP), Y3
 	VMOVUPS   Y3, (R10)
 	VCVTPH2PS 208(BP), Y3
@@ -2409,10 +2441,10 @@ float1696:
 	VCVTPH2PS 240(BP), Y3
 	VMOVUPS   Y3, 96(R10)
 
-widened95:
-read87:
+widened96:
+read88:
 	CMPL         320(BP), $-1
-	JEQ          allread97
+	JEQ          allread98
 	VPBROADCASTD 320(BP), Y3
 	VPSRLVD      lanes32<>+0(SB), Y3, Y3
 	VMOVUPS      f32_c4800000<>+0(SB), Y4
@@ -2433,14 +2465,14 @@ read87:
 	VBLENDVPS    Y3, Y5, Y4, Y5
 	VMOVUPS      Y5, 96(R10)
 
-allread97:
+allread98:
 	SUBQ $+64, BX
 	CMPQ 2560(BP), $0x00
-	JNE  ready77
+	JNE  ready78
 	INCQ 2560(BP)
-	JMP  ready70
+	JMP  ready71
 
-other69:
+other70:
 	MOVQ         R13, 320(BP)
 	VPBROADCASTD 320(BP), Y3
 	VPSRLVD      lanes32<>+0(SB), Y3, Y3
@@ -2462,9 +2494,9 @@ other69:
 	VBLENDVPS    Y3, Y5, Y4, Y3
 	VMOVUPS      Y3, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready70
+	JMP          ready71
 
-other76:
+other77:
 	MOVQ         R13, 320(BP)
 	VPBROADCASTD 320(BP), Y3
 	VPSRLVD      lanes32<>+0(SB), Y3, Y3
@@ -2486,14 +2518,14 @@ other76:
 	VBLENDVPS    Y3, Y5, Y4, Y3
 	VMOVUPS      Y3, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready77
+	JMP          ready78
 
-into78:
+into79:
 	MOVQ R9, 256(BP)
 	LEAQ (BP), R9
-	JMP  entered79
+	JMP  entered80
 
-narrow80:
+narrow81:
 	VMOVUPS      f32_3f800000<>+0(SB), Y3
 	VPBROADCASTD 768(BP)(R11*1), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
@@ -2522,8 +2554,8 @@ narrow80:
 	VANDPS       Y5, Y4, Y4
 	VXORPS       288(BP), Y4, Y4
 	VMULPS       Y4, Y3, Y3
-	CMPQ         kind+128(FP), $0x01
-	JNE          float1699
+	CMPQ         kind+136(FP), $0x01
+	JNE          float16100
 	VMOVUPS      f32_8000<>+0(SB), Y4
 	VPADDD       Y4, Y6, Y6
 	VPADDD       Y4, Y11, Y11
@@ -2536,7 +2568,7 @@ narrow80:
 	VXORPS       Y13, Y13, Y13
 	VPCMPEQD     Y13, Y5, Y5
 	VPTEST       Y5, Y5
-	JNZ          tie100
+	JNZ          tie101
 	VPSRLD       $0x10, Y6, Y6
 	VPSRLD       $0x10, Y11, Y11
 	VPACKUSDW    Y11, Y6, Y6
@@ -2545,9 +2577,9 @@ narrow80:
 	VPSRLD       $0x10, Y3, Y3
 	VPACKUSDW    Y3, Y12, Y12
 	VPERMQ       $0xd8, Y12, Y12
-	JMP          narrowed98
+	JMP          narrowed99
 
-tie100:
+tie101:
 	VPSUBD    Y4, Y6, Y6
 	VPSRLD    $0x10, Y6, Y5
 	VANDPS    f32_1<>+0(SB), Y5, Y5
@@ -2576,9 +2608,9 @@ tie100:
 	VPSRLD    $0x10, Y3, Y3
 	VPACKUSDW Y3, Y12, Y12
 	VPERMQ    $0xd8, Y12, Y12
-	JMP       narrowed98
+	JMP       narrowed99
 
-float1699:
+float16100:
 	VCVTPS2PH   $0x00, Y6, X6
 	VCVTPS2PH   $0x00, Y11, X11
 	VINSERTF128 $0x01, X11, Y6, Y6
@@ -2586,54 +2618,54 @@ float1699:
 	VCVTPS2PH   $0x00, Y3, X3
 	VINSERTF128 $0x01, X3, Y12, Y12
 
-narrowed98:
+narrowed99:
 	CMPQ    R8, $0x20
-	JGE     whole101
+	JGE     whole102
 	VMOVUPS Y6, 192(BP)
 	VMOVUPS Y12, 224(BP)
 	MOVQ    R8, R10
 	TESTQ   $0x00000001, R10
-	JZ      even103
+	JZ      even104
 	MOVWLZX 190(BP)(R10*2), R13
 	MOVW    R13, -2(R9)(R10*2)
 	SUBQ    $0x01, R10
 
-even103:
+even104:
 	TESTQ $0x00000002, R10
-	JZ    even104
+	JZ    even105
 	MOVL  188(BP)(R10*2), R13
 	MOVL  R13, -4(R9)(R10*2)
 	SUBQ  $0x02, R10
 
-even104:
+even105:
 	TESTQ $0x00000004, R10
-	JZ    even105
+	JZ    even106
 	MOVQ  184(BP)(R10*2), R13
 	MOVQ  R13, -8(R9)(R10*2)
 	SUBQ  $0x04, R10
 
-even105:
+even106:
 	TESTQ R10, R10
-	JZ    copied107
+	JZ    copied108
 
-eight106:
+eight107:
 	VMOVDQU 176(BP)(R10*2), X3
 	VMOVDQU X3, -16(R9)(R10*2)
 	SUBQ    $0x08, R10
-	JNZ     eight106
+	JNZ     eight107
 
-copied107:
-	JMP stored102
+copied108:
+	JMP stored103
 
-whole101:
+whole102:
 	VMOVUPS Y6, (R9)
 	VMOVUPS Y12, 32(R9)
 
-stored102:
+stored103:
 	SUBQ $+64, R9
-	JMP  stored81
+	JMP  stored82
 
-out82:
+out83:
 	MOVQ       256(BP), R9
 	MOVQ       $0x00000020, R10
 	CMPQ       R8, R10
@@ -2653,19 +2685,19 @@ out82:
 	VMOVUPS    96(BP), Y3
 	VMOVUPS    352(R13), Y4
 	VMASKMOVPS Y3, Y4, 96(R9)
-	JMP        left83
+	JMP        left84
 
-end85:
-last63:
+end86:
+last64:
 	TESTQ DX, DX
-	JZ    none109
+	JZ    none110
 
-more108:
+more109:
 	TESTQ      $0x00000f00, AX
-	JNZ        same110
+	JNZ        same111
 	PREFETCHT0 16384(AX)
 
-same110:
+same111:
 	VMOVUPS  (CX), Y0
 	VMOVNTPS Y0, (AX)
 	VMOVUPS  32(CX), Y0
@@ -2685,9 +2717,9 @@ same110:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more108
+	JNZ      more109
 
-none109:
+none110:
 	VZEROUPPER
 	RET
 
@@ -2727,9 +2759,9 @@ TEXT ·weightedBCE32AVX2(SB), $4672-136
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	CMPQ         rows+64(FP), $0x00
-	JEQ          last111
+	JEQ          last112
 	CMPQ         n+72(FP), $0x00
-	JEQ          last111
+	JEQ          last112
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+80(FP), CX
 	MOVQ         neg+88(FP), DX
@@ -2777,13 +2809,13 @@ TEXT ·weightedBCE32AVX2(SB), $4672-136
 	VMOVUPS      f32_4b40007f<>+0(SB), Y0
 	MOVQ         288(BP), BX
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain113
+	JEQ          plain114
 	VBROADCASTSS 4(BX), Y1
 	VMOVUPS      Y1, 224(BP)
 	VBROADCASTSS 8(BX), Y1
 	VMOVUPS      Y1, 256(BP)
 
-plain113:
+plain114:
 	VXORPS       Y1, Y1, Y1
 	VMOVUPS      Y1, 384(BP)
 	VMOVUPS      Y1, 416(BP)
@@ -2794,12 +2826,12 @@ plain113:
 	MOVQ         negWeight+120(FP), DI
 	MOVQ         n+72(FP), BX
 
-first114:
+first115:
 	CMPQ         328(BP), $0x00
-	JG           same115
+	JG           same116
 	LEAQ         (BP), R8
 	DECQ         336(BP)
-	JLE          none116
+	JLE          none117
 	ADDQ         352(BP), AX
 	ADDQ         344(BP), CX
 	ADDQ         344(BP), DX
@@ -2808,14 +2840,14 @@ first114:
 	ADDQ         $0x0c, 288(BP)
 	MOVQ         288(BP), R8
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain119
+	JEQ          plain120
 	VBROADCASTSS 4(R8), Y1
 	VMOVUPS      Y1, 224(BP)
 	VBROADCASTSS 8(R8), Y1
 	VMOVUPS      Y1, 256(BP)
 
-plain119:
-same115:
+plain120:
+same116:
 	MOVQ  AX, R8
 	MOVL  (CX), R11
 	MOVQ  R11, 768(BP)(R10*1)
@@ -2824,20 +2856,20 @@ same115:
 	SETEQ R12
 	MOVQ  R11, 784(BP)(R10*1)
 	MOVB  R12, 776(BP)(R10*1)
-	JNE   other117
+	JNE   other118
 
-ready118:
+ready119:
 	ADDQ $+128, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 328(BP)
 
-none116:
+none117:
 	PREFETCHT0 12288(R8)
 	VMOVUPS    (R8), Y1
 	VXORPS     Y2, Y2, Y2
 	CMPQ       shifted+112(FP), $0x00
-	JEQ        plain120
+	JEQ        plain121
 	VSUBPS     224(BP), Y1, Y2
 	VSUBPS     Y1, Y2, Y4
 	VSUBPS     Y4, Y2, Y3
@@ -2849,7 +2881,7 @@ none116:
 	VANDNPS    f32_80000000<>+0(SB), Y2, Y2
 	VXORPS     Y2, Y3, Y2
 
-plain120:
+plain121:
 	VMOVUPS     Y1, 800(BP)(R10*1)
 	VORPS       f32_80000000<>+0(SB), Y1, Y1
 	VADDPS      Y2, Y1, Y3
@@ -2868,7 +2900,7 @@ plain120:
 	VMOVUPS     32(R8), Y1
 	VXORPS      Y2, Y2, Y2
 	CMPQ        shifted+112(FP), $0x00
-	JEQ         plain121
+	JEQ         plain122
 	VSUBPS      224(BP), Y1, Y2
 	VSUBPS      Y1, Y2, Y4
 	VSUBPS      Y4, Y2, Y3
@@ -2880,7 +2912,7 @@ plain120:
 	VANDNPS     f32_80000000<>+0(SB), Y2, Y2
 	VXORPS      Y2, Y3, Y2
 
-plain121:
+plain122:
 	VMOVUPS     Y1, 832(BP)(R10*1)
 	VORPS       f32_80000000<>+0(SB), Y1, Y1
 	VADDPS      Y2, Y1, Y3
@@ -2900,7 +2932,7 @@ plain121:
 	VMOVUPS     64(R8), Y1
 	VXORPS      Y2, Y2, Y2
 	CMPQ        shifted+112(FP), $0x00
-	JEQ         plain122
+	JEQ         plain123
 	VSUBPS      224(BP), Y1, Y2
 	VSUBPS      Y1, Y2, Y4
 	VSUBPS      Y4, Y2, Y3
@@ -2912,7 +2944,7 @@ plain121:
 	VANDNPS     f32_80000000<>+0(SB), Y2, Y2
 	VXORPS      Y2, Y3, Y2
 
-plain122:
+plain123:
 	VMOVUPS     Y1, 864(BP)(R10*1)
 	VORPS       f32_80000000<>+0(SB), Y1, Y1
 	VADDPS      Y2, Y1, Y3
@@ -2931,7 +2963,7 @@ plain122:
 	VMOVUPS     96(R8), Y1
 	VXORPS      Y2, Y2, Y2
 	CMPQ        shifted+112(FP), $0x00
-	JEQ         plain123
+	JEQ         plain124
 	VSUBPS      224(BP), Y1, Y2
 	VSUBPS      Y1, Y2, Y4
 	VSUBPS      Y4, Y2, Y3
@@ -2943,7 +2975,7 @@ plain122:
 	VANDNPS     f32_80000000<>+0(SB), Y2, Y2
 	VXORPS      Y2, Y3, Y2
 
-plain123:
+plain124:
 	VMOVUPS     Y1, 896(BP)(R10*1)
 	VORPS       f32_80000000<>+0(SB), Y1, Y1
 	VADDPS      Y2, Y1, Y3
@@ -2964,14 +2996,14 @@ plain123:
 	ADDQ        $+1024, R10
 	ANDQ        $+4095, R10
 	TESTQ       R9, R9
-	JNZ         first114
+	JNZ         first115
 
-group112:
+group113:
 	CMPQ         328(BP), $0x00
-	JG           same124
+	JG           same125
 	LEAQ         (BP), R8
 	DECQ         336(BP)
-	JLE          none125
+	JLE          none126
 	ADDQ         352(BP), AX
 	ADDQ         344(BP), CX
 	ADDQ         344(BP), DX
@@ -2980,14 +3012,14 @@ group112:
 	ADDQ         $0x0c, 288(BP)
 	MOVQ         288(BP), R8
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain128
+	JEQ          plain129
 	VBROADCASTSS 4(R8), Y1
 	VMOVUPS      Y1, 224(BP)
 	VBROADCASTSS 8(R8), Y1
 	VMOVUPS      Y1, 256(BP)
 
-plain128:
-same124:
+plain129:
+same125:
 	MOVQ  AX, R8
 	MOVL  (CX), R11
 	MOVQ  R11, 768(BP)(R10*1)
@@ -2996,19 +3028,19 @@ same124:
 	SETEQ R12
 	MOVQ  R11, 784(BP)(R10*1)
 	MOVB  R12, 776(BP)(R10*1)
-	JNE   other126
+	JNE   other127
 
-ready127:
+ready128:
 	ADDQ $+128, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 328(BP)
 
-none125:
+none126:
 	CMPB 776(BP)(R9*1), $0x00
-	JEQ  into129
+	JEQ  into130
 
-entered130:
+entered131:
 	VMOVUPS     512(BP)(R9*1), Y1
 	VMOVUPS     544(BP)(R9*1), Y2
 	VMOVUPS     576(BP)(R9*1), Y3
@@ -3027,7 +3059,7 @@ entered130:
 	VMOVUPS     (R8), Y9
 	VXORPS      Y10, Y10, Y10
 	CMPQ        shifted+112(FP), $0x00
-	JEQ         plain131
+	JEQ         plain132
 	VSUBPS      224(BP), Y9, Y10
 	VSUBPS      Y9, Y10, Y12
 	VSUBPS      Y12, Y10, Y11
@@ -3039,7 +3071,7 @@ entered130:
 	VANDNPS     f32_80000000<>+0(SB), Y10, Y10
 	VXORPS      Y10, Y11, Y10
 
-plain131:
+plain132:
 	VMOVUPS     Y9, 800(BP)(R10*1)
 	VORPS       f32_80000000<>+0(SB), Y9, Y9
 	VADDPS      Y10, Y9, Y11
@@ -3063,7 +3095,7 @@ plain131:
 	VMOVUPS     32(R8), Y9
 	VXORPS      Y10, Y10, Y10
 	CMPQ        shifted+112(FP), $0x00
-	JEQ         plain132
+	JEQ         plain133
 	VSUBPS      224(BP), Y9, Y10
 	VSUBPS      Y9, Y10, Y12
 	VSUBPS      Y12, Y10, Y11
@@ -3075,7 +3107,7 @@ plain131:
 	VANDNPS     f32_80000000<>+0(SB), Y10, Y10
 	VXORPS      Y10, Y11, Y10
 
-plain132:
+plain133:
 	VMOVUPS     Y9, 832(BP)(R10*1)
 	VORPS       f32_80000000<>+0(SB), Y9, Y9
 	VADDPS      Y10, Y9, Y11
@@ -3105,7 +3137,7 @@ plain132:
 	VMOVUPS     64(R8), Y9
 	VXORPS      Y10, Y10, Y10
 	CMPQ        shifted+112(FP), $0x00
-	JEQ         plain133
+	JEQ         plain134
 	VSUBPS      224(BP), Y9, Y10
 	VSUBPS      Y9, Y10, Y12
 	VSUBPS      Y12, Y10, Y11
@@ -3117,7 +3149,7 @@ plain132:
 	VANDNPS     f32_80000000<>+0(SB), Y10, Y10
 	VXORPS      Y10, Y11, Y10
 
-plain133:
+plain134:
 	VMOVUPS     Y9, 864(BP)(R10*1)
 	VORPS       f32_80000000<>+0(SB), Y9, Y9
 	VADDPS      Y10, Y9, Y11
@@ -3141,7 +3173,7 @@ plain133:
 	VMOVUPS     96(R8), Y9
 	VXORPS      Y10, Y10, Y10
 	CMPQ        shifted+112(FP), $0x00
-	JEQ         plain134
+	JEQ         plain135
 	VSUBPS      224(BP), Y9, Y10
 	VSUBPS      Y9, Y10, Y12
 	VSUBPS      Y12, Y10, Y11
@@ -3153,7 +3185,7 @@ plain133:
 	VANDNPS     f32_80000000<>+0(SB), Y10, Y10
 	VXORPS      Y10, Y11, Y10
 
-plain134:
+plain135:
 	VMOVUPS      Y9, 896(BP)(R10*1)
 	VORPS        f32_80000000<>+0(SB), Y9, Y9
 	VADDPS       Y10, Y9, Y11
@@ -3209,13 +3241,13 @@ plain134:
 	VMOVUPS      800(BP)(R9*1), Y11
 	VMASKMOVPS   (DI), Y7, Y5
 	CMPQ         t+48(FP), $0x00
-	JNE          soft135
+	JNE          soft136
 	VBLENDVPS    Y12, (R8), Y5, Y5
 	VXORPS       Y11, Y12, Y12
 	VXORPS       Y7, Y7, Y7
 	VBLENDVPS    Y12, Y7, Y5, Y7
 
-weights136:
+weights137:
 	VFMADD213PS  Y1, Y3, Y4
 	VMULPS       Y5, Y4, Y4
 	VFNMADD231PS 928(BP)(R9*1), Y7, Y4
@@ -3228,18 +3260,18 @@ weights136:
 	VMOVUPS      864(BP)(R9*1), Y13
 	VMASKMOVPS   64(DI), Y12, Y3
 	CMPQ         t+48(FP), $0x00
-	JNE          soft137
+	JNE          soft138
 	VBLENDVPS    Y14, 64(R8), Y3, Y3
 	VXORPS       Y13, Y14, Y14
 	VXORPS       Y12, Y12, Y12
 	VBLENDVPS    Y14, Y12, Y3, Y12
 
-weights138:
+weights139:
 	VFMADD213PS  Y2, Y9, Y10
 	VMULPS       Y3, Y10, Y10
 	VFNMADD231PS 992(BP)(R9*1), Y12, Y10
 	CMPQ         dst+16(FP), $0x00
-	JEQ          none139
+	JEQ          none140
 	VMULPS       192(BP), Y7, Y7
 	VMULPS       192(BP), Y5, Y5
 	VFNMADD231PS Y1, Y5, Y7
@@ -3253,13 +3285,13 @@ weights138:
 	VXORPS       Y1, Y12, Y12
 	VMOVUPS      Y12, 64(SI)
 
-none139:
+none140:
 	CMPQ    terms+8(FP), $0x00
-	JEQ     without140
+	JEQ     without141
 	VMOVUPS Y4, (R11)
 	VMOVUPS Y10, 64(R11)
 
-without140:
+without141:
 	VADDPS       Y10, Y4, Y4
 	VADDPS       f32_3f800000<>+0(SB), Y6, Y1
 	VDIVPS       Y1, Y6, Y1
@@ -3288,13 +3320,13 @@ without140:
 	VMOVUPS      832(BP)(R9*1), Y10
 	VMASKMOVPS   32(DI), Y8, Y6
 	CMPQ         t+48(FP), $0x00
-	JNE          soft141
+	JNE          soft142
 	VBLENDVPS    Y11, 32(R8), Y6, Y6
 	VXORPS       Y10, Y11, Y11
 	VXORPS       Y8, Y8, Y8
 	VBLENDVPS    Y11, Y8, Y6, Y8
 
-weights142:
+weights143:
 	VFMADD213PS  Y1, Y3, Y5
 	VMULPS       Y6, Y5, Y5
 	VFNMADD231PS 960(BP)(R9*1), Y8, Y5
@@ -3307,18 +3339,18 @@ weights142:
 	VMOVUPS      896(BP)(R9*1), Y12
 	VMASKMOVPS   96(DI), Y11, Y3
 	CMPQ         t+48(FP), $0x00
-	JNE          soft143
+	JNE          soft144
 	VBLENDVPS    Y13, 96(R8), Y3, Y3
 	VXORPS       Y12, Y13, Y13
 	VXORPS       Y11, Y11, Y11
 	VBLENDVPS    Y13, Y11, Y3, Y11
 
-weights144:
+weights145:
 	VFMADD213PS  Y2, Y7, Y9
 	VMULPS       Y3, Y9, Y9
 	VFNMADD231PS 1024(BP)(R9*1), Y11, Y9
 	CMPQ         dst+16(FP), $0x00
-	JEQ          none145
+	JEQ          none146
 	VMULPS       192(BP), Y8, Y8
 	VMULPS       192(BP), Y6, Y6
 	VFNMADD231PS Y1, Y6, Y8
@@ -3332,13 +3364,13 @@ weights144:
 	VXORPS       Y1, Y11, Y11
 	VMOVUPS      Y11, 96(SI)
 
-none145:
+none146:
 	CMPQ    terms+8(FP), $0x00
-	JEQ     without146
+	JEQ     without147
 	VMOVUPS Y5, 32(R11)
 	VMOVUPS Y9, 96(R11)
 
-without146:
+without147:
 	VADDPS       Y9, Y5, Y5
 	VADDPS       Y5, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X1
@@ -3349,9 +3381,9 @@ without146:
 	VADDPD       416(BP), Y1, Y1
 	VMOVUPD      Y1, 416(BP)
 	CMPB         776(BP)(R9*1), $0x00
-	JEQ          out147
+	JEQ          out148
 
-left148:
+left149:
 	ADDQ         $+128, SI
 	ADDQ         $+128, DI
 	ADDQ         $+128, 312(BP)
@@ -3360,7 +3392,7 @@ left148:
 	ADDQ         $+1024, R10
 	ANDQ         $+4095, R10
 	SUBQ         $0x20, BX
-	JG           group112
+	JG           group113
 	MOVQ         sum+0(FP), BX
 	VMOVUPS      384(BP), Y1
 	VMOVUPS      416(BP), Y2
@@ -3375,7 +3407,7 @@ left148:
 	MOVQ         368(BP), BX
 	ADDQ         BX, 312(BP)
 	DECQ         rows+64(FP)
-	JZ           end150
+	JZ           end151
 	VXORPS       Y1, Y1, Y1
 	VMOVUPS      Y1, 384(BP)
 	VMOVUPS      Y1, 416(BP)
@@ -3385,9 +3417,9 @@ left148:
 	ADDQ         $0x0c, p+104(FP)
 	MOVQ         negWeight+120(FP), DI
 	MOVQ         n+72(FP), BX
-	JMP          group112
+	JMP          group113
 
-other117:
+other118:
 	MOVQ         R11, 320(BP)
 	VPBROADCASTD 320(BP), Y1
 	VPSRLVD      lanes32<>+0(SB), Y1, Y1
@@ -3409,9 +3441,9 @@ other117:
 	VBLENDVPS    Y1, Y3, Y2, Y1
 	VMOVUPS      Y1, 96(BP)
 	LEAQ         (BP), R8
-	JMP          ready118
+	JMP          ready119
 
-other126:
+other127:
 	MOVQ         R11, 320(BP)
 	VPBROADCASTD 320(BP), Y1
 	VPSRLVD      lanes32<>+0(SB), Y1, Y1
@@ -3433,53 +3465,53 @@ other126:
 	VBLENDVPS    Y1, Y3, Y2, Y1
 	VMOVUPS      Y1, 96(BP)
 	LEAQ         (BP), R8
-	JMP          ready127
+	JMP          ready128
 
-into129:
+into130:
 	MOVQ SI, 160(BP)
 	LEAQ (BP), SI
-	JMP  entered130
+	JMP  entered131
 
-soft135:
+soft136:
 	MOVQ         312(BP), R12
 	VMASKMOVPS   (R12), Y7, Y12
 	VFNMADD231PS Y12, Y5, Y5
 	VMULPS       (R8), Y12, Y12
 	VBLENDVPS    Y11, Y12, Y5, Y7
 	VADDPS       Y12, Y5, Y5
-	JMP          weights136
+	JMP          weights137
 
-soft137:
+soft138:
 	MOVQ         312(BP), R12
 	VMASKMOVPS   64(R12), Y12, Y14
 	VFNMADD231PS Y14, Y3, Y3
 	VMULPS       64(R8), Y14, Y14
 	VBLENDVPS    Y13, Y14, Y3, Y12
 	VADDPS       Y14, Y3, Y3
-	JMP          weights138
+	JMP          weights139
 
-soft141:
+soft142:
 	MOVQ         312(BP), R12
 	VMASKMOVPS   32(R12), Y8, Y11
 	VFNMADD231PS Y11, Y6, Y6
 	VMULPS       32(R8), Y11, Y11
 	VBLENDVPS    Y10, Y11, Y6, Y8
 	VADDPS       Y11, Y6, Y6
-	JMP          weights142
+	JMP          weights143
 
-soft143:
+soft144:
 	MOVQ         312(BP), R12
 	VMASKMOVPS   96(R12), Y11, Y13
 	VFNMADD231PS Y13, Y3, Y3
 	VMULPS       96(R8), Y13, Y13
 	VBLENDVPS    Y12, Y13, Y3, Y11
 	VADDPS       Y13, Y3, Y3
-	JMP          weights144
+	JMP          weights145
 
-out147:
+out148:
 	MOVQ       160(BP), SI
 	CMPQ       dst+16(FP), $0x00
-	JEQ        left148
+	JEQ        left149
 	MOVQ       $0x00000020, R8
 	CMPQ       BX, R8
 	CMOVQLT    BX, R8
@@ -3498,10 +3530,10 @@ out147:
 	VMOVUPS    96(BP), Y1
 	VMOVUPS    352(R11), Y2
 	VMASKMOVPS Y1, Y2, 96(SI)
-	JMP        left148
+	JMP        left149
 
-end150:
-last111:
+end151:
+last112:
 	VZEROUPPER
 	RET
 
@@ -3555,13 +3587,13 @@ DATA f32_3f000000<>+24(SB)/4, $0x3f000000
 DATA f32_3f000000<>+28(SB)/4, $0x3f000000
 GLOBL f32_3f000000<>(SB), RODATA|NOPTR, $32
 
-// func bceSumsShifted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, kind int, x16 *uint16, dst16 *uint16)
+// func bceSumsShifted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, slope *float64, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, FMA3, MMX+
-TEXT ·bceSumsShifted32AVX512(SB), $512-128
+TEXT ·bceSumsShifted32AVX512(SB), $512-136
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last151
+	JEQ          last152
 	CMPQ         n+56(FP), $0x00
-	JEQ          last151
+	JEQ          last152
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
@@ -3593,10 +3625,10 @@ TEXT ·bceSumsShifted32AVX512(SB), $512-128
 	VBROADCASTSS 8(BX), Z1
 	MOVQ         n+56(FP), BX
 	CMPQ         336(SP), $0x00
-	JG           same154
+	JG           same155
 	LEAQ         (SP), SI
 	DECQ         344(SP)
-	JLE          none155
+	JLE          none156
 	ADDQ         360(SP), AX
 	ADDQ         352(SP), CX
 	ADDQ         352(SP), DX
@@ -3607,7 +3639,7 @@ TEXT ·bceSumsShifted32AVX512(SB), $512-128
 	VBROADCASTSS 4(SI), Z0
 	VBROADCASTSS 8(SI), Z1
 
-same154:
+same155:
 	MOVQ  AX, SI
 	MOVQ  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -3615,15 +3647,15 @@ same154:
 	CMPQ  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other156
+	JNE   other157
 
-ready157:
+ready158:
 	ADDQ $+256, AX
 	ADDQ $0x08, CX
 	ADDQ $0x08, DX
 	SUBQ $0x40, 336(SP)
 
-none155:
+none156:
 	KMOVW        384(SP)(R8*1), K1
 	PREFETCHT0   12288(SI)
 	VMOVUPS      (SI), Z5
@@ -3699,12 +3731,12 @@ none155:
 	XORQ         $+64, DI
 	XORQ         $+64, R8
 
-group152:
+group153:
 	CMPQ         336(SP), $0x00
-	JG           same158
+	JG           same159
 	LEAQ         (SP), SI
 	DECQ         344(SP)
-	JLE          none159
+	JLE          none160
 	ADDQ         360(SP), AX
 	ADDQ         352(SP), CX
 	ADDQ         352(SP), DX
@@ -3715,7 +3747,7 @@ group152:
 	VBROADCASTSS 4(SI), Z0
 	VBROADCASTSS 8(SI), Z1
 
-same158:
+same159:
 	MOVQ  AX, SI
 	MOVQ  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -3723,15 +3755,15 @@ same158:
 	CMPQ  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other160
+	JNE   other161
 
-ready161:
+ready162:
 	ADDQ $+256, AX
 	ADDQ $0x08, CX
 	ADDQ $0x08, DX
 	SUBQ $0x40, 336(SP)
 
-none159:
+none160:
 	VMOVUPS          Z5, Z17
 	VFMADD213PS      Z3, Z4, Z17
 	VMOVUPS          Z6, Z18
@@ -3887,10 +3919,10 @@ none159:
 	XORQ             $+64, R8
 	SUBQ             $0x40, BX
 	MOVQ             n+56(FP), SI
-	JLE              row162
+	JLE              row163
 	SUBQ             BX, SI
 	TESTQ            $0x0000007f, SI
-	JNZ              group152
+	JNZ              group153
 	MOVQ             product+8(FP), SI
 	VEXTRACTF64X4    $0x01, Z2, Y13
 	VADDPD           Y2, Y13, Y14
@@ -3904,9 +3936,9 @@ none159:
 	VMOVSD           X2, (SI)
 	VXORPS           Y2, Y2, Y2
 	ADDQ             $0x08, product+8(FP)
-	JMP              group152
+	JMP              group153
 
-row162:
+row163:
 	MOVQ          product+8(FP), BX
 	VEXTRACTF64X4 $0x01, Z2, Y13
 	VADDPD        Y2, Y13, Y14
@@ -3921,11 +3953,11 @@ row162:
 	VXORPS        Y2, Y2, Y2
 	ADDQ          $0x08, product+8(FP)
 	DECQ          rows+48(FP)
-	JZ            end163
+	JZ            end164
 	MOVQ          n+56(FP), BX
-	JMP           group152
+	JMP           group153
 
-other156:
+other157:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z5
 	VADDPS       Z0, Z5, Z5
 	KMOVW        R9, K1
@@ -3948,9 +3980,9 @@ other156:
 	VMOVUPS      192(AX), K1, Z5
 	VMOVUPS      Z5, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready157
+	JMP          ready158
 
-other160:
+other161:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z13
 	VADDPS       Z0, Z13, Z13
 	KMOVW        R9, K1
@@ -3973,20 +4005,20 @@ other160:
 	VMOVUPS      192(AX), K1, Z13
 	VMOVUPS      Z13, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready161
+	JMP          ready162
 
-end163:
-last151:
+end164:
+last152:
 	VZEROUPPER
 	RET
 
-// func bceSums32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, kind int, x16 *uint16, dst16 *uint16)
+// func bceSums32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, slope *float64, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, FMA3, MMX+
-TEXT ·bceSums32AVX512(SB), $520-128
+TEXT ·bceSums32AVX512(SB), $520-136
 	CMPQ rows+48(FP), $0x00
-	JEQ  last164
+	JEQ  last165
 	CMPQ n+56(FP), $0x00
-	JEQ  last164
+	JEQ  last165
 	MOVQ x+32(FP), AX
 	MOVQ pos+64(FP), CX
 	MOVQ neg+72(FP), DX
@@ -4006,12 +4038,12 @@ TEXT ·bceSums32AVX512(SB), $520-128
 	SHLQ $0x05, DI
 	SUBQ DI, BX
 	MOVQ BX, 352(SP)
-	CMPQ kind+104(FP), $0x00
-	JEQ  single165
-	MOVQ x16+112(FP), AX
+	CMPQ kind+112(FP), $0x00
+	JEQ  single166
+	MOVQ x16+120(FP), AX
 	SARQ $0x01, 352(SP)
 
-single165:
+single166:
 	VXORPS       Y0, Y0, Y0
 	VBROADCASTSS f32_c2b00f34<>+0(SB), Z1
 	VBROADCASTSS f32_42b17218<>+0(SB), Z2
@@ -4029,20 +4061,20 @@ single165:
 	VBROADCASTSS f32_3f800000<>+0(SB), Z12
 	MOVQ         n+56(FP), BX
 	CMPQ         328(SP), $0x00
-	JG           same168
+	JG           same169
 	LEAQ         (SP), SI
 	DECQ         336(SP)
-	JLE          none169
+	JLE          none170
 	ADDQ         352(SP), AX
 	ADDQ         344(SP), CX
 	ADDQ         344(SP), DX
 	MOVQ         n+56(FP), R9
 	MOVQ         R9, 328(SP)
 
-same168:
+same169:
 	MOVQ  $0x00000000, 512(SP)
-	CMPQ  kind+104(FP), $0x00
-	JNE   sixteen172
+	CMPQ  kind+112(FP), $0x00
+	JNE   sixteen173
 	MOVQ  AX, SI
 	MOVQ  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -4050,15 +4082,15 @@ same168:
 	CMPQ  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other170
+	JNE   other171
 
-ready171:
+ready172:
 	ADDQ $+256, AX
 	ADDQ $0x08, CX
 	ADDQ $0x08, DX
 	SUBQ $0x40, 328(SP)
 
-none169:
+none170:
 	KMOVW       384(SP)(R8*1), K1
 	PREFETCHT0  12288(SI)
 	VMOVUPS     (SI), Z13
@@ -4086,21 +4118,21 @@ none169:
 	XORQ        $+64, DI
 	XORQ        $+64, R8
 
-group166:
+group167:
 	CMPQ 328(SP), $0x00
-	JG   same173
+	JG   same174
 	LEAQ (SP), SI
 	DECQ 336(SP)
-	JLE  none174
+	JLE  none175
 	ADDQ 352(SP), AX
 	ADDQ 344(SP), CX
 	ADDQ 344(SP), DX
 	MOVQ n+56(FP), R9
 	MOVQ R9, 328(SP)
 
-same173:
-	CMPQ  kind+104(FP), $0x00
-	JNE   sixteen172
+same174:
+	CMPQ  kind+112(FP), $0x00
+	JNE   sixteen173
 	MOVQ  AX, SI
 	MOVQ  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -4108,15 +4140,15 @@ same173:
 	CMPQ  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other175
+	JNE   other176
 
-ready176:
+ready177:
 	ADDQ $+256, AX
 	ADDQ $0x08, CX
 	ADDQ $0x08, DX
 	SUBQ $0x40, 328(SP)
 
-none174:
+none175:
 	VMOVUPS       Z13, Z21
 	VFMADD213PS   Z3, Z4, Z21
 	VMOVUPS       Z14, Z22
@@ -4220,10 +4252,10 @@ none174:
 	XORQ          $+64, R8
 	SUBQ          $0x40, BX
 	MOVQ          n+56(FP), SI
-	JLE           row177
+	JLE           row178
 	SUBQ          BX, SI
 	TESTQ         $0x0000007f, SI
-	JNZ           group166
+	JNZ           group167
 	MOVQ          product+8(FP), SI
 	VEXTRACTF64X4 $0x01, Z0, Y17
 	VADDPD        Y0, Y17, Y18
@@ -4237,9 +4269,9 @@ none174:
 	VMOVSD        X0, (SI)
 	VXORPS        Y0, Y0, Y0
 	ADDQ          $0x08, product+8(FP)
-	JMP           group166
+	JMP           group167
 
-row177:
+row178:
 	MOVQ          product+8(FP), BX
 	VEXTRACTF64X4 $0x01, Z0, Y17
 	VADDPD        Y0, Y17, Y18
@@ -4254,22 +4286,22 @@ row177:
 	VXORPS        Y0, Y0, Y0
 	ADDQ          $0x08, product+8(FP)
 	DECQ          rows+48(FP)
-	JZ            end178
+	JZ            end179
 	MOVQ          n+56(FP), BX
-	JMP           group166
+	JMP           group167
 
-sixteen172:
+sixteen173:
 	MOVQ       (CX), SI
 	MOVQ       SI, 384(SP)(R8*1)
 	ORQ        (DX), SI
 	CMPQ       SI, $-1
-	JNE        some179
+	JNE        some180
 	PREFETCHT0 12288(AX)
 	PREFETCHT0 12352(AX)
 	LEAQ       64(SP), SI
 	ANDQ       $-64, SI
-	CMPQ       kind+104(FP), $0x01
-	JNE        float16182
+	CMPQ       kind+112(FP), $0x01
+	JNE        float16183
 	VPMOVZXWD  (AX), Z17
 	VPSLLD     $0x10, Z17, Z17
 	VMOVUPS    Z17, (SI)
@@ -4282,9 +4314,9 @@ sixteen172:
 	VPMOVZXWD  96(AX), Z17
 	VPSLLD     $0x10, Z17, Z17
 	VMOVUPS    Z17, 192(SI)
-	JMP        widened181
+	JMP        widened182
 
-float16182:
+float16183:
 	VCVTPH2PS (AX), Z17
 	VMOVUPS   Z17, (SI)
 	VCVTPH2PS 32(AX), Z17
@@ -4294,10 +4326,10 @@ float16182:
 	VCVTPH2PS 96(AX), Z17
 	VMOVUPS   Z17, 192(SI)
 
-widened181:
-	JMP read180
+widened182:
+	JMP read181
 
-some179:
+some180:
 	KMOVW        SI, K1
 	SHRQ         $0x10, SI
 	KMOVW        SI, K2
@@ -4310,8 +4342,8 @@ some179:
 	PREFETCHT0   12352(AX)
 	LEAQ         64(SP), SI
 	ANDQ         $-64, SI
-	CMPQ         kind+104(FP), $0x01
-	JNE          float16184
+	CMPQ         kind+112(FP), $0x01
+	JNE          float16185
 	VPMOVZXWD.Z  (AX), K1, Z19
 	VMOVUPS      Z17, Z18
 	VPSLLD       $0x10, Z19, K1, Z18
@@ -4328,9 +4360,9 @@ some179:
 	VMOVUPS      Z17, Z18
 	VPSLLD       $0x10, Z19, K4, Z18
 	VMOVUPS      Z18, 192(SI)
-	JMP          widened183
+	JMP          widened184
 
-float16184:
+float16185:
 	VMOVUPS   Z17, Z18
 	VCVTPH2PS (AX), K1, Z18
 	VMOVUPS   Z18, (SI)
@@ -4344,15 +4376,15 @@ float16184:
 	VCVTPH2PS 96(AX), K4, Z18
 	VMOVUPS   Z18, 192(SI)
 
-widened183:
-read180:
+widened184:
+read181:
 	SUBQ $+128, AX
 	CMPQ 512(SP), $0x00
-	JNE  ready176
+	JNE  ready177
 	INCQ 512(SP)
-	JMP  ready171
+	JMP  ready172
 
-other170:
+other171:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z13
 	KMOVW        R9, K1
 	VMOVUPS      Z13, Z14
@@ -4374,9 +4406,9 @@ other170:
 	VMOVUPS      192(AX), K1, Z13
 	VMOVUPS      Z13, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready171
+	JMP          ready172
 
-other175:
+other176:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z17
 	KMOVW        R9, K1
 	VMOVUPS      Z17, Z18
@@ -4398,23 +4430,23 @@ other175:
 	VMOVUPS      192(AX), K1, Z17
 	VMOVUPS      Z17, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready176
+	JMP          ready177
 
-end178:
-last164:
+end179:
+last165:
 	VZEROUPPER
 	RET
 
-// func bceGradShifted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, kind int, x16 *uint16, dst16 *uint16)
+// func bceGradShifted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, slope *float64, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, FMA3, MMX+
-TEXT ·bceGradShifted32AVX512(SB), $512-152
+TEXT ·bceGradShifted32AVX512(SB), $768-160
 	MOVQ         to+32(FP), AX
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last185
+	JEQ          last186
 	CMPQ         n+80(FP), $0x00
-	JEQ          last185
+	JEQ          last186
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -4449,6 +4481,8 @@ TEXT ·bceGradShifted32AVX512(SB), $512-152
 	MOVQ         328(SP), R8
 	VBROADCASTSS 4(R8), Z1
 	VBROADCASTSS 8(R8), Z2
+	VXORPS       Y0, Y0, Y0
+	VMOVUPS      Z0, 384(SP)
 	MOVQ         scale+112(FP), R8
 	VBROADCASTSD (R8), Z0
 	VCVTPD2PS    Z0, Y0
@@ -4457,10 +4491,10 @@ TEXT ·bceGradShifted32AVX512(SB), $512-152
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 	CMPQ         344(SP), $0x00
-	JG           same188
+	JG           same189
 	LEAQ         (SP), R10
 	DECQ         352(SP)
-	JLE          none189
+	JLE          none190
 	ADDQ         368(SP), BX
 	ADDQ         360(SP), SI
 	ADDQ         360(SP), DI
@@ -4471,24 +4505,24 @@ TEXT ·bceGradShifted32AVX512(SB), $512-152
 	VBROADCASTSS 4(R10), Z1
 	VBROADCASTSS 8(R10), Z2
 
-same188:
+same189:
 	MOVQ  BX, R10
 	MOVQ  (SI), R13
-	MOVQ  R13, 384(SP)(R12*1)
+	MOVQ  R13, 640(SP)(R12*1)
 	ORQ   (DI), R13
 	CMPQ  R13, $-1
 	SETEQ R14
-	MOVB  R14, 392(SP)(R12*1)
-	JNE   other190
+	MOVB  R14, 648(SP)(R12*1)
+	JNE   other191
 
-ready191:
+ready192:
 	ADDQ $+256, BX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	SUBQ $0x40, 344(SP)
 
-none189:
-	KMOVW        384(SP)(R12*1), K1
+none190:
+	KMOVW        640(SP)(R12*1), K1
 	PREFETCHT0   12288(R10)
 	VMOVUPS      (R10), Z6
 	VSUBPS       Z1, Z6, Z7
@@ -4506,7 +4540,7 @@ none189:
 	VMAXPS       Z6, Z7, Z6
 	VBROADCASTSS f32_42b17218<>+0(SB), Z7
 	VMINPS       Z6, Z7, Z6
-	KMOVW        386(SP)(R12*1), K1
+	KMOVW        642(SP)(R12*1), K1
 	PREFETCHT0   12352(R10)
 	VMOVUPS      64(R10), Z7
 	VSUBPS       Z1, Z7, Z8
@@ -4524,7 +4558,7 @@ none189:
 	VMAXPS       Z7, Z8, Z7
 	VBROADCASTSS f32_42b17218<>+0(SB), Z8
 	VMINPS       Z7, Z8, Z7
-	KMOVW        388(SP)(R12*1), K1
+	KMOVW        644(SP)(R12*1), K1
 	PREFETCHT0   12416(R10)
 	VMOVUPS      128(R10), Z8
 	VSUBPS       Z1, Z8, Z9
@@ -4542,18 +4576,18 @@ none189:
 	VMAXPS       Z8, Z9, Z8
 	VBROADCASTSS f32_42b17218<>+0(SB), Z9
 	VMINPS       Z8, Z9, Z8
-	KMOVW        390(SP)(R12*1), K1
+	KMOVW        646(SP)(R12*1), K1
 	PREFETCHT0   12480(R10)
 	VMOVUPS      192(R10), Z9
 	VSUBPS       Z1, Z9, Z13
 	VSUBPS       Z9, Z13, Z14
-	VSUBPS       Z14, Z13, Z15
-	VSUBPS       Z15, Z9, Z15
+	VSUBPS       Z14, Z13, Z16
+	VSUBPS       Z16, Z9, Z16
 	VADDPS       Z1, Z14, Z14
-	VSUBPS       Z14, Z15, Z15
-	VSUBPS       Z2, Z15, Z15
+	VSUBPS       Z14, Z16, Z16
+	VSUBPS       Z2, Z16, Z16
 	VMOVUPS      Z13, Z9
-	VMOVUPS      Z15, Z13
+	VMOVUPS      Z16, Z13
 	VXORPS.BCST  f32_80000000<>+0(SB), Z13, K1, Z13
 	VXORPS.BCST  f32_80000000<>+0(SB), Z9, K1, Z9
 	VBROADCASTSS f32_c2b00f34<>+0(SB), Z14
@@ -4563,14 +4597,14 @@ none189:
 	XORQ         $+64, R11
 	XORQ         $+64, R12
 
-group186:
+group187:
 	TESTQ      DX, DX
-	JZ         none192
+	JZ         none193
 	TESTQ      $0x00000f00, AX
-	JNZ        same193
+	JNZ        same194
 	PREFETCHT0 16384(AX)
 
-same193:
+same194:
 	VMOVUPS  (CX), Z14
 	VMOVNTPS Z14, (AX)
 	VMOVUPS  64(CX), Z14
@@ -4583,12 +4617,12 @@ same193:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none192:
+none193:
 	CMPQ         344(SP), $0x00
-	JG           same194
+	JG           same195
 	LEAQ         (SP), R10
 	DECQ         352(SP)
-	JLE          none195
+	JLE          none196
 	ADDQ         368(SP), BX
 	ADDQ         360(SP), SI
 	ADDQ         360(SP), DI
@@ -4599,64 +4633,64 @@ none192:
 	VBROADCASTSS 4(R10), Z1
 	VBROADCASTSS 8(R10), Z2
 
-same194:
+same195:
 	MOVQ  BX, R10
 	MOVQ  (SI), R13
-	MOVQ  R13, 384(SP)(R12*1)
+	MOVQ  R13, 640(SP)(R12*1)
 	ORQ   (DI), R13
 	CMPQ  R13, $-1
 	SETEQ R14
-	MOVB  R14, 392(SP)(R12*1)
-	JNE   other196
+	MOVB  R14, 648(SP)(R12*1)
+	JNE   other197
 
-ready197:
+ready198:
 	ADDQ $+256, BX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	SUBQ $0x40, 344(SP)
 
-none195:
-	CMPB 392(SP)(R11*1), $0x00
-	JEQ  into198
+none196:
+	CMPB 648(SP)(R11*1), $0x00
+	JEQ  into199
 
-entered199:
-	VMOVUPS          Z6, Z18
-	VFMADD213PS      Z4, Z5, Z18
-	VMOVUPS          Z7, Z19
+entered200:
+	VMOVUPS          Z6, Z19
 	VFMADD213PS      Z4, Z5, Z19
-	VMOVUPS          Z8, Z20
+	VMOVUPS          Z7, Z20
 	VFMADD213PS      Z4, Z5, Z20
-	VMOVUPS          Z9, Z21
+	VMOVUPS          Z8, Z21
 	VFMADD213PS      Z4, Z5, Z21
-	VSUBPS           Z4, Z18, Z14
-	VSUBPS           Z4, Z19, Z15
+	VMOVUPS          Z9, Z22
+	VFMADD213PS      Z4, Z5, Z22
+	VSUBPS           Z4, Z19, Z14
 	VSUBPS           Z4, Z20, Z16
 	VSUBPS           Z4, Z21, Z17
-	VMOVUPS          Z6, Z22
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z14, Z22
-	VMOVUPS          Z7, Z23
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z15, Z23
-	VMOVUPS          Z8, Z24
+	VSUBPS           Z4, Z22, Z18
+	VMOVUPS          Z6, Z23
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z14, Z23
+	VMOVUPS          Z7, Z24
 	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z16, Z24
-	VMOVUPS          Z9, Z25
+	VMOVUPS          Z8, Z25
 	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z25
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z14, Z22
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z15, Z23
+	VMOVUPS          Z9, Z26
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z18, Z26
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z14, Z23
 	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z16, Z24
 	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z25
-	VADDPS           Z10, Z22, Z22
-	VADDPS           Z11, Z23, Z23
-	VADDPS           Z12, Z24, Z24
-	VADDPS           Z13, Z25, Z25
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z18, Z26
+	VADDPS           Z10, Z23, Z23
+	VADDPS           Z11, Z24, Z24
+	VADDPS           Z12, Z25, Z25
+	VADDPS           Z13, Z26, Z26
 	VBROADCASTSS     f32_3ab52766<>+0(SB), Z14
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z15
 	VBROADCASTSS     f32_3ab52766<>+0(SB), Z16
 	VBROADCASTSS     f32_3ab52766<>+0(SB), Z17
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z22, Z14
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z23, Z15
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z18
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z23, Z14
 	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z24, Z16
 	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z25, Z17
-	KMOVW            384(SP)(R12*1), K1
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z26, Z18
+	KMOVW            640(SP)(R12*1), K1
 	PREFETCHT0       12288(R10)
 	VMOVUPS          (R10), Z6
 	VSUBPS           Z1, Z6, Z7
@@ -4674,11 +4708,11 @@ entered199:
 	VMAXPS           Z6, Z7, Z6
 	VBROADCASTSS     f32_42b17218<>+0(SB), Z7
 	VMINPS           Z6, Z7, Z6
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z22, Z14
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z23, Z15
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z23, Z14
 	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z24, Z16
 	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z25, Z17
-	KMOVW            386(SP)(R12*1), K1
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z26, Z18
+	KMOVW            642(SP)(R12*1), K1
 	PREFETCHT0       12352(R10)
 	VMOVUPS          64(R10), Z7
 	VSUBPS           Z1, Z7, Z8
@@ -4696,11 +4730,11 @@ entered199:
 	VMAXPS           Z7, Z8, Z7
 	VBROADCASTSS     f32_42b17218<>+0(SB), Z8
 	VMINPS           Z7, Z8, Z7
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z22, Z14
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z23, Z15
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z23, Z14
 	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z24, Z16
 	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z25, Z17
-	KMOVW            388(SP)(R12*1), K1
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z26, Z18
+	KMOVW            644(SP)(R12*1), K1
 	PREFETCHT0       12416(R10)
 	VMOVUPS          128(R10), Z8
 	VSUBPS           Z1, Z8, Z9
@@ -4718,96 +4752,110 @@ entered199:
 	VMAXPS           Z8, Z9, Z8
 	VBROADCASTSS     f32_42b17218<>+0(SB), Z9
 	VMINPS           Z8, Z9, Z8
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z22, Z14
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z23, Z15
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z23, Z14
 	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z24, Z16
 	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z25, Z17
-	KMOVW            390(SP)(R12*1), K1
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z26, Z18
+	KMOVW            646(SP)(R12*1), K1
 	PREFETCHT0       12480(R10)
 	VMOVUPS          192(R10), Z9
 	VSUBPS           Z1, Z9, Z13
-	VSUBPS           Z9, Z13, Z26
-	VSUBPS           Z26, Z13, Z27
-	VSUBPS           Z27, Z9, Z27
-	VADDPS           Z1, Z26, Z26
-	VSUBPS           Z26, Z27, Z27
-	VSUBPS           Z2, Z27, Z27
+	VSUBPS           Z9, Z13, Z27
+	VSUBPS           Z27, Z13, Z28
+	VSUBPS           Z28, Z9, Z28
+	VADDPS           Z1, Z27, Z27
+	VSUBPS           Z27, Z28, Z28
+	VSUBPS           Z2, Z28, Z28
 	VMOVUPS          Z13, Z9
-	VMOVUPS          Z27, Z13
+	VMOVUPS          Z28, Z13
 	VXORPS.BCST      f32_80000000<>+0(SB), Z13, K1, Z13
 	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
-	VBROADCASTSS     f32_c2b00f34<>+0(SB), Z26
-	VMAXPS           Z9, Z26, Z9
-	VBROADCASTSS     f32_42b17218<>+0(SB), Z26
-	VMINPS           Z9, Z26, Z9
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z22, Z14
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z23, Z15
+	VBROADCASTSS     f32_c2b00f34<>+0(SB), Z27
+	VMAXPS           Z9, Z27, Z9
+	VBROADCASTSS     f32_42b17218<>+0(SB), Z27
+	VMINPS           Z9, Z27, Z9
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z23, Z14
 	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z24, Z16
 	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z25, Z17
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z22, Z14
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z23, Z15
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z26, Z18
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z23, Z14
 	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z24, Z16
 	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z25, Z17
-	VPSLLD           $0x17, Z18, Z18
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z26, Z18
 	VPSLLD           $0x17, Z19, Z19
 	VPSLLD           $0x17, Z20, Z20
 	VPSLLD           $0x17, Z21, Z21
-	VMULPS           Z18, Z14, Z14
-	VMULPS           Z19, Z15, Z15
+	VPSLLD           $0x17, Z22, Z22
+	VMULPS           Z19, Z14, Z14
 	VMULPS           Z20, Z16, Z16
 	VMULPS           Z21, Z17, Z17
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z14, Z18
-	VDIVPS           Z18, Z14, Z18
-	KMOVW            384(SP)(R11*1), K1
-	VXORPS.BCST      f32_80000000<>+0(SB), Z18, K1, Z18
-	VMULPS           Z0, Z18, Z18
-	VMOVUPS          Z18, (R9)
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z15, Z18
-	VDIVPS           Z18, Z15, Z18
-	KMOVW            386(SP)(R11*1), K1
-	VXORPS.BCST      f32_80000000<>+0(SB), Z18, K1, Z18
-	VMULPS           Z0, Z18, Z18
-	VMOVUPS          Z18, 64(R9)
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z16, Z18
-	VDIVPS           Z18, Z16, Z18
-	KMOVW            388(SP)(R11*1), K1
-	VXORPS.BCST      f32_80000000<>+0(SB), Z18, K1, Z18
-	VMULPS           Z0, Z18, Z18
-	VMOVUPS          Z18, 128(R9)
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z18
-	VDIVPS           Z18, Z17, Z18
-	KMOVW            390(SP)(R11*1), K1
-	VXORPS.BCST      f32_80000000<>+0(SB), Z18, K1, Z18
-	VMULPS           Z0, Z18, Z18
-	VMOVUPS          Z18, 192(R9)
-	VADDPS           Z15, Z14, Z18
-	VFMADD213PS      Z18, Z15, Z14
-	VADDPS           Z17, Z16, Z15
-	VFMADD213PS      Z15, Z17, Z16
-	VSHUFF64X2       $0x44, Z16, Z14, Z15
-	VSHUFF64X2       $0xee, Z16, Z14, Z17
-	VADDPS           Z17, Z15, Z14
-	VFMADD213PS      Z14, Z17, Z15
-	VEXTRACTF64X4    $0x01, Z15, Y14
-	VCVTPS2PD        Y15, Z15
+	VMULPS           Z22, Z18, Z18
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z14, Z19
+	VDIVPS           Z19, Z14, Z19
+	KMOVW            640(SP)(R11*1), K1
+	VXORPS.BCST      f32_80000000<>+0(SB), Z19, K1, Z19
+	VMULPS           Z0, Z19, Z19
+	VMOVUPS          Z19, (R9)
+	VMOVUPS          Z19, Z19
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z16, Z20
+	VDIVPS           Z20, Z16, Z20
+	KMOVW            642(SP)(R11*1), K1
+	VXORPS.BCST      f32_80000000<>+0(SB), Z20, K1, Z20
+	VMULPS           Z0, Z20, Z20
+	VMOVUPS          Z20, 64(R9)
+	VADDPS           Z20, Z19, Z19
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z20
+	VDIVPS           Z20, Z17, Z20
+	KMOVW            644(SP)(R11*1), K1
+	VXORPS.BCST      f32_80000000<>+0(SB), Z20, K1, Z20
+	VMULPS           Z0, Z20, Z20
+	VMOVUPS          Z20, 128(R9)
+	VMOVUPS          Z20, Z20
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z18, Z21
+	VDIVPS           Z21, Z18, Z21
+	KMOVW            646(SP)(R11*1), K1
+	VXORPS.BCST      f32_80000000<>+0(SB), Z21, K1, Z21
+	VMULPS           Z0, Z21, Z21
+	VMOVUPS          Z21, 192(R9)
+	VADDPS           Z21, Z20, Z20
+	VEXTRACTF64X4    $0x01, Z19, Y15
+	VADDPS           Y15, Y19, Y19
+	VCVTPS2PD        Y19, Z19
+	VADDPD           384(SP), Z19, Z19
+	VMOVUPD          Z19, 384(SP)
+	VEXTRACTF64X4    $0x01, Z20, Y15
+	VADDPS           Y15, Y20, Y20
+	VCVTPS2PD        Y20, Z19
+	VADDPD           384(SP), Z19, Z19
+	VMOVUPD          Z19, 384(SP)
+	VADDPS           Z16, Z14, Z19
+	VFMADD213PS      Z19, Z16, Z14
+	VADDPS           Z18, Z17, Z16
+	VFMADD213PS      Z16, Z18, Z17
+	VSHUFF64X2       $0x44, Z17, Z14, Z16
+	VSHUFF64X2       $0xee, Z17, Z14, Z18
+	VADDPS           Z18, Z16, Z14
+	VFMADD213PS      Z14, Z18, Z16
+	VEXTRACTF64X4    $0x01, Z16, Y14
+	VCVTPS2PD        Y16, Z16
 	VCVTPS2PD        Y14, Z14
-	VADDPD           Z3, Z15, Z16
-	VFMADD213PD      Z16, Z15, Z3
-	VADDPD           Z3, Z14, Z15
-	VFMADD213PD      Z15, Z14, Z3
-	CMPB             392(SP)(R11*1), $0x00
-	JEQ              out200
+	VADDPD           Z3, Z16, Z17
+	VFMADD213PD      Z17, Z16, Z3
+	VADDPD           Z3, Z14, Z16
+	VFMADD213PD      Z16, Z14, Z3
+	CMPB             648(SP)(R11*1), $0x00
+	JEQ              out201
 
-left201:
+left202:
 	ADDQ          $+256, R9
 	XORQ          $+64, R11
 	XORQ          $+64, R12
 	SUBQ          $0x40, R8
 	MOVQ          n+80(FP), R10
-	JLE           row202
+	JLE           row203
 	SUBQ          R8, R10
 	TESTQ         $0x0000007f, R10
-	JNZ           group186
+	JNZ           group187
 	MOVQ          product+8(FP), R10
 	VEXTRACTF64X4 $0x01, Z3, Y14
 	VADDPD        Y3, Y14, Y15
@@ -4821,9 +4869,9 @@ left201:
 	VMOVSD        X3, (R10)
 	VXORPS        Y3, Y3, Y3
 	ADDQ          $0x08, product+8(FP)
-	JMP           group186
+	JMP           group187
 
-row202:
+row203:
 	MOVQ          product+8(FP), R8
 	VEXTRACTF64X4 $0x01, Z3, Y0
 	VADDPD        Y3, Y0, Y14
@@ -4837,19 +4885,35 @@ row202:
 	VMOVSD        X3, (R8)
 	VXORPS        Y3, Y3, Y3
 	ADDQ          $0x08, product+8(FP)
-	ADDQ          376(SP), R9
-	DECQ          rows+72(FP)
-	JZ            end203
-	MOVQ          scale+112(FP), R8
-	VBROADCASTSD  (R8), Z0
-	VCVTPD2PS     Z0, Y0
-	VBROADCASTSS  X0, Z0
-	VMOVUPS       Z0, Z0
-	ADDQ          $0x08, scale+112(FP)
-	MOVQ          n+80(FP), R8
-	JMP           group186
+	MOVQ          slope+128(FP), R8
+	TESTQ         R8, R8
+	JZ            none205
+	VMOVUPS       384(SP), Z0
+	VEXTRACTF64X4 $0x01, Z0, Y14
+	VADDPD        Y14, Y0, Y0
+	VEXTRACTF64X2 $0x01, Y0, X14
+	VADDPD        X14, X0, X0
+	VUNPCKHPD     X0, X0, X14
+	VADDPD        X14, X0, X0
+	VMOVSD        X0, (R8)
+	ADDQ          $0x08, slope+128(FP)
 
-other190:
+none205:
+	ADDQ         376(SP), R9
+	DECQ         rows+72(FP)
+	JZ           end204
+	VXORPS       Y15, Y15, Y15
+	VMOVUPS      Z15, 384(SP)
+	MOVQ         scale+112(FP), R8
+	VBROADCASTSD (R8), Z0
+	VCVTPD2PS    Z0, Y0
+	VBROADCASTSS X0, Z0
+	VMOVUPS      Z0, Z0
+	ADDQ         $0x08, scale+112(FP)
+	MOVQ         n+80(FP), R8
+	JMP          group187
+
+other191:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z6
 	VADDPS       Z1, Z6, Z6
 	KMOVW        R13, K1
@@ -4872,39 +4936,39 @@ other190:
 	VMOVUPS      192(BX), K1, Z6
 	VMOVUPS      Z6, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready191
+	JMP          ready192
 
-other196:
+other197:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z14
 	VADDPS       Z1, Z14, Z14
 	KMOVW        R13, K1
-	VMOVUPS      Z14, Z15
-	VMOVUPS      (BX), K1, Z15
-	VMOVUPS      Z15, (SP)
+	VMOVUPS      Z14, Z16
+	VMOVUPS      (BX), K1, Z16
+	VMOVUPS      Z16, (SP)
 	SHRQ         $0x10, R13
 	KMOVW        R13, K1
-	VMOVUPS      Z14, Z15
-	VMOVUPS      64(BX), K1, Z15
-	VMOVUPS      Z15, 64(SP)
+	VMOVUPS      Z14, Z16
+	VMOVUPS      64(BX), K1, Z16
+	VMOVUPS      Z16, 64(SP)
 	SHRQ         $0x10, R13
 	KMOVW        R13, K1
-	VMOVUPS      Z14, Z15
-	VMOVUPS      128(BX), K1, Z15
-	VMOVUPS      Z15, 128(SP)
+	VMOVUPS      Z14, Z16
+	VMOVUPS      128(BX), K1, Z16
+	VMOVUPS      Z16, 128(SP)
 	SHRQ         $0x10, R13
 	KMOVW        R13, K1
 	VMOVUPS      Z14, Z14
 	VMOVUPS      192(BX), K1, Z14
 	VMOVUPS      Z14, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready197
+	JMP          ready198
 
-into198:
+into199:
 	MOVQ R9, 320(SP)
 	LEAQ (SP), R9
-	JMP  entered199
+	JMP  entered200
 
-out200:
+out201:
 	MOVQ    320(SP), R9
 	MOVQ    $0x00000040, R10
 	CMPQ    R8, R10
@@ -4926,19 +4990,19 @@ out200:
 	VMOVUPS Z14, K3, 128(R9)
 	VMOVUPS 192(SP), Z14
 	VMOVUPS Z14, K4, 192(R9)
-	JMP     left201
+	JMP     left202
 
-end203:
-last185:
+end204:
+last186:
 	TESTQ DX, DX
-	JZ    none205
+	JZ    none207
 
-more204:
+more206:
 	TESTQ      $0x00000f00, AX
-	JNZ        same206
+	JNZ        same208
 	PREFETCHT0 16384(AX)
 
-same206:
+same208:
 	VMOVUPS  (CX), Z0
 	VMOVNTPS Z0, (AX)
 	VMOVUPS  64(CX), Z0
@@ -4950,22 +5014,22 @@ same206:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more204
+	JNZ      more206
 
-none205:
+none207:
 	VZEROUPPER
 	RET
 
-// func bceGrad32AVX512(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, kind int, x16 *uint16, dst16 *uint16)
+// func bceGrad32AVX512(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, slope *float64, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, FMA3, MMX+
-TEXT ·bceGrad32AVX512(SB), $520-152
+TEXT ·bceGrad32AVX512(SB), $520-160
 	MOVQ to+32(FP), AX
 	MOVQ from+40(FP), CX
 	MOVQ blocks+48(FP), DX
 	CMPQ rows+72(FP), $0x00
-	JEQ  last207
+	JEQ  last209
 	CMPQ n+80(FP), $0x00
-	JEQ  last207
+	JEQ  last209
 	MOVQ x+56(FP), BX
 	MOVQ pos+88(FP), SI
 	MOVQ neg+96(FP), DI
@@ -4990,14 +5054,14 @@ TEXT ·bceGrad32AVX512(SB), $520-152
 	MOVQ R8, 360(SP)
 	SUBQ R12, R10
 	MOVQ R10, 368(SP)
-	CMPQ kind+128(FP), $0x00
-	JEQ  single208
-	MOVQ x16+136(FP), BX
-	MOVQ dst16+144(FP), R9
+	CMPQ kind+136(FP), $0x00
+	JEQ  single210
+	MOVQ x16+144(FP), BX
+	MOVQ dst16+152(FP), R9
 	SARQ $0x01, 360(SP)
 	SARQ $0x01, 368(SP)
 
-single208:
+single210:
 	VXORPS       Y1, Y1, Y1
 	VBROADCASTSS f32_c2b00f34<>+0(SB), Z2
 	VBROADCASTSS f32_42b17218<>+0(SB), Z3
@@ -5013,20 +5077,20 @@ single208:
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 	CMPQ         336(SP), $0x00
-	JG           same211
+	JG           same213
 	LEAQ         (SP), R10
 	DECQ         344(SP)
-	JLE          none212
+	JLE          none214
 	ADDQ         360(SP), BX
 	ADDQ         352(SP), SI
 	ADDQ         352(SP), DI
 	MOVQ         n+80(FP), R13
 	MOVQ         R13, 336(SP)
 
-same211:
+same213:
 	MOVQ  $0x00000000, 512(SP)
-	CMPQ  kind+128(FP), $0x00
-	JNE   sixteen215
+	CMPQ  kind+136(FP), $0x00
+	JNE   sixteen217
 	MOVQ  BX, R10
 	MOVQ  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -5034,15 +5098,15 @@ same211:
 	CMPQ  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other213
+	JNE   other215
 
-ready214:
+ready216:
 	ADDQ $+256, BX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	SUBQ $0x40, 336(SP)
 
-none212:
+none214:
 	KMOVW       384(SP)(R12*1), K1
 	PREFETCHT0  12288(R10)
 	VMOVUPS     (R10), Z6
@@ -5070,14 +5134,14 @@ none212:
 	XORQ        $+64, R11
 	XORQ        $+64, R12
 
-group209:
+group211:
 	TESTQ      DX, DX
-	JZ         none216
+	JZ         none218
 	TESTQ      $0x00000f00, AX
-	JNZ        same217
+	JNZ        same219
 	PREFETCHT0 16384(AX)
 
-same217:
+same219:
 	VMOVUPS  (CX), Z10
 	VMOVNTPS Z10, (AX)
 	VMOVUPS  64(CX), Z10
@@ -5090,21 +5154,21 @@ same217:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none216:
+none218:
 	CMPQ 336(SP), $0x00
-	JG   same218
+	JG   same220
 	LEAQ (SP), R10
 	DECQ 344(SP)
-	JLE  none219
+	JLE  none221
 	ADDQ 360(SP), BX
 	ADDQ 352(SP), SI
 	ADDQ 352(SP), DI
 	MOVQ n+80(FP), R13
 	MOVQ R13, 336(SP)
 
-same218:
-	CMPQ  kind+128(FP), $0x00
-	JNE   sixteen215
+same220:
+	CMPQ  kind+136(FP), $0x00
+	JNE   sixteen217
 	MOVQ  BX, R10
 	MOVQ  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -5112,19 +5176,19 @@ same218:
 	CMPQ  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other220
+	JNE   other222
 
-ready221:
+ready223:
 	ADDQ $+256, BX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	SUBQ $0x40, 336(SP)
 
-none219:
+none221:
 	CMPB 392(SP)(R11*1), $0x00
-	JEQ  into222
+	JEQ  into224
 
-entered223:
+entered225:
 	VMOVUPS          Z6, Z14
 	VFMADD213PS      Z4, Z5, Z14
 	VMOVUPS          Z7, Z15
@@ -5209,8 +5273,8 @@ entered223:
 	VMULPS           Z15, Z11, Z11
 	VMULPS           Z16, Z12, Z12
 	VMULPS           Z17, Z13, Z13
-	CMPQ             kind+128(FP), $0x00
-	JNE              narrow224
+	CMPQ             kind+136(FP), $0x00
+	JNE              narrow226
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z10, Z14
 	VDIVPS           Z14, Z10, Z14
 	KMOVW            384(SP)(R11*1), K1
@@ -5236,7 +5300,7 @@ entered223:
 	VMULPS           Z0, Z14, Z14
 	VMOVUPS          Z14, 192(R9)
 
-stored225:
+stored227:
 	VADDPS        Z11, Z10, Z14
 	VFMADD213PS   Z14, Z11, Z10
 	VADDPS        Z13, Z12, Z11
@@ -5253,18 +5317,18 @@ stored225:
 	VADDPD        Z1, Z10, Z11
 	VFMADD213PD   Z11, Z10, Z1
 	CMPB          392(SP)(R11*1), $0x00
-	JEQ           out226
+	JEQ           out228
 
-left227:
+left229:
 	ADDQ          $+256, R9
 	XORQ          $+64, R11
 	XORQ          $+64, R12
 	SUBQ          $0x40, R8
 	MOVQ          n+80(FP), R10
-	JLE           row228
+	JLE           row230
 	SUBQ          R8, R10
 	TESTQ         $0x0000007f, R10
-	JNZ           group209
+	JNZ           group211
 	MOVQ          product+8(FP), R10
 	VEXTRACTF64X4 $0x01, Z1, Y10
 	VADDPD        Y1, Y10, Y11
@@ -5278,9 +5342,9 @@ left227:
 	VMOVSD        X1, (R10)
 	VXORPS        Y1, Y1, Y1
 	ADDQ          $0x08, product+8(FP)
-	JMP           group209
+	JMP           group211
 
-row228:
+row230:
 	MOVQ          product+8(FP), R8
 	VEXTRACTF64X4 $0x01, Z1, Y0
 	VADDPD        Y1, Y0, Y10
@@ -5296,7 +5360,7 @@ row228:
 	ADDQ          $0x08, product+8(FP)
 	ADDQ          368(SP), R9
 	DECQ          rows+72(FP)
-	JZ            end229
+	JZ            end231
 	MOVQ          scale+112(FP), R8
 	VBROADCASTSD  (R8), Z0
 	VCVTPD2PS     Z0, Y0
@@ -5304,21 +5368,21 @@ row228:
 	VMOVUPS       Z0, Z0
 	ADDQ          $0x08, scale+112(FP)
 	MOVQ          n+80(FP), R8
-	JMP           group209
+	JMP           group211
 
-sixteen215:
+sixteen217:
 	MOVQ       (SI), R10
 	MOVQ       R10, 384(SP)(R12*1)
 	ORQ        (DI), R10
 	MOVB       $0x01, 392(SP)(R12*1)
 	CMPQ       R10, $-1
-	JNE        some230
+	JNE        some232
 	PREFETCHT0 12288(BX)
 	PREFETCHT0 12352(BX)
 	LEAQ       64(SP), R10
 	ANDQ       $-64, R10
-	CMPQ       kind+128(FP), $0x01
-	JNE        float16233
+	CMPQ       kind+136(FP), $0x01
+	JNE        float16235
 	VPMOVZXWD  (BX), Z10
 	VPSLLD     $0x10, Z10, Z10
 	VMOVUPS    Z10, (R10)
@@ -5331,9 +5395,9 @@ sixteen215:
 	VPMOVZXWD  96(BX), Z10
 	VPSLLD     $0x10, Z10, Z10
 	VMOVUPS    Z10, 192(R10)
-	JMP        widened232
+	JMP        widened234
 
-float16233:
+float16235:
 	VCVTPH2PS (BX), Z10
 	VMOVUPS   Z10, (R10)
 	VCVTPH2PS 32(BX), Z10
@@ -5343,10 +5407,10 @@ float16233:
 	VCVTPH2PS 96(BX), Z10
 	VMOVUPS   Z10, 192(R10)
 
-widened232:
-	JMP read231
+widened234:
+	JMP read233
 
-some230:
+some232:
 	KMOVW        R10, K1
 	SHRQ         $0x10, R10
 	KMOVW        R10, K2
@@ -5359,8 +5423,8 @@ some230:
 	PREFETCHT0   12352(BX)
 	LEAQ         64(SP), R10
 	ANDQ         $-64, R10
-	CMPQ         kind+128(FP), $0x01
-	JNE          float16235
+	CMPQ         kind+136(FP), $0x01
+	JNE          float16237
 	VPMOVZXWD.Z  (BX), K1, Z12
 	VMOVUPS      Z10, Z11
 	VPSLLD       $0x10, Z12, K1, Z11
@@ -5377,9 +5441,9 @@ some230:
 	VMOVUPS      Z10, Z11
 	VPSLLD       $0x10, Z12, K4, Z11
 	VMOVUPS      Z11, 192(R10)
-	JMP          widened234
+	JMP          widened236
 
-float16235:
+float16237:
 	VMOVUPS   Z10, Z11
 	VCVTPH2PS (BX), K1, Z11
 	VMOVUPS   Z11, (R10)
@@ -5393,15 +5457,15 @@ float16235:
 	VCVTPH2PS 96(BX), K4, Z11
 	VMOVUPS   Z11, 192(R10)
 
-widened234:
-read231:
+widened236:
+read233:
 	SUBQ $+128, BX
 	CMPQ 512(SP), $0x00
-	JNE  ready221
+	JNE  ready223
 	INCQ 512(SP)
-	JMP  ready214
+	JMP  ready216
 
-other213:
+other215:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z6
 	KMOVW        R13, K1
 	VMOVUPS      Z6, Z7
@@ -5423,9 +5487,9 @@ other213:
 	VMOVUPS      192(BX), K1, Z6
 	VMOVUPS      Z6, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready214
+	JMP          ready216
 
-other220:
+other222:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z10
 	KMOVW        R13, K1
 	VMOVUPS      Z10, Z11
@@ -5447,14 +5511,14 @@ other220:
 	VMOVUPS      192(BX), K1, Z10
 	VMOVUPS      Z10, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready221
+	JMP          ready223
 
-into222:
+into224:
 	MOVQ R9, 320(SP)
 	LEAQ (SP), R9
-	JMP  entered223
+	JMP  entered225
 
-narrow224:
+narrow226:
 	VADDPS.BCST  f32_3f800000<>+0(SB), Z10, Z14
 	VDIVPS       Z14, Z10, Z14
 	KMOVW        384(SP)(R11*1), K1
@@ -5475,8 +5539,8 @@ narrow224:
 	KMOVW        390(SP)(R11*1), K1
 	VXORPS.BCST  f32_80000000<>+0(SB), Z17, K1, Z17
 	VMULPS       Z0, Z17, Z17
-	CMPQ         kind+128(FP), $0x01
-	JNE          float16237
+	CMPQ         kind+136(FP), $0x01
+	JNE          float16239
 	VBROADCASTSS f32_8000<>+0(SB), Z18
 	VMOVUPS      odd_words<>+0(SB), Z19
 	VPADDD       Z18, Z14, Z14
@@ -5488,12 +5552,12 @@ narrow224:
 	VPMINUW      Z20, Z21, Z20
 	VPTESTNMD    low_words<>+0(SB), Z20, K1
 	KORTESTW     K1, K1
-	JNE          tie238
+	JNE          tie240
 	VPERMT2W     Z15, Z19, Z14
 	VPERMT2W     Z17, Z19, Z16
-	JMP          narrowed236
+	JMP          narrowed238
 
-tie238:
+tie240:
 	VMOVUPS  even_words<>+0(SB), Z20
 	VPSUBD   Z18, Z14, Z14
 	VPSUBD   Z18, Z15, Z15
@@ -5515,9 +5579,9 @@ tie238:
 	VPAVGW   Z15, Z17, Z17
 	VPSRLW   $0x0f, Z17, Z17
 	VPADDW   Z17, Z16, Z16
-	JMP      narrowed236
+	JMP      narrowed238
 
-float16237:
+float16239:
 	VCVTPS2PH    $0x00, Z14, Y14
 	VCVTPS2PH    $0x00, Z15, Y15
 	VINSERTF64X4 $0x01, Y15, Z14, Z14
@@ -5525,9 +5589,9 @@ float16237:
 	VCVTPS2PH    $0x00, Z17, Y17
 	VINSERTF64X4 $0x01, Y17, Z16, Z16
 
-narrowed236:
+narrowed238:
 	CMPQ      R8, $0x40
-	JGE       whole239
+	JGE       whole241
 	MOVQ      $-1, R10
 	BZHIQ     R8, R10, R10
 	KMOVD     R10, K1
@@ -5536,17 +5600,17 @@ narrowed236:
 	KMOVD     R10, K1
 	SHRQ      $0x20, R10
 	VMOVDQU16 Z16, K1, 64(R9)
-	JMP       stored240
+	JMP       stored242
 
-whole239:
+whole241:
 	VMOVUPS Z14, (R9)
 	VMOVUPS Z16, 64(R9)
 
-stored240:
+stored242:
 	SUBQ $+128, R9
-	JMP  stored225
+	JMP  stored227
 
-out226:
+out228:
 	MOVQ    320(SP), R9
 	MOVQ    $0x00000040, R10
 	CMPQ    R8, R10
@@ -5568,19 +5632,19 @@ out226:
 	VMOVUPS Z10, K3, 128(R9)
 	VMOVUPS 192(SP), Z10
 	VMOVUPS Z10, K4, 192(R9)
-	JMP     left227
+	JMP     left229
 
-end229:
-last207:
+end231:
+last209:
 	TESTQ DX, DX
-	JZ    none242
+	JZ    none244
 
-more241:
+more243:
 	TESTQ      $0x00000f00, AX
-	JNZ        same243
+	JNZ        same245
 	PREFETCHT0 16384(AX)
 
-same243:
+same245:
 	VMOVUPS  (CX), Z0
 	VMOVNTPS Z0, (AX)
 	VMOVUPS  64(CX), Z0
@@ -5592,9 +5656,9 @@ same243:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more241
+	JNZ      more243
 
-none242:
+none244:
 	VZEROUPPER
 	RET
 
@@ -5772,9 +5836,9 @@ GLOBL words_7ffe<>(SB), RODATA|NOPTR, $64
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, MMX+
 TEXT ·weightedBCE32AVX512(SB), $2496-136
 	CMPQ         rows+64(FP), $0x00
-	JEQ          last244
+	JEQ          last246
 	CMPQ         n+72(FP), $0x00
-	JEQ          last244
+	JEQ          last246
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+80(FP), CX
 	MOVQ         neg+88(FP), DX
@@ -5823,11 +5887,11 @@ TEXT ·weightedBCE32AVX512(SB), $2496-136
 	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z5
 	MOVQ         328(SP), BX
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain246
+	JEQ          plain248
 	VBROADCASTSS 4(BX), Z1
 	VBROADCASTSS 8(BX), Z2
 
-plain246:
+plain248:
 	VXORPS       Y3, Y3, Y3
 	MOVQ         p+104(FP), BX
 	VBROADCASTSS (BX), Z0
@@ -5835,10 +5899,10 @@ plain246:
 	MOVQ         negWeight+120(FP), DI
 	MOVQ         n+72(FP), BX
 	CMPQ         368(SP), $0x00
-	JG           same248
+	JG           same250
 	LEAQ         (SP), R8
 	DECQ         376(SP)
-	JLE          none249
+	JLE          none251
 	ADDQ         392(SP), AX
 	ADDQ         384(SP), CX
 	ADDQ         384(SP), DX
@@ -5847,12 +5911,12 @@ plain246:
 	ADDQ         $0x0c, 328(SP)
 	MOVQ         328(SP), R8
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain252
+	JEQ          plain254
 	VBROADCASTSS 4(R8), Z1
 	VBROADCASTSS 8(R8), Z2
 
-plain252:
-same248:
+plain254:
+same250:
 	MOVQ  AX, R8
 	MOVQ  (CX), R11
 	MOVQ  R11, 448(SP)(R10*1)
@@ -5861,20 +5925,20 @@ same248:
 	SETEQ R12
 	MOVQ  R11, 464(SP)(R10*1)
 	MOVB  R12, 456(SP)(R10*1)
-	JNE   other250
+	JNE   other252
 
-ready251:
+ready253:
 	ADDQ $+256, AX
 	ADDQ $0x08, CX
 	ADDQ $0x08, DX
 	SUBQ $0x40, 368(SP)
 
-none249:
+none251:
 	PREFETCHT0   12288(R8)
 	VMOVUPS      (R8), Z6
 	VXORPS       Y7, Y7, Y7
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain253
+	JEQ          plain255
 	VSUBPS       Z1, Z6, Z7
 	VSUBPS       Z6, Z7, Z11
 	VSUBPS       Z11, Z7, Z10
@@ -5886,7 +5950,7 @@ none249:
 	VANDNPS.BCST f32_80000000<>+0(SB), Z7, Z7
 	VXORPS       Z7, Z10, Z7
 
-plain253:
+plain255:
 	VMOVUPS      Z6, 512(SP)(R10*1)
 	VORPS.BCST   f32_80000000<>+0(SB), Z6, Z6
 	VADDPS       Z7, Z6, Z10
@@ -5899,7 +5963,7 @@ plain253:
 	VMOVUPS      64(R8), Z7
 	VXORPS       Y8, Y8, Y8
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain254
+	JEQ          plain256
 	VSUBPS       Z1, Z7, Z8
 	VSUBPS       Z7, Z8, Z12
 	VSUBPS       Z12, Z8, Z11
@@ -5911,7 +5975,7 @@ plain253:
 	VANDNPS.BCST f32_80000000<>+0(SB), Z8, Z8
 	VXORPS       Z8, Z11, Z8
 
-plain254:
+plain256:
 	VMOVUPS      Z7, 576(SP)(R10*1)
 	VORPS.BCST   f32_80000000<>+0(SB), Z7, Z7
 	VADDPS       Z8, Z7, Z11
@@ -5924,7 +5988,7 @@ plain254:
 	VMOVUPS      128(R8), Z8
 	VXORPS       Y9, Y9, Y9
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain255
+	JEQ          plain257
 	VSUBPS       Z1, Z8, Z9
 	VSUBPS       Z8, Z9, Z14
 	VSUBPS       Z14, Z9, Z12
@@ -5936,7 +6000,7 @@ plain254:
 	VANDNPS.BCST f32_80000000<>+0(SB), Z9, Z9
 	VXORPS       Z9, Z12, Z9
 
-plain255:
+plain257:
 	VMOVUPS      Z8, 640(SP)(R10*1)
 	VORPS.BCST   f32_80000000<>+0(SB), Z8, Z8
 	VADDPS       Z9, Z8, Z12
@@ -5949,7 +6013,7 @@ plain255:
 	VMOVUPS      192(R8), Z9
 	VXORPS       Y13, Y13, Y13
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain256
+	JEQ          plain258
 	VSUBPS       Z1, Z9, Z13
 	VSUBPS       Z9, Z13, Z19
 	VSUBPS       Z19, Z13, Z14
@@ -5961,7 +6025,7 @@ plain255:
 	VANDNPS.BCST f32_80000000<>+0(SB), Z13, Z13
 	VXORPS       Z13, Z14, Z13
 
-plain256:
+plain258:
 	VMOVUPS      Z9, 704(SP)(R10*1)
 	VORPS.BCST   f32_80000000<>+0(SB), Z9, Z9
 	VADDPS       Z13, Z9, Z14
@@ -5973,12 +6037,12 @@ plain256:
 	XORQ         $+1024, R9
 	XORQ         $+1024, R10
 
-group245:
+group247:
 	CMPQ         368(SP), $0x00
-	JG           same257
+	JG           same259
 	LEAQ         (SP), R8
 	DECQ         376(SP)
-	JLE          none258
+	JLE          none260
 	ADDQ         392(SP), AX
 	ADDQ         384(SP), CX
 	ADDQ         384(SP), DX
@@ -5987,12 +6051,12 @@ group245:
 	ADDQ         $0x0c, 328(SP)
 	MOVQ         328(SP), R8
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain261
+	JEQ          plain263
 	VBROADCASTSS 4(R8), Z1
 	VBROADCASTSS 8(R8), Z2
 
-plain261:
-same257:
+plain263:
+same259:
 	MOVQ  AX, R8
 	MOVQ  (CX), R11
 	MOVQ  R11, 448(SP)(R10*1)
@@ -6001,19 +6065,19 @@ same257:
 	SETEQ R12
 	MOVQ  R11, 464(SP)(R10*1)
 	MOVB  R12, 456(SP)(R10*1)
-	JNE   other259
+	JNE   other261
 
-ready260:
+ready262:
 	ADDQ $+256, AX
 	ADDQ $0x08, CX
 	ADDQ $0x08, DX
 	SUBQ $0x40, 368(SP)
 
-none258:
+none260:
 	CMPB 456(SP)(R9*1), $0x00
-	JEQ  into262
+	JEQ  into264
 
-entered263:
+entered265:
 	VMOVUPS          Z6, Z22
 	VFMADD213PS      Z4, Z5, Z22
 	VMOVUPS          Z7, Z23
@@ -6054,7 +6118,7 @@ entered263:
 	VMOVUPS          (R8), Z6
 	VXORPS           Y15, Y15, Y15
 	CMPQ             shifted+112(FP), $0x00
-	JEQ              plain264
+	JEQ              plain266
 	VSUBPS           Z1, Z6, Z8
 	VSUBPS           Z6, Z8, Z9
 	VSUBPS           Z9, Z8, Z7
@@ -6066,7 +6130,7 @@ entered263:
 	VANDNPS.BCST     f32_80000000<>+0(SB), Z8, Z15
 	VXORPS           Z15, Z7, Z15
 
-plain264:
+plain266:
 	VMOVUPS          Z6, 512(SP)(R10*1)
 	VORPS.BCST       f32_80000000<>+0(SB), Z6, Z6
 	VADDPS           Z15, Z6, Z7
@@ -6083,7 +6147,7 @@ plain264:
 	VMOVUPS          64(R8), Z7
 	VXORPS           Y16, Y16, Y16
 	CMPQ             shifted+112(FP), $0x00
-	JEQ              plain265
+	JEQ              plain267
 	VSUBPS           Z1, Z7, Z9
 	VSUBPS           Z7, Z9, Z11
 	VSUBPS           Z11, Z9, Z8
@@ -6095,7 +6159,7 @@ plain264:
 	VANDNPS.BCST     f32_80000000<>+0(SB), Z9, Z16
 	VXORPS           Z16, Z8, Z16
 
-plain265:
+plain267:
 	VMOVUPS          Z7, 576(SP)(R10*1)
 	VORPS.BCST       f32_80000000<>+0(SB), Z7, Z7
 	VADDPS           Z16, Z7, Z8
@@ -6112,7 +6176,7 @@ plain265:
 	VMOVUPS          128(R8), Z8
 	VXORPS           Y17, Y17, Y17
 	CMPQ             shifted+112(FP), $0x00
-	JEQ              plain266
+	JEQ              plain268
 	VSUBPS           Z1, Z8, Z12
 	VSUBPS           Z8, Z12, Z13
 	VSUBPS           Z13, Z12, Z9
@@ -6124,7 +6188,7 @@ plain265:
 	VANDNPS.BCST     f32_80000000<>+0(SB), Z12, Z17
 	VXORPS           Z17, Z9, Z17
 
-plain266:
+plain268:
 	VMOVUPS          Z8, 640(SP)(R10*1)
 	VORPS.BCST       f32_80000000<>+0(SB), Z8, Z8
 	VADDPS           Z17, Z8, Z9
@@ -6141,7 +6205,7 @@ plain266:
 	VMOVUPS          192(R8), Z9
 	VXORPS           Y18, Y18, Y18
 	CMPQ             shifted+112(FP), $0x00
-	JEQ              plain267
+	JEQ              plain269
 	VSUBPS           Z1, Z9, Z18
 	VSUBPS           Z9, Z18, Z30
 	VSUBPS           Z30, Z18, Z13
@@ -6153,7 +6217,7 @@ plain266:
 	VANDNPS.BCST     f32_80000000<>+0(SB), Z18, Z18
 	VXORPS           Z18, Z13, Z18
 
-plain267:
+plain269:
 	VMOVUPS           Z9, 704(SP)(R10*1)
 	VORPS.BCST        f32_80000000<>+0(SB), Z9, Z9
 	VADDPS            Z18, Z9, Z13
@@ -6206,12 +6270,12 @@ plain267:
 	VPMOVD2M          Z14, K3
 	VMOVUPS.Z         (DI), K1, Z14
 	CMPQ              t+48(FP), $0x00
-	JNE               soft268
+	JNE               soft270
 	VMOVUPS           (R8), K2, Z14
 	KXNORW            K3, K2, K1
 	VMOVAPS.Z         Z14, K1, Z19
 
-weights269:
+weights271:
 	VFMADD213PS  Z22, Z24, Z25
 	VMULPS       Z14, Z25, Z25
 	VFNMADD231PS 768(SP)(R9*1), Z19, Z25
@@ -6221,17 +6285,17 @@ weights269:
 	VPMOVD2M     Z24, K4
 	VMOVUPS.Z    64(DI), K1, Z24
 	CMPQ         t+48(FP), $0x00
-	JNE          soft270
+	JNE          soft272
 	VMOVUPS      64(R8), K2, Z24
 	KXNORW       K4, K2, K1
 	VMOVAPS.Z    Z24, K1, Z28
 
-weights271:
+weights273:
 	VFMADD213PS  Z23, Z26, Z27
 	VMULPS       Z24, Z27, Z27
 	VFNMADD231PS 832(SP)(R9*1), Z28, Z27
 	CMPQ         dst+16(FP), $0x00
-	JEQ          none272
+	JEQ          none274
 	VMULPS       Z0, Z19, Z19
 	VMULPS       Z0, Z14, Z14
 	VFNMADD231PS Z22, Z14, Z19
@@ -6243,13 +6307,13 @@ weights271:
 	VXORPS.BCST  f32_80000000<>+0(SB), Z28, K4, Z28
 	VMOVUPS      Z28, 64(SI)
 
-none272:
+none274:
 	CMPQ    terms+8(FP), $0x00
-	JEQ     without273
+	JEQ     without275
 	VMOVUPS Z25, (R11)
 	VMOVUPS Z27, 64(R11)
 
-without273:
+without275:
 	VADDPS            Z27, Z25, Z25
 	VADDPS.BCST       f32_3f800000<>+0(SB), Z20, Z14
 	VDIVPS            Z14, Z20, Z14
@@ -6275,12 +6339,12 @@ without273:
 	VPMOVD2M          Z20, K3
 	VMOVUPS.Z         128(DI), K1, Z20
 	CMPQ              t+48(FP), $0x00
-	JNE               soft274
+	JNE               soft276
 	VMOVUPS           128(R8), K2, Z20
 	KXNORW            K3, K2, K1
 	VMOVAPS.Z         Z20, K1, Z21
 
-weights275:
+weights277:
 	VFMADD213PS  Z14, Z22, Z23
 	VMULPS       Z20, Z23, Z23
 	VFNMADD231PS 896(SP)(R9*1), Z21, Z23
@@ -6290,17 +6354,17 @@ weights275:
 	VPMOVD2M     Z22, K4
 	VMOVUPS.Z    192(DI), K1, Z22
 	CMPQ         t+48(FP), $0x00
-	JNE          soft276
+	JNE          soft278
 	VMOVUPS      192(R8), K2, Z22
 	KXNORW       K4, K2, K1
 	VMOVAPS.Z    Z22, K1, Z27
 
-weights277:
+weights279:
 	VFMADD213PS  Z19, Z24, Z26
 	VMULPS       Z22, Z26, Z26
 	VFNMADD231PS 960(SP)(R9*1), Z27, Z26
 	CMPQ         dst+16(FP), $0x00
-	JEQ          none278
+	JEQ          none280
 	VMULPS       Z0, Z21, Z21
 	VMULPS       Z0, Z20, Z20
 	VFNMADD231PS Z14, Z20, Z21
@@ -6312,13 +6376,13 @@ weights277:
 	VXORPS.BCST  f32_80000000<>+0(SB), Z27, K4, Z27
 	VMOVUPS      Z27, 192(SI)
 
-none278:
+none280:
 	CMPQ    terms+8(FP), $0x00
-	JEQ     without279
+	JEQ     without281
 	VMOVUPS Z23, 128(R11)
 	VMOVUPS Z26, 192(R11)
 
-without279:
+without281:
 	VADDPS        Z26, Z23, Z23
 	VEXTRACTF64X4 $0x01, Z25, Y14
 	VADDPS        Y14, Y25, Y25
@@ -6329,16 +6393,16 @@ without279:
 	VCVTPS2PD     Y23, Z14
 	VADDPD        Z14, Z3, Z3
 	CMPB          456(SP)(R9*1), $0x00
-	JEQ           out280
+	JEQ           out282
 
-left281:
+left283:
 	ADDQ          $+256, SI
 	ADDQ          $+256, DI
 	ADDQ          $+256, 352(SP)
 	XORQ          $+1024, R9
 	XORQ          $+1024, R10
 	SUBQ          $0x40, BX
-	JG            group245
+	JG            group247
 	MOVQ          sum+0(FP), BX
 	VEXTRACTF64X4 $0x01, Z3, Y0
 	VADDPD        Y0, Y3, Y3
@@ -6352,16 +6416,16 @@ left281:
 	MOVQ          408(SP), BX
 	ADDQ          BX, 352(SP)
 	DECQ          rows+64(FP)
-	JZ            end283
+	JZ            end285
 	VXORPS        Y3, Y3, Y3
 	MOVQ          p+104(FP), BX
 	VBROADCASTSS  (BX), Z0
 	ADDQ          $0x0c, p+104(FP)
 	MOVQ          negWeight+120(FP), DI
 	MOVQ          n+72(FP), BX
-	JMP           group245
+	JMP           group247
 
-other250:
+other252:
 	KMOVW   R11, K1
 	VMOVUPS Z1, Z6
 	VMOVUPS (AX), K1, Z6
@@ -6382,9 +6446,9 @@ other250:
 	VMOVUPS 192(AX), K1, Z6
 	VMOVUPS Z6, 192(SP)
 	LEAQ    (SP), R8
-	JMP     ready251
+	JMP     ready253
 
-other259:
+other261:
 	KMOVW   R11, K1
 	VMOVUPS Z1, Z14
 	VMOVUPS (AX), K1, Z14
@@ -6405,14 +6469,14 @@ other259:
 	VMOVUPS 192(AX), K1, Z14
 	VMOVUPS Z14, 192(SP)
 	LEAQ    (SP), R8
-	JMP     ready260
+	JMP     ready262
 
-into262:
+into264:
 	MOVQ SI, 320(SP)
 	LEAQ (SP), SI
-	JMP  entered263
+	JMP  entered265
 
-soft268:
+soft270:
 	MOVQ         352(SP), R12
 	VMOVUPS.Z    (R12), K1, Z28
 	VFNMADD231PS Z28, Z14, Z14
@@ -6420,9 +6484,9 @@ soft268:
 	VMOVUPS      Z14, Z19
 	VMOVAPS      Z28, K3, Z19
 	VADDPS       Z28, Z14, Z14
-	JMP          weights269
+	JMP          weights271
 
-soft270:
+soft272:
 	MOVQ         352(SP), R12
 	VMOVUPS.Z    64(R12), K1, Z29
 	VFNMADD231PS Z29, Z24, Z24
@@ -6430,9 +6494,9 @@ soft270:
 	VMOVUPS      Z24, Z28
 	VMOVAPS      Z29, K4, Z28
 	VADDPS       Z29, Z24, Z24
-	JMP          weights271
+	JMP          weights273
 
-soft274:
+soft276:
 	MOVQ         352(SP), R12
 	VMOVUPS.Z    128(R12), K1, Z27
 	VFNMADD231PS Z27, Z20, Z20
@@ -6440,9 +6504,9 @@ soft274:
 	VMOVUPS      Z20, Z21
 	VMOVAPS      Z27, K3, Z21
 	VADDPS       Z27, Z20, Z20
-	JMP          weights275
+	JMP          weights277
 
-soft276:
+soft278:
 	MOVQ         352(SP), R12
 	VMOVUPS.Z    192(R12), K1, Z28
 	VFNMADD231PS Z28, Z22, Z22
@@ -6450,12 +6514,12 @@ soft276:
 	VMOVUPS      Z22, Z27
 	VMOVAPS      Z28, K4, Z27
 	VADDPS       Z28, Z22, Z22
-	JMP          weights277
+	JMP          weights279
 
-out280:
+out282:
 	MOVQ    320(SP), SI
 	CMPQ    dst+16(FP), $0x00
-	JEQ     left281
+	JEQ     left283
 	MOVQ    $0x00000040, R8
 	CMPQ    BX, R8
 	CMOVQLT BX, R8
@@ -6476,22 +6540,22 @@ out280:
 	VMOVUPS Z14, K3, 128(SI)
 	VMOVUPS 192(SP), Z14
 	VMOVUPS Z14, K4, 192(SI)
-	JMP     left281
+	JMP     left283
 
-end283:
-last244:
+end285:
+last246:
 	VZEROUPPER
 	RET
 
-// func bceSumsShifted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, kind int, x16 *uint16, dst16 *uint16)
+// func bceSumsShifted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, slope *float64, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·bceSumsShifted64AVX2(SB), $2624-128
+TEXT ·bceSumsShifted64AVX2(SB), $2624-136
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last284
+	JEQ          last286
 	CMPQ         n+56(FP), $0x00
-	JEQ          last284
+	JEQ          last286
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
@@ -6529,12 +6593,12 @@ TEXT ·bceSumsShifted64AVX2(SB), $2624-128
 	VMOVUPD      Y2, 416(BP)
 	MOVQ         n+56(FP), BX
 
-first286:
+first288:
 	CMPQ         240(BP), $0x00
-	JG           same287
+	JG           same289
 	LEAQ         (BP), SI
 	DECQ         248(BP)
-	JLE          none288
+	JLE          none290
 	ADDQ         264(BP), AX
 	ADDQ         256(BP), CX
 	ADDQ         256(BP), DX
@@ -6547,7 +6611,7 @@ first286:
 	VBROADCASTSD 16(SI), Y2
 	VMOVUPD      Y2, 192(BP)
 
-same287:
+same289:
 	MOVQ    AX, SI
 	MOVWLZX (CX), R9
 	MOVQ    R9, 704(BP)(R8*1)
@@ -6555,15 +6619,15 @@ same287:
 	CMPL    R9, $0x0000ffff
 	SETEQ   R10
 	MOVB    R10, 712(BP)(R8*1)
-	JNE     other289
+	JNE     other291
 
-ready290:
+ready292:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
 	SUBQ $0x10, 240(BP)
 
-none288:
+none290:
 	VPBROADCASTD 704(BP)(R8*1), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
 	PREFETCHT0   12288(SI)
@@ -6673,14 +6737,14 @@ none288:
 	ADDQ         $+512, R8
 	ANDQ         $+2047, R8
 	TESTQ        DI, DI
-	JNZ          first286
+	JNZ          first288
 
-group285:
+group287:
 	CMPQ         240(BP), $0x00
-	JG           same291
+	JG           same293
 	LEAQ         (BP), SI
 	DECQ         248(BP)
-	JLE          none292
+	JLE          none294
 	ADDQ         264(BP), AX
 	ADDQ         256(BP), CX
 	ADDQ         256(BP), DX
@@ -6693,7 +6757,7 @@ group285:
 	VBROADCASTSD 16(SI), Y2
 	VMOVUPD      Y2, 192(BP)
 
-same291:
+same293:
 	MOVQ    AX, SI
 	MOVWLZX (CX), R9
 	MOVQ    R9, 704(BP)(R8*1)
@@ -6701,15 +6765,15 @@ same291:
 	CMPL    R9, $0x0000ffff
 	SETEQ   R10
 	MOVB    R10, 712(BP)(R8*1)
-	JNE     other293
+	JNE     other295
 
-ready294:
+ready296:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
 	SUBQ $0x10, 240(BP)
 
-none292:
+none294:
 	VMOVUPD      448(BP)(DI*1), Y2
 	VMOVUPD      480(BP)(DI*1), Y3
 	VMOVUPD      512(BP)(DI*1), Y4
@@ -6889,14 +6953,14 @@ none292:
 	MOVQ         n+56(FP), SI
 	SUBQ         BX, SI
 	TESTQ        $0x00000010, SI
-	JNZ          second296
+	JNZ          second298
 	CMPQ         BX, $0x10
-	JLE          both297
+	JLE          both299
 	VMOVUPD      Y6, 2496(BP)
 	VMOVUPD      Y7, 2528(BP)
-	JMP          added295
+	JMP          added297
 
-second296:
+second298:
 	VMOVUPD     2496(BP), Y2
 	VADDPD      Y2, Y6, Y3
 	VFMADD213PD Y3, Y2, Y6
@@ -6904,7 +6968,7 @@ second296:
 	VADDPD      Y2, Y7, Y3
 	VFMADD213PD Y3, Y2, Y7
 
-both297:
+both299:
 	VSUBPD      Y6, Y6, Y2
 	VMAXPD      Y0, Y6, Y3
 	VMINPD      Y0, Y6, Y4
@@ -7004,13 +7068,13 @@ both297:
 	VMOVUPD     Y2, 352(BP)
 	VMOVUPD     Y4, 416(BP)
 
-added295:
+added297:
 	ADDQ         $+512, DI
 	ANDQ         $+2047, DI
 	ADDQ         $+512, R8
 	ANDQ         $+2047, R8
 	SUBQ         $0x10, BX
-	JG           group285
+	JG           group287
 	MOVQ         sum+0(FP), BX
 	VMOVUPD      320(BP), Y2
 	VMOVUPD      352(BP), Y3
@@ -7048,16 +7112,16 @@ added295:
 	VMOVSD       X2, (BX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+48(FP)
-	JZ           end299
+	JZ           end301
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 320(BP)
 	VMOVUPD      Y2, 352(BP)
 	VMOVUPD      Y2, 384(BP)
 	VMOVUPD      Y2, 416(BP)
 	MOVQ         n+56(FP), BX
-	JMP          group285
+	JMP          group287
 
-other289:
+other291:
 	MOVQ         R9, 232(BP)
 	VPBROADCASTD 232(BP), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
@@ -7080,9 +7144,9 @@ other289:
 	VBLENDVPD    Y2, Y4, Y3, Y2
 	VMOVUPD      Y2, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready290
+	JMP          ready292
 
-other293:
+other295:
 	MOVQ         R9, 232(BP)
 	VPBROADCASTD 232(BP), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
@@ -7105,10 +7169,10 @@ other293:
 	VBLENDVPD    Y2, Y4, Y3, Y2
 	VMOVUPD      Y2, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready294
+	JMP          ready296
 
-end299:
-last284:
+end301:
+last286:
 	VZEROUPPER
 	RET
 
@@ -7328,15 +7392,15 @@ DATA f64_c0b0000000000000<>+16(SB)/8, $0xc0b0000000000000
 DATA f64_c0b0000000000000<>+24(SB)/8, $0xc0b0000000000000
 GLOBL f64_c0b0000000000000<>(SB), RODATA|NOPTR, $32
 
-// func bceSums64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, kind int, x16 *uint16, dst16 *uint16)
+// func bceSums64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, slope *float64, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·bceSums64AVX2(SB), $2560-128
+TEXT ·bceSums64AVX2(SB), $2560-136
 	LEAQ    63(SP), BP
 	ANDQ    $-64, BP
 	CMPQ    rows+48(FP), $0x00
-	JEQ     last300
+	JEQ     last302
 	CMPQ    n+56(FP), $0x00
-	JEQ     last300
+	JEQ     last302
 	MOVQ    x+32(FP), AX
 	MOVQ    pos+64(FP), CX
 	MOVQ    neg+72(FP), DX
@@ -7369,19 +7433,19 @@ TEXT ·bceSums64AVX2(SB), $2560-128
 	VMOVUPD Y4, 352(BP)
 	MOVQ    n+56(FP), BX
 
-first302:
+first304:
 	CMPQ 168(BP), $0x00
-	JG   same303
+	JG   same305
 	LEAQ (BP), SI
 	DECQ 176(BP)
-	JLE  none304
+	JLE  none306
 	ADDQ 192(BP), AX
 	ADDQ 184(BP), CX
 	ADDQ 184(BP), DX
 	MOVQ n+56(FP), R9
 	MOVQ R9, 168(BP)
 
-same303:
+same305:
 	MOVQ    AX, SI
 	MOVWLZX (CX), R9
 	MOVQ    R9, 640(BP)(R8*1)
@@ -7389,15 +7453,15 @@ same303:
 	CMPL    R9, $0x0000ffff
 	SETEQ   R10
 	MOVB    R10, 648(BP)(R8*1)
-	JNE     other305
+	JNE     other307
 
-ready306:
+ready308:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
 	SUBQ $0x10, 168(BP)
 
-none304:
+none306:
 	VPBROADCASTD 640(BP)(R8*1), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	PREFETCHT0   12288(SI)
@@ -7459,21 +7523,21 @@ none304:
 	ADDQ         $+512, R8
 	ANDQ         $+2047, R8
 	TESTQ        DI, DI
-	JNZ          first302
+	JNZ          first304
 
-group301:
+group303:
 	CMPQ 168(BP), $0x00
-	JG   same307
+	JG   same309
 	LEAQ (BP), SI
 	DECQ 176(BP)
-	JLE  none308
+	JLE  none310
 	ADDQ 192(BP), AX
 	ADDQ 184(BP), CX
 	ADDQ 184(BP), DX
 	MOVQ n+56(FP), R9
 	MOVQ R9, 168(BP)
 
-same307:
+same309:
 	MOVQ    AX, SI
 	MOVWLZX (CX), R9
 	MOVQ    R9, 640(BP)(R8*1)
@@ -7481,15 +7545,15 @@ same307:
 	CMPL    R9, $0x0000ffff
 	SETEQ   R10
 	MOVB    R10, 648(BP)(R8*1)
-	JNE     other309
+	JNE     other311
 
-ready310:
+ready312:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
 	SUBQ $0x10, 168(BP)
 
-none308:
+none310:
 	VMOVUPD      384(BP)(DI*1), Y4
 	VMOVUPD      416(BP)(DI*1), Y5
 	VMOVUPD      448(BP)(DI*1), Y6
@@ -7621,14 +7685,14 @@ none308:
 	MOVQ         n+56(FP), SI
 	SUBQ         BX, SI
 	TESTQ        $0x00000010, SI
-	JNZ          second312
+	JNZ          second314
 	CMPQ         BX, $0x10
-	JLE          both313
+	JLE          both315
 	VMOVUPD      Y8, 2432(BP)
 	VMOVUPD      Y9, 2464(BP)
-	JMP          added311
+	JMP          added313
 
-second312:
+second314:
 	VMOVUPD     2432(BP), Y4
 	VADDPD      Y4, Y8, Y5
 	VFMADD213PD Y5, Y4, Y8
@@ -7636,7 +7700,7 @@ second312:
 	VADDPD      Y4, Y9, Y5
 	VFMADD213PD Y5, Y4, Y9
 
-both313:
+both315:
 	VSUBPD      Y8, Y8, Y4
 	VMAXPD      Y0, Y8, Y5
 	VMINPD      Y0, Y8, Y6
@@ -7736,13 +7800,13 @@ both313:
 	VMOVUPD     Y4, 288(BP)
 	VMOVUPD     Y6, 352(BP)
 
-added311:
+added313:
 	ADDQ         $+512, DI
 	ANDQ         $+2047, DI
 	ADDQ         $+512, R8
 	ANDQ         $+2047, R8
 	SUBQ         $0x10, BX
-	JG           group301
+	JG           group303
 	MOVQ         sum+0(FP), BX
 	VMOVUPD      256(BP), Y4
 	VMOVUPD      288(BP), Y5
@@ -7780,16 +7844,16 @@ added311:
 	VMOVSD       X4, (BX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+48(FP)
-	JZ           end315
+	JZ           end317
 	VXORPS       Y4, Y4, Y4
 	VMOVUPD      Y4, 256(BP)
 	VMOVUPD      Y4, 288(BP)
 	VMOVUPD      Y4, 320(BP)
 	VMOVUPD      Y4, 352(BP)
 	MOVQ         n+56(FP), BX
-	JMP          group301
+	JMP          group303
 
-other305:
+other307:
 	MOVQ         R9, 160(BP)
 	VPBROADCASTD 160(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -7811,9 +7875,9 @@ other305:
 	VBLENDVPD    Y4, Y6, Y5, Y4
 	VMOVUPD      Y4, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready306
+	JMP          ready308
 
-other309:
+other311:
 	MOVQ         R9, 160(BP)
 	VPBROADCASTD 160(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -7835,25 +7899,25 @@ other309:
 	VBLENDVPD    Y4, Y6, Y5, Y4
 	VMOVUPD      Y4, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready310
+	JMP          ready312
 
-end315:
-last300:
+end317:
+last302:
 	VZEROUPPER
 	RET
 
-// func bceGradShifted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, kind int, x16 *uint16, dst16 *uint16)
+// func bceGradShifted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, slope *float64, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·bceGradShifted64AVX2(SB), $2688-152
+TEXT ·bceGradShifted64AVX2(SB), $2816-160
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	MOVQ         to+32(FP), AX
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last316
+	JEQ          last318
 	CMPQ         n+80(FP), $0x00
-	JEQ          last316
+	JEQ          last318
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -7894,18 +7958,23 @@ TEXT ·bceGradShifted64AVX2(SB), $2688-152
 	VMOVUPD      Y2, 416(BP)
 	VMOVUPD      Y2, 448(BP)
 	VMOVUPD      Y2, 480(BP)
+	VXORPS       Y2, Y2, Y2
+	VMOVUPD      Y2, 512(BP)
+	VMOVUPD      Y2, 544(BP)
+	VMOVUPD      Y2, 576(BP)
+	VMOVUPD      Y2, 608(BP)
 	MOVQ         scale+112(FP), R8
 	VBROADCASTSD (R8), Y2
 	VMOVUPD      Y2, 192(BP)
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 
-first318:
+first320:
 	CMPQ         304(BP), $0x00
-	JG           same319
+	JG           same321
 	LEAQ         (BP), R10
 	DECQ         312(BP)
-	JLE          none320
+	JLE          none322
 	ADDQ         328(BP), BX
 	ADDQ         320(BP), SI
 	ADDQ         320(BP), DI
@@ -7918,24 +7987,24 @@ first318:
 	VBROADCASTSD 16(R10), Y2
 	VMOVUPD      Y2, 256(BP)
 
-same319:
+same321:
 	MOVQ    BX, R10
 	MOVWLZX (SI), R13
-	MOVQ    R13, 768(BP)(R12*1)
+	MOVQ    R13, 896(BP)(R12*1)
 	ORW     (DI), R13
 	CMPL    R13, $0x0000ffff
 	SETEQ   R14
-	MOVB    R14, 776(BP)(R12*1)
-	JNE     other321
+	MOVB    R14, 904(BP)(R12*1)
+	JNE     other323
 
-ready322:
+ready324:
 	ADDQ $+128, BX
 	ADDQ $0x02, SI
 	ADDQ $0x02, DI
 	SUBQ $0x10, 304(BP)
 
-none320:
-	VPBROADCASTD 768(BP)(R12*1), Y2
+none322:
+	VPBROADCASTD 896(BP)(R12*1), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
 	PREFETCHT0   12288(R10)
 	VMOVUPD      (R10), Y3
@@ -7961,8 +8030,8 @@ none320:
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y4
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y4
 	VADDPD       Y6, Y4, Y4
-	VMOVUPD      Y4, 512(BP)(R12*1)
-	VMOVUPD      Y3, 640(BP)(R12*1)
+	VMOVUPD      Y4, 640(BP)(R12*1)
+	VMOVUPD      Y3, 768(BP)(R12*1)
 	VMOVUPD      32(R10), Y3
 	VSUBPD       224(BP), Y3, Y4
 	VSUBPD       Y3, Y4, Y5
@@ -7986,8 +8055,8 @@ none320:
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y4
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y4
 	VADDPD       Y6, Y4, Y4
-	VMOVUPD      Y4, 544(BP)(R12*1)
-	VMOVUPD      Y3, 672(BP)(R12*1)
+	VMOVUPD      Y4, 672(BP)(R12*1)
+	VMOVUPD      Y3, 800(BP)(R12*1)
 	PREFETCHT0   12352(R10)
 	VMOVUPD      64(R10), Y3
 	VSUBPD       224(BP), Y3, Y4
@@ -8012,8 +8081,8 @@ none320:
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y4
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y4
 	VADDPD       Y6, Y4, Y4
-	VMOVUPD      Y4, 576(BP)(R12*1)
-	VMOVUPD      Y3, 704(BP)(R12*1)
+	VMOVUPD      Y4, 704(BP)(R12*1)
+	VMOVUPD      Y3, 832(BP)(R12*1)
 	VMOVUPD      96(R10), Y3
 	VSUBPD       224(BP), Y3, Y4
 	VSUBPD       Y3, Y4, Y5
@@ -8037,23 +8106,23 @@ none320:
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y4
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y4
 	VADDPD       Y6, Y4, Y4
-	VMOVUPD      Y4, 608(BP)(R12*1)
-	VMOVUPD      Y2, 736(BP)(R12*1)
+	VMOVUPD      Y4, 736(BP)(R12*1)
+	VMOVUPD      Y2, 864(BP)(R12*1)
 	ADDQ         $+512, R11
 	ANDQ         $+2047, R11
 	ADDQ         $+512, R12
 	ANDQ         $+2047, R12
 	TESTQ        R11, R11
-	JNZ          first318
+	JNZ          first320
 
-group317:
+group319:
 	TESTQ      DX, DX
-	JZ         none323
+	JZ         none325
 	TESTQ      $0x00000f00, AX
-	JNZ        same324
+	JNZ        same326
 	PREFETCHT0 16384(AX)
 
-same324:
+same326:
 	VMOVUPD  (CX), Y2
 	VMOVNTPD Y2, (AX)
 	VMOVUPD  32(CX), Y2
@@ -8074,12 +8143,12 @@ same324:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none323:
+none325:
 	CMPQ         304(BP), $0x00
-	JG           same325
+	JG           same327
 	LEAQ         (BP), R10
 	DECQ         312(BP)
-	JLE          none326
+	JLE          none328
 	ADDQ         328(BP), BX
 	ADDQ         320(BP), SI
 	ADDQ         320(BP), DI
@@ -8092,31 +8161,31 @@ none323:
 	VBROADCASTSD 16(R10), Y2
 	VMOVUPD      Y2, 256(BP)
 
-same325:
+same327:
 	MOVQ    BX, R10
 	MOVWLZX (SI), R13
-	MOVQ    R13, 768(BP)(R12*1)
+	MOVQ    R13, 896(BP)(R12*1)
 	ORW     (DI), R13
 	CMPL    R13, $0x0000ffff
 	SETEQ   R14
-	MOVB    R14, 776(BP)(R12*1)
-	JNE     other327
+	MOVB    R14, 904(BP)(R12*1)
+	JNE     other329
 
-ready328:
+ready330:
 	ADDQ $+128, BX
 	ADDQ $0x02, SI
 	ADDQ $0x02, DI
 	SUBQ $0x10, 304(BP)
 
-none326:
-	CMPB 776(BP)(R11*1), $0x00
-	JEQ  into329
+none328:
+	CMPB 904(BP)(R11*1), $0x00
+	JEQ  into331
 
-entered330:
-	VMOVUPD      512(BP)(R11*1), Y2
-	VMOVUPD      544(BP)(R11*1), Y3
-	VMOVUPD      576(BP)(R11*1), Y4
-	VMOVUPD      608(BP)(R11*1), Y5
+entered332:
+	VMOVUPD      640(BP)(R11*1), Y2
+	VMOVUPD      672(BP)(R11*1), Y3
+	VMOVUPD      704(BP)(R11*1), Y4
+	VMOVUPD      736(BP)(R11*1), Y5
 	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y9
 	VMOVUPD      Y9, Y6
 	VMOVUPD      Y9, Y7
@@ -8127,7 +8196,7 @@ entered330:
 	VFMADD213PD  Y10, Y3, Y7
 	VFMADD213PD  Y10, Y4, Y8
 	VFMADD213PD  Y10, Y5, Y9
-	VPBROADCASTD 768(BP)(R12*1), Y10
+	VPBROADCASTD 896(BP)(R12*1), Y10
 	VPSRLVQ      lanes64<>+0(SB), Y10, Y10
 	PREFETCHT0   12288(R10)
 	VMOVUPD      (R10), Y11
@@ -8158,8 +8227,8 @@ entered330:
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y12
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y12
 	VADDPD       Y14, Y12, Y12
-	VMOVUPD      Y12, 512(BP)(R12*1)
-	VMOVUPD      Y11, 640(BP)(R12*1)
+	VMOVUPD      Y12, 640(BP)(R12*1)
+	VMOVUPD      Y11, 768(BP)(R12*1)
 	VMOVUPD      f64_3efa0199a21bb23c<>+0(SB), Y11
 	VFMADD213PD  Y11, Y2, Y6
 	VFMADD213PD  Y11, Y3, Y7
@@ -8193,8 +8262,8 @@ entered330:
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y12
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y12
 	VADDPD       Y14, Y12, Y12
-	VMOVUPD      Y12, 544(BP)(R12*1)
-	VMOVUPD      Y11, 672(BP)(R12*1)
+	VMOVUPD      Y12, 672(BP)(R12*1)
+	VMOVUPD      Y11, 800(BP)(R12*1)
 	VMOVUPD      f64_3f56c16c184319e8<>+0(SB), Y11
 	VFMADD213PD  Y11, Y2, Y6
 	VFMADD213PD  Y11, Y3, Y7
@@ -8229,8 +8298,8 @@ entered330:
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y12
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y12
 	VADDPD       Y14, Y12, Y12
-	VMOVUPD      Y12, 576(BP)(R12*1)
-	VMOVUPD      Y11, 704(BP)(R12*1)
+	VMOVUPD      Y12, 704(BP)(R12*1)
+	VMOVUPD      Y11, 832(BP)(R12*1)
 	VMOVUPD      f64_3fa55555555507ba<>+0(SB), Y11
 	VFMADD213PD  Y11, Y2, Y6
 	VFMADD213PD  Y11, Y3, Y7
@@ -8264,8 +8333,8 @@ entered330:
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y11, Y12
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y11, Y12
 	VADDPD       Y14, Y12, Y12
-	VMOVUPD      Y12, 608(BP)(R12*1)
-	VMOVUPD      Y10, 736(BP)(R12*1)
+	VMOVUPD      Y12, 736(BP)(R12*1)
+	VMOVUPD      Y10, 864(BP)(R12*1)
 	VMOVUPD      f64_3fe000000000000a<>+0(SB), Y10
 	VFMADD213PD  Y10, Y2, Y6
 	VFMADD213PD  Y10, Y3, Y7
@@ -8281,12 +8350,12 @@ entered330:
 	VFMADD213PD  Y10, Y3, Y7
 	VFMADD213PD  Y10, Y4, Y8
 	VFMADD213PD  Y10, Y5, Y9
-	VMULPD       640(BP)(R11*1), Y6, Y6
-	VMULPD       672(BP)(R11*1), Y7, Y7
-	VMULPD       704(BP)(R11*1), Y8, Y8
-	VMULPD       736(BP)(R11*1), Y9, Y9
+	VMULPD       768(BP)(R11*1), Y6, Y6
+	VMULPD       800(BP)(R11*1), Y7, Y7
+	VMULPD       832(BP)(R11*1), Y8, Y8
+	VMULPD       864(BP)(R11*1), Y9, Y9
 	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
-	VPBROADCASTD 768(BP)(R11*1), Y3
+	VPBROADCASTD 896(BP)(R11*1), Y3
 	VPSRLVQ      lanes64<>+0(SB), Y3, Y3
 	VMOVUPD      f64_8000000000000000<>+0(SB), Y4
 	VADDPD       Y2, Y6, Y5
@@ -8296,20 +8365,23 @@ entered330:
 	VXORPD       192(BP), Y10, Y10
 	VMULPD       Y10, Y5, Y5
 	VMOVUPD      Y5, (R9)
-	VADDPD       Y2, Y7, Y5
-	VDIVPD       Y5, Y7, Y5
-	VPSLLQ       $0x3b, Y3, Y10
-	VANDPD       Y4, Y10, Y10
-	VXORPD       192(BP), Y10, Y10
-	VMULPD       Y10, Y5, Y5
-	VMOVUPD      Y5, 32(R9)
-	VADDPD       Y2, Y8, Y5
-	VDIVPD       Y5, Y8, Y5
-	VPSLLQ       $0x37, Y3, Y10
-	VANDPD       Y4, Y10, Y10
-	VXORPD       192(BP), Y10, Y10
-	VMULPD       Y10, Y5, Y5
-	VMOVUPD      Y5, 64(R9)
+	VMOVUPD      Y5, Y5
+	VADDPD       Y2, Y7, Y10
+	VDIVPD       Y10, Y7, Y10
+	VPSLLQ       $0x3b, Y3, Y11
+	VANDPD       Y4, Y11, Y11
+	VXORPD       192(BP), Y11, Y11
+	VMULPD       Y11, Y10, Y10
+	VMOVUPD      Y10, 32(R9)
+	VMOVUPD      Y10, Y10
+	VADDPD       Y2, Y8, Y11
+	VDIVPD       Y11, Y8, Y11
+	VPSLLQ       $0x37, Y3, Y12
+	VANDPD       Y4, Y12, Y12
+	VXORPD       192(BP), Y12, Y12
+	VMULPD       Y12, Y11, Y11
+	VMOVUPD      Y11, 64(R9)
+	VADDPD       Y11, Y5, Y5
 	VADDPD       Y2, Y9, Y2
 	VDIVPD       Y2, Y9, Y2
 	VPSLLQ       $0x33, Y3, Y3
@@ -8317,6 +8389,29 @@ entered330:
 	VXORPD       192(BP), Y3, Y3
 	VMULPD       Y3, Y2, Y2
 	VMOVUPD      Y2, 96(R9)
+	VADDPD       Y2, Y10, Y10
+	VMOVUPD      512(BP), Y2
+	VMOVUPD      576(BP), Y3
+	VADDPD       Y5, Y2, Y4
+	VMAXPD       Y5, Y2, Y11
+	VMINPD       Y5, Y2, Y5
+	VSUBPD       Y11, Y4, Y11
+	VSUBPD       Y11, Y5, Y5
+	VADDPD       Y5, Y3, Y3
+	VMOVAPD      Y4, Y2
+	VMOVUPD      Y2, 512(BP)
+	VMOVUPD      Y3, 576(BP)
+	VMOVUPD      544(BP), Y2
+	VMOVUPD      608(BP), Y3
+	VADDPD       Y10, Y2, Y4
+	VMAXPD       Y10, Y2, Y5
+	VMINPD       Y10, Y2, Y10
+	VSUBPD       Y5, Y4, Y5
+	VSUBPD       Y5, Y10, Y10
+	VADDPD       Y10, Y3, Y3
+	VMOVAPD      Y4, Y2
+	VMOVUPD      Y2, 544(BP)
+	VMOVUPD      Y3, 608(BP)
 	VADDPD       Y8, Y6, Y2
 	VFMADD213PD  Y2, Y8, Y6
 	VADDPD       Y9, Y7, Y2
@@ -8324,22 +8419,22 @@ entered330:
 	MOVQ         n+80(FP), R10
 	SUBQ         R8, R10
 	TESTQ        $0x00000010, R10
-	JNZ          second332
+	JNZ          second334
 	CMPQ         R8, $0x10
-	JLE          both333
-	VMOVUPD      Y6, 2560(BP)
-	VMOVUPD      Y7, 2592(BP)
-	JMP          added331
+	JLE          both335
+	VMOVUPD      Y6, 2688(BP)
+	VMOVUPD      Y7, 2720(BP)
+	JMP          added333
 
-second332:
-	VMOVUPD     2560(BP), Y2
+second334:
+	VMOVUPD     2688(BP), Y2
 	VADDPD      Y2, Y6, Y3
 	VFMADD213PD Y3, Y2, Y6
-	VMOVUPD     2592(BP), Y2
+	VMOVUPD     2720(BP), Y2
 	VADDPD      Y2, Y7, Y3
 	VFMADD213PD Y3, Y2, Y7
 
-both333:
+both335:
 	VSUBPD      Y6, Y6, Y2
 	VMAXPD      Y0, Y6, Y3
 	VMINPD      Y0, Y6, Y4
@@ -8439,18 +8534,18 @@ both333:
 	VMOVUPD     Y2, 416(BP)
 	VMOVUPD     Y4, 480(BP)
 
-added331:
-	CMPB 776(BP)(R11*1), $0x00
-	JEQ  out334
+added333:
+	CMPB 904(BP)(R11*1), $0x00
+	JEQ  out336
 
-left335:
+left337:
 	ADDQ         $+128, R9
 	ADDQ         $+512, R11
 	ANDQ         $+2047, R11
 	ADDQ         $+512, R12
 	ANDQ         $+2047, R12
 	SUBQ         $0x10, R8
-	JG           group317
+	JG           group319
 	MOVQ         sum+0(FP), R8
 	VMOVUPD      384(BP), Y2
 	VMOVUPD      416(BP), Y3
@@ -8487,22 +8582,67 @@ left335:
 	VADDPD       X4, X2, X2
 	VMOVSD       X2, (R8)
 	ADDQ         $0x08, sum+0(FP)
+	MOVQ         slope+128(FP), R8
+	TESTQ        R8, R8
+	JZ           none340
+	VMOVUPD      512(BP), Y2
+	VMOVUPD      544(BP), Y3
+	VMOVUPD      576(BP), Y4
+	VMOVUPD      608(BP), Y5
+	VADDPD       Y5, Y4, Y4
+	VADDPD       Y3, Y2, Y5
+	VMAXPD       Y3, Y2, Y6
+	VMINPD       Y3, Y2, Y3
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y3, Y3
+	VADDPD       Y3, Y4, Y4
+	VMOVAPD      Y5, Y2
+	VEXTRACTF128 $0x01, Y2, X3
+	VEXTRACTF128 $0x01, Y4, X5
+	VADDPD       X5, X4, X4
+	VADDPD       X3, X2, X5
+	VMAXPD       X3, X2, X6
+	VMINPD       X3, X2, X3
+	VSUBPD       X6, X5, X6
+	VSUBPD       X6, X3, X3
+	VADDPD       X3, X4, X4
+	VMOVAPD      X5, X2
+	VUNPCKHPD    X2, X2, X3
+	VUNPCKHPD    X4, X4, X5
+	VADDPD       X5, X4, X4
+	VADDPD       X3, X2, X5
+	VMAXPD       X3, X2, X6
+	VMINPD       X3, X2, X3
+	VSUBPD       X6, X5, X6
+	VSUBPD       X6, X3, X3
+	VADDPD       X3, X4, X4
+	VMOVAPD      X5, X2
+	VADDPD       X4, X2, X2
+	VMOVSD       X2, (R8)
+	ADDQ         $0x08, slope+128(FP)
+
+none340:
 	ADDQ         336(BP), R9
 	DECQ         rows+72(FP)
-	JZ           end337
+	JZ           end339
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 384(BP)
 	VMOVUPD      Y2, 416(BP)
 	VMOVUPD      Y2, 448(BP)
 	VMOVUPD      Y2, 480(BP)
+	VXORPS       Y2, Y2, Y2
+	VMOVUPD      Y2, 512(BP)
+	VMOVUPD      Y2, 544(BP)
+	VMOVUPD      Y2, 576(BP)
+	VMOVUPD      Y2, 608(BP)
 	MOVQ         scale+112(FP), R8
 	VBROADCASTSD (R8), Y2
 	VMOVUPD      Y2, 192(BP)
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
-	JMP          group317
+	JMP          group319
 
-other321:
+other323:
 	MOVQ         R13, 296(BP)
 	VPBROADCASTD 296(BP), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
@@ -8525,9 +8665,9 @@ other321:
 	VBLENDVPD    Y2, Y4, Y3, Y2
 	VMOVUPD      Y2, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready322
+	JMP          ready324
 
-other327:
+other329:
 	MOVQ         R13, 296(BP)
 	VPBROADCASTD 296(BP), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
@@ -8550,14 +8690,14 @@ other327:
 	VBLENDVPD    Y2, Y4, Y3, Y2
 	VMOVUPD      Y2, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready328
+	JMP          ready330
 
-into329:
+into331:
 	MOVQ R9, 160(BP)
 	LEAQ (BP), R9
-	JMP  entered330
+	JMP  entered332
 
-out334:
+out336:
 	MOVQ       160(BP), R9
 	MOVQ       $0x00000010, R10
 	CMPQ       R8, R10
@@ -8577,19 +8717,19 @@ out334:
 	VMOVUPD    96(BP), Y2
 	VMOVUPD    352(R13), Y3
 	VMASKMOVPD Y2, Y3, 96(R9)
-	JMP        left335
+	JMP        left337
 
-end337:
-last316:
+end339:
+last318:
 	TESTQ DX, DX
-	JZ    none339
+	JZ    none342
 
-more338:
+more341:
 	TESTQ      $0x00000f00, AX
-	JNZ        same340
+	JNZ        same343
 	PREFETCHT0 16384(AX)
 
-same340:
+same343:
 	VMOVUPD  (CX), Y0
 	VMOVNTPD Y0, (AX)
 	VMOVUPD  32(CX), Y0
@@ -8609,24 +8749,24 @@ same340:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more338
+	JNZ      more341
 
-none339:
+none342:
 	VZEROUPPER
 	RET
 
-// func bceGrad64AVX2(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, kind int, x16 *uint16, dst16 *uint16)
+// func bceGrad64AVX2(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, slope *float64, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·bceGrad64AVX2(SB), $2624-152
+TEXT ·bceGrad64AVX2(SB), $2624-160
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	MOVQ         to+32(FP), AX
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last341
+	JEQ          last344
 	CMPQ         n+80(FP), $0x00
-	JEQ          last341
+	JEQ          last344
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -8668,19 +8808,19 @@ TEXT ·bceGrad64AVX2(SB), $2624-152
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 
-first343:
+first346:
 	CMPQ 232(BP), $0x00
-	JG   same344
+	JG   same347
 	LEAQ (BP), R10
 	DECQ 240(BP)
-	JLE  none345
+	JLE  none348
 	ADDQ 256(BP), BX
 	ADDQ 248(BP), SI
 	ADDQ 248(BP), DI
 	MOVQ n+80(FP), R13
 	MOVQ R13, 232(BP)
 
-same344:
+same347:
 	MOVQ    BX, R10
 	MOVWLZX (SI), R13
 	MOVQ    R13, 704(BP)(R12*1)
@@ -8688,15 +8828,15 @@ same344:
 	CMPL    R13, $0x0000ffff
 	SETEQ   R14
 	MOVB    R14, 712(BP)(R12*1)
-	JNE     other346
+	JNE     other349
 
-ready347:
+ready350:
 	ADDQ $+128, BX
 	ADDQ $0x02, SI
 	ADDQ $0x02, DI
 	SUBQ $0x10, 232(BP)
 
-none345:
+none348:
 	VPBROADCASTD 704(BP)(R12*1), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	PREFETCHT0   12288(R10)
@@ -8758,16 +8898,16 @@ none345:
 	ADDQ         $+512, R12
 	ANDQ         $+2047, R12
 	TESTQ        R11, R11
-	JNZ          first343
+	JNZ          first346
 
-group342:
+group345:
 	TESTQ      DX, DX
-	JZ         none348
+	JZ         none351
 	TESTQ      $0x00000f00, AX
-	JNZ        same349
+	JNZ        same352
 	PREFETCHT0 16384(AX)
 
-same349:
+same352:
 	VMOVUPD  (CX), Y4
 	VMOVNTPD Y4, (AX)
 	VMOVUPD  32(CX), Y4
@@ -8788,19 +8928,19 @@ same349:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none348:
+none351:
 	CMPQ 232(BP), $0x00
-	JG   same350
+	JG   same353
 	LEAQ (BP), R10
 	DECQ 240(BP)
-	JLE  none351
+	JLE  none354
 	ADDQ 256(BP), BX
 	ADDQ 248(BP), SI
 	ADDQ 248(BP), DI
 	MOVQ n+80(FP), R13
 	MOVQ R13, 232(BP)
 
-same350:
+same353:
 	MOVQ    BX, R10
 	MOVWLZX (SI), R13
 	MOVQ    R13, 704(BP)(R12*1)
@@ -8808,19 +8948,19 @@ same350:
 	CMPL    R13, $0x0000ffff
 	SETEQ   R14
 	MOVB    R14, 712(BP)(R12*1)
-	JNE     other352
+	JNE     other355
 
-ready353:
+ready356:
 	ADDQ $+128, BX
 	ADDQ $0x02, SI
 	ADDQ $0x02, DI
 	SUBQ $0x10, 232(BP)
 
-none351:
+none354:
 	CMPB 712(BP)(R11*1), $0x00
-	JEQ  into354
+	JEQ  into357
 
-entered355:
+entered358:
 	VMOVUPD      448(BP)(R11*1), Y4
 	VMOVUPD      480(BP)(R11*1), Y5
 	VMOVUPD      512(BP)(R11*1), Y6
@@ -8984,14 +9124,14 @@ entered355:
 	MOVQ         n+80(FP), R10
 	SUBQ         R8, R10
 	TESTQ        $0x00000010, R10
-	JNZ          second357
+	JNZ          second360
 	CMPQ         R8, $0x10
-	JLE          both358
+	JLE          both361
 	VMOVUPD      Y8, 2496(BP)
 	VMOVUPD      Y9, 2528(BP)
-	JMP          added356
+	JMP          added359
 
-second357:
+second360:
 	VMOVUPD     2496(BP), Y4
 	VADDPD      Y4, Y8, Y5
 	VFMADD213PD Y5, Y4, Y8
@@ -8999,7 +9139,7 @@ second357:
 	VADDPD      Y4, Y9, Y5
 	VFMADD213PD Y5, Y4, Y9
 
-both358:
+both361:
 	VSUBPD      Y8, Y8, Y4
 	VMAXPD      Y0, Y8, Y5
 	VMINPD      Y0, Y8, Y6
@@ -9099,18 +9239,18 @@ both358:
 	VMOVUPD     Y4, 352(BP)
 	VMOVUPD     Y6, 416(BP)
 
-added356:
+added359:
 	CMPB 712(BP)(R11*1), $0x00
-	JEQ  out359
+	JEQ  out362
 
-left360:
+left363:
 	ADDQ         $+128, R9
 	ADDQ         $+512, R11
 	ANDQ         $+2047, R11
 	ADDQ         $+512, R12
 	ANDQ         $+2047, R12
 	SUBQ         $0x10, R8
-	JG           group342
+	JG           group345
 	MOVQ         sum+0(FP), R8
 	VMOVUPD      320(BP), Y4
 	VMOVUPD      352(BP), Y5
@@ -9149,7 +9289,7 @@ left360:
 	ADDQ         $0x08, sum+0(FP)
 	ADDQ         264(BP), R9
 	DECQ         rows+72(FP)
-	JZ           end362
+	JZ           end365
 	VXORPS       Y4, Y4, Y4
 	VMOVUPD      Y4, 320(BP)
 	VMOVUPD      Y4, 352(BP)
@@ -9160,9 +9300,9 @@ left360:
 	VMOVUPD      Y4, 192(BP)
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
-	JMP          group342
+	JMP          group345
 
-other346:
+other349:
 	MOVQ         R13, 224(BP)
 	VPBROADCASTD 224(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -9184,9 +9324,9 @@ other346:
 	VBLENDVPD    Y4, Y6, Y5, Y4
 	VMOVUPD      Y4, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready347
+	JMP          ready350
 
-other352:
+other355:
 	MOVQ         R13, 224(BP)
 	VPBROADCASTD 224(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -9208,14 +9348,14 @@ other352:
 	VBLENDVPD    Y4, Y6, Y5, Y4
 	VMOVUPD      Y4, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready353
+	JMP          ready356
 
-into354:
+into357:
 	MOVQ R9, 160(BP)
 	LEAQ (BP), R9
-	JMP  entered355
+	JMP  entered358
 
-out359:
+out362:
 	MOVQ       160(BP), R9
 	MOVQ       $0x00000010, R10
 	CMPQ       R8, R10
@@ -9235,19 +9375,19 @@ out359:
 	VMOVUPD    96(BP), Y4
 	VMOVUPD    352(R13), Y5
 	VMASKMOVPD Y4, Y5, 96(R9)
-	JMP        left360
+	JMP        left363
 
-end362:
-last341:
+end365:
+last344:
 	TESTQ DX, DX
-	JZ    none364
+	JZ    none367
 
-more363:
+more366:
 	TESTQ      $0x00000f00, AX
-	JNZ        same365
+	JNZ        same368
 	PREFETCHT0 16384(AX)
 
-same365:
+same368:
 	VMOVUPD  (CX), Y0
 	VMOVNTPD Y0, (AX)
 	VMOVUPD  32(CX), Y0
@@ -9267,9 +9407,9 @@ same365:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more363
+	JNZ      more366
 
-none364:
+none367:
 	VZEROUPPER
 	RET
 
@@ -9279,9 +9419,9 @@ TEXT ·weightedBCE64AVX2(SB), $4736-136
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	CMPQ         rows+64(FP), $0x00
-	JEQ          last366
+	JEQ          last369
 	CMPQ         n+72(FP), $0x00
-	JEQ          last366
+	JEQ          last369
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+80(FP), CX
 	MOVQ         neg+88(FP), DX
@@ -9329,13 +9469,13 @@ TEXT ·weightedBCE64AVX2(SB), $4736-136
 	VMOVUPD      f64_43380000000003ff<>+0(SB), Y0
 	MOVQ         288(BP), BX
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain368
+	JEQ          plain371
 	VBROADCASTSD 8(BX), Y1
 	VMOVUPD      Y1, 224(BP)
 	VBROADCASTSD 16(BX), Y1
 	VMOVUPD      Y1, 256(BP)
 
-plain368:
+plain371:
 	VXORPS       Y1, Y1, Y1
 	VMOVUPD      Y1, 384(BP)
 	VMOVUPD      Y1, 416(BP)
@@ -9348,12 +9488,12 @@ plain368:
 	MOVQ         negWeight+120(FP), DI
 	MOVQ         n+72(FP), BX
 
-first369:
+first372:
 	CMPQ         328(BP), $0x00
-	JG           same370
+	JG           same373
 	LEAQ         (BP), R8
 	DECQ         336(BP)
-	JLE          none371
+	JLE          none374
 	ADDQ         352(BP), AX
 	ADDQ         344(BP), CX
 	ADDQ         344(BP), DX
@@ -9362,14 +9502,14 @@ first369:
 	ADDQ         $0x18, 288(BP)
 	MOVQ         288(BP), R8
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain374
+	JEQ          plain377
 	VBROADCASTSD 8(R8), Y1
 	VMOVUPD      Y1, 224(BP)
 	VBROADCASTSD 16(R8), Y1
 	VMOVUPD      Y1, 256(BP)
 
-plain374:
-same370:
+plain377:
+same373:
 	MOVQ    AX, R8
 	MOVWLZX (CX), R11
 	MOVQ    R11, 768(BP)(R10*1)
@@ -9378,20 +9518,20 @@ same370:
 	SETEQ   R12
 	MOVQ    R11, 784(BP)(R10*1)
 	MOVB    R12, 776(BP)(R10*1)
-	JNE     other372
+	JNE     other375
 
-ready373:
+ready376:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
 	SUBQ $0x10, 328(BP)
 
-none371:
+none374:
 	PREFETCHT0 12288(R8)
 	VMOVUPD    (R8), Y1
 	VXORPS     Y2, Y2, Y2
 	CMPQ       shifted+112(FP), $0x00
-	JEQ        plain375
+	JEQ        plain378
 	VSUBPD     224(BP), Y1, Y2
 	VSUBPD     Y1, Y2, Y4
 	VSUBPD     Y4, Y2, Y3
@@ -9403,7 +9543,7 @@ none371:
 	VANDNPD    f64_8000000000000000<>+0(SB), Y2, Y2
 	VXORPD     Y2, Y3, Y2
 
-plain375:
+plain378:
 	VMOVUPD     Y1, 800(BP)(R10*1)
 	VORPD       f64_8000000000000000<>+0(SB), Y1, Y1
 	VADDPD      Y2, Y1, Y3
@@ -9422,7 +9562,7 @@ plain375:
 	VMOVUPD     32(R8), Y1
 	VXORPS      Y2, Y2, Y2
 	CMPQ        shifted+112(FP), $0x00
-	JEQ         plain376
+	JEQ         plain379
 	VSUBPD      224(BP), Y1, Y2
 	VSUBPD      Y1, Y2, Y4
 	VSUBPD      Y4, Y2, Y3
@@ -9434,7 +9574,7 @@ plain375:
 	VANDNPD     f64_8000000000000000<>+0(SB), Y2, Y2
 	VXORPD      Y2, Y3, Y2
 
-plain376:
+plain379:
 	VMOVUPD     Y1, 832(BP)(R10*1)
 	VORPD       f64_8000000000000000<>+0(SB), Y1, Y1
 	VADDPD      Y2, Y1, Y3
@@ -9454,7 +9594,7 @@ plain376:
 	VMOVUPD     64(R8), Y1
 	VXORPS      Y2, Y2, Y2
 	CMPQ        shifted+112(FP), $0x00
-	JEQ         plain377
+	JEQ         plain380
 	VSUBPD      224(BP), Y1, Y2
 	VSUBPD      Y1, Y2, Y4
 	VSUBPD      Y4, Y2, Y3
@@ -9466,7 +9606,7 @@ plain376:
 	VANDNPD     f64_8000000000000000<>+0(SB), Y2, Y2
 	VXORPD      Y2, Y3, Y2
 
-plain377:
+plain380:
 	VMOVUPD     Y1, 864(BP)(R10*1)
 	VORPD       f64_8000000000000000<>+0(SB), Y1, Y1
 	VADDPD      Y2, Y1, Y3
@@ -9485,7 +9625,7 @@ plain377:
 	VMOVUPD     96(R8), Y1
 	VXORPS      Y2, Y2, Y2
 	CMPQ        shifted+112(FP), $0x00
-	JEQ         plain378
+	JEQ         plain381
 	VSUBPD      224(BP), Y1, Y2
 	VSUBPD      Y1, Y2, Y4
 	VSUBPD      Y4, Y2, Y3
@@ -9497,7 +9637,7 @@ plain377:
 	VANDNPD     f64_8000000000000000<>+0(SB), Y2, Y2
 	VXORPD      Y2, Y3, Y2
 
-plain378:
+plain381:
 	VMOVUPD     Y1, 896(BP)(R10*1)
 	VORPD       f64_8000000000000000<>+0(SB), Y1, Y1
 	VADDPD      Y2, Y1, Y3
@@ -9518,14 +9658,14 @@ plain378:
 	ADDQ        $+1024, R10
 	ANDQ        $+4095, R10
 	TESTQ       R9, R9
-	JNZ         first369
+	JNZ         first372
 
-group367:
+group370:
 	CMPQ         328(BP), $0x00
-	JG           same379
+	JG           same382
 	LEAQ         (BP), R8
 	DECQ         336(BP)
-	JLE          none380
+	JLE          none383
 	ADDQ         352(BP), AX
 	ADDQ         344(BP), CX
 	ADDQ         344(BP), DX
@@ -9534,14 +9674,14 @@ group367:
 	ADDQ         $0x18, 288(BP)
 	MOVQ         288(BP), R8
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain383
+	JEQ          plain386
 	VBROADCASTSD 8(R8), Y1
 	VMOVUPD      Y1, 224(BP)
 	VBROADCASTSD 16(R8), Y1
 	VMOVUPD      Y1, 256(BP)
 
-plain383:
-same379:
+plain386:
+same382:
 	MOVQ    AX, R8
 	MOVWLZX (CX), R11
 	MOVQ    R11, 768(BP)(R10*1)
@@ -9550,19 +9690,19 @@ same379:
 	SETEQ   R12
 	MOVQ    R11, 784(BP)(R10*1)
 	MOVB    R12, 776(BP)(R10*1)
-	JNE     other381
+	JNE     other384
 
-ready382:
+ready385:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
 	SUBQ $0x10, 328(BP)
 
-none380:
+none383:
 	CMPB 776(BP)(R9*1), $0x00
-	JEQ  into384
+	JEQ  into387
 
-entered385:
+entered388:
 	VMOVUPD     512(BP)(R9*1), Y1
 	VMOVUPD     544(BP)(R9*1), Y2
 	VMOVUPD     576(BP)(R9*1), Y3
@@ -9581,7 +9721,7 @@ entered385:
 	VMOVUPD     (R8), Y9
 	VXORPS      Y10, Y10, Y10
 	CMPQ        shifted+112(FP), $0x00
-	JEQ         plain386
+	JEQ         plain389
 	VSUBPD      224(BP), Y9, Y10
 	VSUBPD      Y9, Y10, Y12
 	VSUBPD      Y12, Y10, Y11
@@ -9593,7 +9733,7 @@ entered385:
 	VANDNPD     f64_8000000000000000<>+0(SB), Y10, Y10
 	VXORPD      Y10, Y11, Y10
 
-plain386:
+plain389:
 	VMOVUPD     Y9, 800(BP)(R10*1)
 	VORPD       f64_8000000000000000<>+0(SB), Y9, Y9
 	VADDPD      Y10, Y9, Y11
@@ -9622,7 +9762,7 @@ plain386:
 	VMOVUPD     32(R8), Y9
 	VXORPS      Y10, Y10, Y10
 	CMPQ        shifted+112(FP), $0x00
-	JEQ         plain387
+	JEQ         plain390
 	VSUBPD      224(BP), Y9, Y10
 	VSUBPD      Y9, Y10, Y12
 	VSUBPD      Y12, Y10, Y11
@@ -9634,7 +9774,7 @@ plain386:
 	VANDNPD     f64_8000000000000000<>+0(SB), Y10, Y10
 	VXORPD      Y10, Y11, Y10
 
-plain387:
+plain390:
 	VMOVUPD     Y9, 832(BP)(R10*1)
 	VORPD       f64_8000000000000000<>+0(SB), Y9, Y9
 	VADDPD      Y10, Y9, Y11
@@ -9664,7 +9804,7 @@ plain387:
 	VMOVUPD     64(R8), Y9
 	VXORPS      Y10, Y10, Y10
 	CMPQ        shifted+112(FP), $0x00
-	JEQ         plain388
+	JEQ         plain391
 	VSUBPD      224(BP), Y9, Y10
 	VSUBPD      Y9, Y10, Y12
 	VSUBPD      Y12, Y10, Y11
@@ -9676,7 +9816,7 @@ plain387:
 	VANDNPD     f64_8000000000000000<>+0(SB), Y10, Y10
 	VXORPD      Y10, Y11, Y10
 
-plain388:
+plain391:
 	VMOVUPD     Y9, 864(BP)(R10*1)
 	VORPD       f64_8000000000000000<>+0(SB), Y9, Y9
 	VADDPD      Y10, Y9, Y11
@@ -9705,7 +9845,7 @@ plain388:
 	VMOVUPD     96(R8), Y9
 	VXORPS      Y10, Y10, Y10
 	CMPQ        shifted+112(FP), $0x00
-	JEQ         plain389
+	JEQ         plain392
 	VSUBPD      224(BP), Y9, Y10
 	VSUBPD      Y9, Y10, Y12
 	VSUBPD      Y12, Y10, Y11
@@ -9717,7 +9857,7 @@ plain388:
 	VANDNPD     f64_8000000000000000<>+0(SB), Y10, Y10
 	VXORPD      Y10, Y11, Y10
 
-plain389:
+plain392:
 	VMOVUPD      Y9, 896(BP)(R10*1)
 	VORPD        f64_8000000000000000<>+0(SB), Y9, Y9
 	VADDPD       Y10, Y9, Y11
@@ -9800,13 +9940,13 @@ plain389:
 	VMOVUPD      800(BP)(R9*1), Y11
 	VMASKMOVPD   (DI), Y7, Y5
 	CMPQ         t+48(FP), $0x00
-	JNE          soft390
+	JNE          soft393
 	VBLENDVPD    Y12, (R8), Y5, Y5
 	VXORPD       Y11, Y12, Y12
 	VXORPS       Y7, Y7, Y7
 	VBLENDVPD    Y12, Y7, Y5, Y7
 
-weights391:
+weights394:
 	VFMADD213PD  Y1, Y3, Y4
 	VMULPD       Y5, Y4, Y4
 	VFNMADD231PD 928(BP)(R9*1), Y7, Y4
@@ -9819,18 +9959,18 @@ weights391:
 	VMOVUPD      864(BP)(R9*1), Y13
 	VMASKMOVPD   64(DI), Y12, Y3
 	CMPQ         t+48(FP), $0x00
-	JNE          soft392
+	JNE          soft395
 	VBLENDVPD    Y14, 64(R8), Y3, Y3
 	VXORPD       Y13, Y14, Y14
 	VXORPS       Y12, Y12, Y12
 	VBLENDVPD    Y14, Y12, Y3, Y12
 
-weights393:
+weights396:
 	VFMADD213PD  Y2, Y9, Y10
 	VMULPD       Y3, Y10, Y10
 	VFNMADD231PD 992(BP)(R9*1), Y12, Y10
 	CMPQ         dst+16(FP), $0x00
-	JEQ          none394
+	JEQ          none397
 	VMULPD       192(BP), Y7, Y7
 	VMULPD       192(BP), Y5, Y5
 	VFNMADD231PD Y1, Y5, Y7
@@ -9844,13 +9984,13 @@ weights393:
 	VXORPD       Y1, Y12, Y12
 	VMOVUPD      Y12, 64(SI)
 
-none394:
+none397:
 	CMPQ    terms+8(FP), $0x00
-	JEQ     without395
+	JEQ     without398
 	VMOVUPD Y4, (R11)
 	VMOVUPD Y10, 64(R11)
 
-without395:
+without398:
 	VADDPD       Y10, Y4, Y4
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y6, Y1
 	VDIVPD       Y1, Y6, Y1
@@ -9891,13 +10031,13 @@ without395:
 	VMOVUPD      832(BP)(R9*1), Y10
 	VMASKMOVPD   32(DI), Y8, Y6
 	CMPQ         t+48(FP), $0x00
-	JNE          soft396
+	JNE          soft399
 	VBLENDVPD    Y11, 32(R8), Y6, Y6
 	VXORPD       Y10, Y11, Y11
 	VXORPS       Y8, Y8, Y8
 	VBLENDVPD    Y11, Y8, Y6, Y8
 
-weights397:
+weights400:
 	VFMADD213PD  Y1, Y3, Y5
 	VMULPD       Y6, Y5, Y5
 	VFNMADD231PD 960(BP)(R9*1), Y8, Y5
@@ -9910,18 +10050,18 @@ weights397:
 	VMOVUPD      896(BP)(R9*1), Y12
 	VMASKMOVPD   96(DI), Y11, Y3
 	CMPQ         t+48(FP), $0x00
-	JNE          soft398
+	JNE          soft401
 	VBLENDVPD    Y13, 96(R8), Y3, Y3
 	VXORPD       Y12, Y13, Y13
 	VXORPS       Y11, Y11, Y11
 	VBLENDVPD    Y13, Y11, Y3, Y11
 
-weights399:
+weights402:
 	VFMADD213PD  Y2, Y7, Y9
 	VMULPD       Y3, Y9, Y9
 	VFNMADD231PD 1024(BP)(R9*1), Y11, Y9
 	CMPQ         dst+16(FP), $0x00
-	JEQ          none400
+	JEQ          none403
 	VMULPD       192(BP), Y8, Y8
 	VMULPD       192(BP), Y6, Y6
 	VFNMADD231PD Y1, Y6, Y8
@@ -9935,13 +10075,13 @@ weights399:
 	VXORPD       Y1, Y11, Y11
 	VMOVUPD      Y11, 96(SI)
 
-none400:
+none403:
 	CMPQ    terms+8(FP), $0x00
-	JEQ     without401
+	JEQ     without404
 	VMOVUPD Y5, 32(R11)
 	VMOVUPD Y9, 96(R11)
 
-without401:
+without404:
 	VADDPD  Y9, Y5, Y5
 	VMOVUPD 384(BP), Y1
 	VMOVUPD 448(BP), Y2
@@ -9966,9 +10106,9 @@ without401:
 	VMOVUPD Y1, 416(BP)
 	VMOVUPD Y2, 480(BP)
 	CMPB    776(BP)(R9*1), $0x00
-	JEQ     out402
+	JEQ     out405
 
-left403:
+left406:
 	ADDQ         $+128, SI
 	ADDQ         $+128, DI
 	ADDQ         $+128, 312(BP)
@@ -9977,7 +10117,7 @@ left403:
 	ADDQ         $+1024, R10
 	ANDQ         $+4095, R10
 	SUBQ         $0x10, BX
-	JG           group367
+	JG           group370
 	MOVQ         sum+0(FP), BX
 	VMOVUPD      384(BP), Y1
 	VMOVUPD      416(BP), Y2
@@ -10018,7 +10158,7 @@ left403:
 	MOVQ         368(BP), BX
 	ADDQ         BX, 312(BP)
 	DECQ         rows+64(FP)
-	JZ           end405
+	JZ           end408
 	VXORPS       Y1, Y1, Y1
 	VMOVUPD      Y1, 384(BP)
 	VMOVUPD      Y1, 416(BP)
@@ -10030,9 +10170,9 @@ left403:
 	ADDQ         $0x18, p+104(FP)
 	MOVQ         negWeight+120(FP), DI
 	MOVQ         n+72(FP), BX
-	JMP          group367
+	JMP          group370
 
-other372:
+other375:
 	MOVQ         R11, 320(BP)
 	VPBROADCASTD 320(BP), Y1
 	VPSRLVQ      lanes64<>+0(SB), Y1, Y1
@@ -10054,9 +10194,9 @@ other372:
 	VBLENDVPD    Y1, Y3, Y2, Y1
 	VMOVUPD      Y1, 96(BP)
 	LEAQ         (BP), R8
-	JMP          ready373
+	JMP          ready376
 
-other381:
+other384:
 	MOVQ         R11, 320(BP)
 	VPBROADCASTD 320(BP), Y1
 	VPSRLVQ      lanes64<>+0(SB), Y1, Y1
@@ -10078,53 +10218,53 @@ other381:
 	VBLENDVPD    Y1, Y3, Y2, Y1
 	VMOVUPD      Y1, 96(BP)
 	LEAQ         (BP), R8
-	JMP          ready382
+	JMP          ready385
 
-into384:
+into387:
 	MOVQ SI, 160(BP)
 	LEAQ (BP), SI
-	JMP  entered385
+	JMP  entered388
 
-soft390:
+soft393:
 	MOVQ         312(BP), R12
 	VMASKMOVPD   (R12), Y7, Y12
 	VFNMADD231PD Y12, Y5, Y5
 	VMULPD       (R8), Y12, Y12
 	VBLENDVPD    Y11, Y12, Y5, Y7
 	VADDPD       Y12, Y5, Y5
-	JMP          weights391
+	JMP          weights394
 
-soft392:
+soft395:
 	MOVQ         312(BP), R12
 	VMASKMOVPD   64(R12), Y12, Y14
 	VFNMADD231PD Y14, Y3, Y3
 	VMULPD       64(R8), Y14, Y14
 	VBLENDVPD    Y13, Y14, Y3, Y12
 	VADDPD       Y14, Y3, Y3
-	JMP          weights393
+	JMP          weights396
 
-soft396:
+soft399:
 	MOVQ         312(BP), R12
 	VMASKMOVPD   32(R12), Y8, Y11
 	VFNMADD231PD Y11, Y6, Y6
 	VMULPD       32(R8), Y11, Y11
 	VBLENDVPD    Y10, Y11, Y6, Y8
 	VADDPD       Y11, Y6, Y6
-	JMP          weights397
+	JMP          weights400
 
-soft398:
+soft401:
 	MOVQ         312(BP), R12
 	VMASKMOVPD   96(R12), Y11, Y13
 	VFNMADD231PD Y13, Y3, Y3
 	VMULPD       96(R8), Y13, Y13
 	VBLENDVPD    Y12, Y13, Y3, Y11
 	VADDPD       Y13, Y3, Y3
-	JMP          weights399
+	JMP          weights402
 
-out402:
+out405:
 	MOVQ       160(BP), SI
 	CMPQ       dst+16(FP), $0x00
-	JEQ        left403
+	JEQ        left406
 	MOVQ       $0x00000010, R8
 	CMPQ       BX, R8
 	CMOVQLT    BX, R8
@@ -10143,10 +10283,10 @@ out402:
 	VMOVUPD    96(BP), Y1
 	VMOVUPD    352(R11), Y2
 	VMASKMOVPD Y1, Y2, 96(SI)
-	JMP        left403
+	JMP        left406
 
-end405:
-last366:
+end408:
+last369:
 	VZEROUPPER
 	RET
 
@@ -10210,13 +10350,13 @@ DATA f64_3fb5555555555529<>+16(SB)/8, $0x3fb5555555555529
 DATA f64_3fb5555555555529<>+24(SB)/8, $0x3fb5555555555529
 GLOBL f64_3fb5555555555529<>(SB), RODATA|NOPTR, $32
 
-// func bceSumsShifted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, kind int, x16 *uint16, dst16 *uint16)
+// func bceSumsShifted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, slope *float64, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, MMX+
-TEXT ·bceSumsShifted64AVX512(SB), $512-128
+TEXT ·bceSumsShifted64AVX512(SB), $512-136
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last406
+	JEQ          last409
 	CMPQ         n+56(FP), $0x00
-	JEQ          last406
+	JEQ          last409
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
@@ -10250,10 +10390,10 @@ TEXT ·bceSumsShifted64AVX512(SB), $512-128
 	VXORPS       Y3, Y3, Y3
 	MOVQ         n+56(FP), BX
 	CMPQ         336(SP), $0x00
-	JG           same409
+	JG           same412
 	LEAQ         (SP), SI
 	DECQ         344(SP)
-	JLE          none410
+	JLE          none413
 	ADDQ         360(SP), AX
 	ADDQ         352(SP), CX
 	ADDQ         352(SP), DX
@@ -10264,7 +10404,7 @@ TEXT ·bceSumsShifted64AVX512(SB), $512-128
 	VBROADCASTSD 8(SI), Z0
 	VBROADCASTSD 16(SI), Z1
 
-same409:
+same412:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -10272,15 +10412,15 @@ same409:
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other411
+	JNE   other414
 
-ready412:
+ready415:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 336(SP)
 
-none410:
+none413:
 	KMOVB        384(SP)(R8*1), K1
 	PREFETCHT0   12288(SI)
 	VMOVUPD      (SI), Z7
@@ -10356,12 +10496,12 @@ none410:
 	XORQ         $+64, DI
 	XORQ         $+64, R8
 
-group407:
+group410:
 	CMPQ         336(SP), $0x00
-	JG           same413
+	JG           same416
 	LEAQ         (SP), SI
 	DECQ         344(SP)
-	JLE          none414
+	JLE          none417
 	ADDQ         360(SP), AX
 	ADDQ         352(SP), CX
 	ADDQ         352(SP), DX
@@ -10372,7 +10512,7 @@ group407:
 	VBROADCASTSD 8(SI), Z0
 	VBROADCASTSD 16(SI), Z1
 
-same413:
+same416:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -10380,15 +10520,15 @@ same413:
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other415
+	JNE   other418
 
-ready416:
+ready419:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 336(SP)
 
-none414:
+none417:
 	VMOVUPD          Z7, Z20
 	VFMADD213PD      Z5, Z6, Z20
 	VMOVUPD          Z8, Z21
@@ -10599,7 +10739,7 @@ none414:
 	XORQ             $+64, DI
 	XORQ             $+64, R8
 	SUBQ             $0x20, BX
-	JG               group407
+	JG               group410
 	MOVQ             sum+0(FP), BX
 	VEXTRACTF64X4    $0x01, Z2, Y15
 	VEXTRACTF64X4    $0x01, Z3, Y16
@@ -10635,13 +10775,13 @@ none414:
 	VMOVSD           X2, (BX)
 	ADDQ             $0x08, sum+0(FP)
 	DECQ             rows+48(FP)
-	JZ               end419
+	JZ               end422
 	VXORPS           Y2, Y2, Y2
 	VXORPS           Y3, Y3, Y3
 	MOVQ             n+56(FP), BX
-	JMP              group407
+	JMP              group410
 
-other411:
+other414:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z7
 	VADDPD       Z0, Z7, Z7
 	KMOVB        R9, K1
@@ -10664,9 +10804,9 @@ other411:
 	VMOVUPD      192(AX), K1, Z7
 	VMOVUPD      Z7, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready412
+	JMP          ready415
 
-other415:
+other418:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z15
 	VADDPD       Z0, Z15, Z15
 	KMOVB        R9, K1
@@ -10689,20 +10829,20 @@ other415:
 	VMOVUPD      192(AX), K1, Z15
 	VMOVUPD      Z15, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready416
+	JMP          ready419
 
-end419:
-last406:
+end422:
+last409:
 	VZEROUPPER
 	RET
 
-// func bceSums64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, kind int, x16 *uint16, dst16 *uint16)
+// func bceSums64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, slope *float64, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, MMX+
-TEXT ·bceSums64AVX512(SB), $512-128
+TEXT ·bceSums64AVX512(SB), $512-136
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last420
+	JEQ          last423
 	CMPQ         n+56(FP), $0x00
-	JEQ          last420
+	JEQ          last423
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
@@ -10733,17 +10873,17 @@ TEXT ·bceSums64AVX512(SB), $512-128
 	VXORPS       Y1, Y1, Y1
 	MOVQ         n+56(FP), BX
 	CMPQ         328(SP), $0x00
-	JG           same423
+	JG           same426
 	LEAQ         (SP), SI
 	DECQ         336(SP)
-	JLE          none424
+	JLE          none427
 	ADDQ         352(SP), AX
 	ADDQ         344(SP), CX
 	ADDQ         344(SP), DX
 	MOVQ         n+56(FP), R9
 	MOVQ         R9, 328(SP)
 
-same423:
+same426:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -10751,15 +10891,15 @@ same423:
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other425
+	JNE   other428
 
-ready426:
+ready429:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 328(SP)
 
-none424:
+none427:
 	KMOVB       384(SP)(R8*1), K1
 	PREFETCHT0  12288(SI)
 	VMOVUPD     (SI), Z7
@@ -10787,19 +10927,19 @@ none424:
 	XORQ        $+64, DI
 	XORQ        $+64, R8
 
-group421:
+group424:
 	CMPQ 328(SP), $0x00
-	JG   same427
+	JG   same430
 	LEAQ (SP), SI
 	DECQ 336(SP)
-	JLE  none428
+	JLE  none431
 	ADDQ 352(SP), AX
 	ADDQ 344(SP), CX
 	ADDQ 344(SP), DX
 	MOVQ n+56(FP), R9
 	MOVQ R9, 328(SP)
 
-same427:
+same430:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -10807,15 +10947,15 @@ same427:
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other429
+	JNE   other432
 
-ready430:
+ready433:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 328(SP)
 
-none428:
+none431:
 	VMOVUPD          Z7, Z15
 	VFMADD213PD      Z5, Z6, Z15
 	VMOVUPD          Z8, Z16
@@ -10974,7 +11114,7 @@ none428:
 	XORQ             $+64, DI
 	XORQ             $+64, R8
 	SUBQ             $0x20, BX
-	JG               group421
+	JG               group424
 	MOVQ             sum+0(FP), BX
 	VEXTRACTF64X4    $0x01, Z0, Y11
 	VEXTRACTF64X4    $0x01, Z1, Y12
@@ -11010,13 +11150,13 @@ none428:
 	VMOVSD           X0, (BX)
 	ADDQ             $0x08, sum+0(FP)
 	DECQ             rows+48(FP)
-	JZ               end433
+	JZ               end436
 	VXORPS           Y0, Y0, Y0
 	VXORPS           Y1, Y1, Y1
 	MOVQ             n+56(FP), BX
-	JMP              group421
+	JMP              group424
 
-other425:
+other428:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z7
 	KMOVB        R9, K1
 	VMOVUPD      Z7, Z8
@@ -11038,9 +11178,9 @@ other425:
 	VMOVUPD      192(AX), K1, Z7
 	VMOVUPD      Z7, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready426
+	JMP          ready429
 
-other429:
+other432:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z11
 	KMOVB        R9, K1
 	VMOVUPD      Z11, Z12
@@ -11062,23 +11202,23 @@ other429:
 	VMOVUPD      192(AX), K1, Z11
 	VMOVUPD      Z11, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready430
+	JMP          ready433
 
-end433:
-last420:
+end436:
+last423:
 	VZEROUPPER
 	RET
 
-// func bceGradShifted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, kind int, x16 *uint16, dst16 *uint16)
+// func bceGradShifted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, slope *float64, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, MMX+
-TEXT ·bceGradShifted64AVX512(SB), $512-152
+TEXT ·bceGradShifted64AVX512(SB), $768-160
 	MOVQ         to+32(FP), AX
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last434
+	JEQ          last437
 	CMPQ         n+80(FP), $0x00
-	JEQ          last434
+	JEQ          last437
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -11115,16 +11255,19 @@ TEXT ·bceGradShifted64AVX512(SB), $512-152
 	VBROADCASTSD 16(R8), Z2
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
+	VXORPS       Y0, Y0, Y0
+	VMOVUPD      Z0, 384(SP)
+	VMOVUPD      Z0, 448(SP)
 	MOVQ         scale+112(FP), R8
 	VBROADCASTSD (R8), Z0
 	VMOVUPD      Z0, Z0
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 	CMPQ         344(SP), $0x00
-	JG           same437
+	JG           same440
 	LEAQ         (SP), R10
 	DECQ         352(SP)
-	JLE          none438
+	JLE          none441
 	ADDQ         368(SP), BX
 	ADDQ         360(SP), SI
 	ADDQ         360(SP), DI
@@ -11135,24 +11278,24 @@ TEXT ·bceGradShifted64AVX512(SB), $512-152
 	VBROADCASTSD 8(R10), Z1
 	VBROADCASTSD 16(R10), Z2
 
-same437:
+same440:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
-	MOVQ  R13, 384(SP)(R12*1)
+	MOVQ  R13, 640(SP)(R12*1)
 	ORL   (DI), R13
 	CMPL  R13, $-1
 	SETEQ R14
-	MOVB  R14, 392(SP)(R12*1)
-	JNE   other439
+	MOVB  R14, 648(SP)(R12*1)
+	JNE   other442
 
-ready440:
+ready443:
 	ADDQ $+256, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 344(SP)
 
-none438:
-	KMOVB        384(SP)(R12*1), K1
+none441:
+	KMOVB        640(SP)(R12*1), K1
 	PREFETCHT0   12288(R10)
 	VMOVUPD      (R10), Z8
 	VSUBPD       Z1, Z8, Z9
@@ -11170,7 +11313,7 @@ none438:
 	VMAXPD       Z8, Z9, Z8
 	VBROADCASTSD f64_40862e42fefa39ef<>+0(SB), Z9
 	VMINPD       Z8, Z9, Z8
-	KMOVB        385(SP)(R12*1), K1
+	KMOVB        641(SP)(R12*1), K1
 	PREFETCHT0   12352(R10)
 	VMOVUPD      64(R10), Z9
 	VSUBPD       Z1, Z9, Z10
@@ -11188,7 +11331,7 @@ none438:
 	VMAXPD       Z9, Z10, Z9
 	VBROADCASTSD f64_40862e42fefa39ef<>+0(SB), Z10
 	VMINPD       Z9, Z10, Z9
-	KMOVB        386(SP)(R12*1), K1
+	KMOVB        642(SP)(R12*1), K1
 	PREFETCHT0   12416(R10)
 	VMOVUPD      128(R10), Z10
 	VSUBPD       Z1, Z10, Z11
@@ -11206,7 +11349,7 @@ none438:
 	VMAXPD       Z10, Z11, Z10
 	VBROADCASTSD f64_40862e42fefa39ef<>+0(SB), Z11
 	VMINPD       Z10, Z11, Z10
-	KMOVB        387(SP)(R12*1), K1
+	KMOVB        643(SP)(R12*1), K1
 	PREFETCHT0   12480(R10)
 	VMOVUPD      192(R10), Z11
 	VSUBPD       Z1, Z11, Z15
@@ -11227,14 +11370,14 @@ none438:
 	XORQ         $+64, R11
 	XORQ         $+64, R12
 
-group435:
+group438:
 	TESTQ      DX, DX
-	JZ         none441
+	JZ         none444
 	TESTQ      $0x00000f00, AX
-	JNZ        same442
+	JNZ        same445
 	PREFETCHT0 16384(AX)
 
-same442:
+same445:
 	VMOVUPD  (CX), Z16
 	VMOVNTPD Z16, (AX)
 	VMOVUPD  64(CX), Z16
@@ -11247,12 +11390,12 @@ same442:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none441:
+none444:
 	CMPQ         344(SP), $0x00
-	JG           same443
+	JG           same446
 	LEAQ         (SP), R10
 	DECQ         352(SP)
-	JLE          none444
+	JLE          none447
 	ADDQ         368(SP), BX
 	ADDQ         360(SP), SI
 	ADDQ         360(SP), DI
@@ -11263,27 +11406,27 @@ none441:
 	VBROADCASTSD 8(R10), Z1
 	VBROADCASTSD 16(R10), Z2
 
-same443:
+same446:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
-	MOVQ  R13, 384(SP)(R12*1)
+	MOVQ  R13, 640(SP)(R12*1)
 	ORL   (DI), R13
 	CMPL  R13, $-1
 	SETEQ R14
-	MOVB  R14, 392(SP)(R12*1)
-	JNE   other445
+	MOVB  R14, 648(SP)(R12*1)
+	JNE   other448
 
-ready446:
+ready449:
 	ADDQ $+256, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 344(SP)
 
-none444:
-	CMPB 392(SP)(R11*1), $0x00
-	JEQ  into447
+none447:
+	CMPB 648(SP)(R11*1), $0x00
+	JEQ  into450
 
-entered448:
+entered451:
 	VMOVUPD          Z8, Z21
 	VFMADD213PD      Z6, Z7, Z21
 	VMOVUPD          Z9, Z22
@@ -11320,7 +11463,7 @@ entered448:
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z26, Z18
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z27, Z19
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z28, Z20
-	KMOVB            384(SP)(R12*1), K1
+	KMOVB            640(SP)(R12*1), K1
 	PREFETCHT0       12288(R10)
 	VMOVUPD          (R10), Z8
 	VSUBPD           Z1, Z8, Z9
@@ -11346,7 +11489,7 @@ entered448:
 	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z26, Z18
 	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z27, Z19
 	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z28, Z20
-	KMOVB            385(SP)(R12*1), K1
+	KMOVB            641(SP)(R12*1), K1
 	PREFETCHT0       12352(R10)
 	VMOVUPD          64(R10), Z9
 	VSUBPD           Z1, Z9, Z10
@@ -11372,7 +11515,7 @@ entered448:
 	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z26, Z18
 	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z27, Z19
 	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z28, Z20
-	KMOVB            386(SP)(R12*1), K1
+	KMOVB            642(SP)(R12*1), K1
 	PREFETCHT0       12416(R10)
 	VMOVUPD          128(R10), Z10
 	VSUBPD           Z1, Z10, Z11
@@ -11398,7 +11541,7 @@ entered448:
 	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z26, Z18
 	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z27, Z19
 	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z28, Z20
-	KMOVB            387(SP)(R12*1), K1
+	KMOVB            643(SP)(R12*1), K1
 	PREFETCHT0       12480(R10)
 	VMOVUPD          192(R10), Z11
 	VSUBPD           Z1, Z11, Z15
@@ -11442,28 +11585,54 @@ entered448:
 	VMULPD           Z24, Z20, Z20
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z16, Z21
 	VDIVPD           Z21, Z16, Z21
-	KMOVB            384(SP)(R11*1), K1
+	KMOVB            640(SP)(R11*1), K1
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z21, K1, Z21
 	VMULPD           Z0, Z21, Z21
 	VMOVUPD          Z21, (R9)
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z21
-	VDIVPD           Z21, Z18, Z21
-	KMOVB            385(SP)(R11*1), K1
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z21, K1, Z21
-	VMULPD           Z0, Z21, Z21
-	VMOVUPD          Z21, 64(R9)
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z19, Z21
-	VDIVPD           Z21, Z19, Z21
-	KMOVB            386(SP)(R11*1), K1
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z21, K1, Z21
-	VMULPD           Z0, Z21, Z21
-	VMOVUPD          Z21, 128(R9)
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z21
-	VDIVPD           Z21, Z20, Z21
-	KMOVB            387(SP)(R11*1), K1
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z21, K1, Z21
-	VMULPD           Z0, Z21, Z21
-	VMOVUPD          Z21, 192(R9)
+	VMOVUPD          Z21, Z21
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z22
+	VDIVPD           Z22, Z18, Z22
+	KMOVB            641(SP)(R11*1), K1
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z22, K1, Z22
+	VMULPD           Z0, Z22, Z22
+	VMOVUPD          Z22, 64(R9)
+	VADDPD           Z22, Z21, Z21
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z19, Z22
+	VDIVPD           Z22, Z19, Z22
+	KMOVB            642(SP)(R11*1), K1
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z22, K1, Z22
+	VMULPD           Z0, Z22, Z22
+	VMOVUPD          Z22, 128(R9)
+	VMOVUPD          Z22, Z22
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z23
+	VDIVPD           Z23, Z20, Z23
+	KMOVB            643(SP)(R11*1), K1
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z23, K1, Z23
+	VMULPD           Z0, Z23, Z23
+	VMOVUPD          Z23, 192(R9)
+	VADDPD           Z23, Z22, Z22
+	VMOVUPD          384(SP), Z23
+	VMOVUPD          448(SP), Z24
+	VADDPD           Z21, Z23, Z25
+	VMAXPD           Z21, Z23, Z26
+	VMINPD           Z21, Z23, Z21
+	VSUBPD           Z26, Z25, Z26
+	VSUBPD           Z26, Z21, Z21
+	VADDPD           Z21, Z24, Z24
+	VMOVAPD          Z25, Z23
+	VMOVUPD          Z23, 384(SP)
+	VMOVUPD          Z24, 448(SP)
+	VMOVUPD          384(SP), Z21
+	VMOVUPD          448(SP), Z23
+	VADDPD           Z22, Z21, Z24
+	VMAXPD           Z22, Z21, Z25
+	VMINPD           Z22, Z21, Z22
+	VSUBPD           Z25, Z24, Z25
+	VSUBPD           Z25, Z22, Z22
+	VADDPD           Z22, Z23, Z23
+	VMOVAPD          Z24, Z21
+	VMOVUPD          Z21, 384(SP)
+	VMOVUPD          Z23, 448(SP)
 	VADDPD           Z18, Z16, Z21
 	VFMADD213PD      Z21, Z18, Z16
 	VADDPD           Z20, Z19, Z18
@@ -11515,15 +11684,15 @@ entered448:
 	VSUBPD           Z18, Z19, Z19
 	VADDPD           Z19, Z4, Z4
 	VMOVAPD          Z16, Z3
-	CMPB             392(SP)(R11*1), $0x00
-	JEQ              out450
+	CMPB             648(SP)(R11*1), $0x00
+	JEQ              out453
 
-left451:
+left454:
 	ADDQ          $+256, R9
 	XORQ          $+64, R11
 	XORQ          $+64, R12
 	SUBQ          $0x20, R8
-	JG            group435
+	JG            group438
 	MOVQ          sum+0(FP), R8
 	VEXTRACTF64X4 $0x01, Z3, Y0
 	VEXTRACTF64X4 $0x01, Z4, Y16
@@ -11558,19 +11727,62 @@ left451:
 	VADDPD        X4, X3, X3
 	VMOVSD        X3, (R8)
 	ADDQ          $0x08, sum+0(FP)
-	ADDQ          376(SP), R9
-	DECQ          rows+72(FP)
-	JZ            end453
-	VXORPS        Y3, Y3, Y3
-	VXORPS        Y4, Y4, Y4
-	MOVQ          scale+112(FP), R8
-	VBROADCASTSD  (R8), Z0
-	VMOVUPD       Z0, Z0
-	ADDQ          $0x08, scale+112(FP)
-	MOVQ          n+80(FP), R8
-	JMP           group435
+	MOVQ          slope+128(FP), R8
+	TESTQ         R8, R8
+	JZ            none457
+	VMOVUPD       384(SP), Z0
+	VMOVUPD       448(SP), Z16
+	VEXTRACTF64X4 $0x01, Z0, Y3
+	VEXTRACTF64X4 $0x01, Z16, Y4
+	VADDPD        Y4, Y16, Y16
+	VADDPD        Y3, Y0, Y4
+	VMAXPD        Y3, Y0, Y17
+	VMINPD        Y3, Y0, Y3
+	VSUBPD        Y17, Y4, Y17
+	VSUBPD        Y17, Y3, Y3
+	VADDPD        Y3, Y16, Y16
+	VMOVAPD       Y4, Y0
+	VEXTRACTF64X2 $0x01, Y0, X3
+	VEXTRACTF64X2 $0x01, Y16, X4
+	VADDPD        X4, X16, X16
+	VADDPD        X3, X0, X4
+	VMAXPD        X3, X0, X17
+	VMINPD        X3, X0, X3
+	VSUBPD        X17, X4, X17
+	VSUBPD        X17, X3, X3
+	VADDPD        X3, X16, X16
+	VMOVAPD       X4, X0
+	VUNPCKHPD     X0, X0, X3
+	VUNPCKHPD     X16, X16, X4
+	VADDPD        X4, X16, X16
+	VADDPD        X3, X0, X4
+	VMAXPD        X3, X0, X17
+	VMINPD        X3, X0, X3
+	VSUBPD        X17, X4, X17
+	VSUBPD        X17, X3, X3
+	VADDPD        X3, X16, X16
+	VMOVAPD       X4, X0
+	VADDPD        X16, X0, X0
+	VMOVSD        X0, (R8)
+	ADDQ          $0x08, slope+128(FP)
 
-other439:
+none457:
+	ADDQ         376(SP), R9
+	DECQ         rows+72(FP)
+	JZ           end456
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y17, Y17, Y17
+	VMOVUPD      Z17, 384(SP)
+	VMOVUPD      Z17, 448(SP)
+	MOVQ         scale+112(FP), R8
+	VBROADCASTSD (R8), Z0
+	VMOVUPD      Z0, Z0
+	ADDQ         $0x08, scale+112(FP)
+	MOVQ         n+80(FP), R8
+	JMP          group438
+
+other442:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z8
 	VADDPD       Z1, Z8, Z8
 	KMOVB        R13, K1
@@ -11593,9 +11805,9 @@ other439:
 	VMOVUPD      192(BX), K1, Z8
 	VMOVUPD      Z8, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready440
+	JMP          ready443
 
-other445:
+other448:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z16
 	VADDPD       Z1, Z16, Z16
 	KMOVB        R13, K1
@@ -11618,14 +11830,14 @@ other445:
 	VMOVUPD      192(BX), K1, Z16
 	VMOVUPD      Z16, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready446
+	JMP          ready449
 
-into447:
+into450:
 	MOVQ R9, 320(SP)
 	LEAQ (SP), R9
-	JMP  entered448
+	JMP  entered451
 
-out450:
+out453:
 	MOVQ    320(SP), R9
 	MOVQ    $0x00000020, R10
 	CMPQ    R8, R10
@@ -11647,19 +11859,19 @@ out450:
 	VMOVUPD Z16, K3, 128(R9)
 	VMOVUPD 192(SP), Z16
 	VMOVUPD Z16, K4, 192(R9)
-	JMP     left451
+	JMP     left454
 
-end453:
-last434:
+end456:
+last437:
 	TESTQ DX, DX
-	JZ    none455
+	JZ    none459
 
-more454:
+more458:
 	TESTQ      $0x00000f00, AX
-	JNZ        same456
+	JNZ        same460
 	PREFETCHT0 16384(AX)
 
-same456:
+same460:
 	VMOVUPD  (CX), Z0
 	VMOVNTPD Z0, (AX)
 	VMOVUPD  64(CX), Z0
@@ -11671,22 +11883,22 @@ same456:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more454
+	JNZ      more458
 
-none455:
+none459:
 	VZEROUPPER
 	RET
 
-// func bceGrad64AVX512(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, kind int, x16 *uint16, dst16 *uint16)
+// func bceGrad64AVX512(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, slope *float64, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, MMX+
-TEXT ·bceGrad64AVX512(SB), $512-152
+TEXT ·bceGrad64AVX512(SB), $512-160
 	MOVQ         to+32(FP), AX
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last457
+	JEQ          last461
 	CMPQ         n+80(FP), $0x00
-	JEQ          last457
+	JEQ          last461
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -11726,17 +11938,17 @@ TEXT ·bceGrad64AVX512(SB), $512-152
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 	CMPQ         336(SP), $0x00
-	JG           same460
+	JG           same464
 	LEAQ         (SP), R10
 	DECQ         344(SP)
-	JLE          none461
+	JLE          none465
 	ADDQ         360(SP), BX
 	ADDQ         352(SP), SI
 	ADDQ         352(SP), DI
 	MOVQ         n+80(FP), R13
 	MOVQ         R13, 336(SP)
 
-same460:
+same464:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -11744,15 +11956,15 @@ same460:
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other462
+	JNE   other466
 
-ready463:
+ready467:
 	ADDQ $+256, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 336(SP)
 
-none461:
+none465:
 	KMOVB       384(SP)(R12*1), K1
 	PREFETCHT0  12288(R10)
 	VMOVUPD     (R10), Z8
@@ -11780,14 +11992,14 @@ none461:
 	XORQ        $+64, R11
 	XORQ        $+64, R12
 
-group458:
+group462:
 	TESTQ      DX, DX
-	JZ         none464
+	JZ         none468
 	TESTQ      $0x00000f00, AX
-	JNZ        same465
+	JNZ        same469
 	PREFETCHT0 16384(AX)
 
-same465:
+same469:
 	VMOVUPD  (CX), Z12
 	VMOVNTPD Z12, (AX)
 	VMOVUPD  64(CX), Z12
@@ -11800,19 +12012,19 @@ same465:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none464:
+none468:
 	CMPQ 336(SP), $0x00
-	JG   same466
+	JG   same470
 	LEAQ (SP), R10
 	DECQ 344(SP)
-	JLE  none467
+	JLE  none471
 	ADDQ 360(SP), BX
 	ADDQ 352(SP), SI
 	ADDQ 352(SP), DI
 	MOVQ n+80(FP), R13
 	MOVQ R13, 336(SP)
 
-same466:
+same470:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -11820,19 +12032,19 @@ same466:
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other468
+	JNE   other472
 
-ready469:
+ready473:
 	ADDQ $+256, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 336(SP)
 
-none467:
+none471:
 	CMPB 392(SP)(R11*1), $0x00
-	JEQ  into470
+	JEQ  into474
 
-entered471:
+entered475:
 	VMOVUPD          Z8, Z17
 	VFMADD213PD      Z6, Z7, Z17
 	VMOVUPD          Z9, Z18
@@ -12013,14 +12225,14 @@ entered471:
 	VADDPD           Z15, Z2, Z2
 	VMOVAPD          Z12, Z1
 	CMPB             392(SP)(R11*1), $0x00
-	JEQ              out473
+	JEQ              out477
 
-left474:
+left478:
 	ADDQ          $+256, R9
 	XORQ          $+64, R11
 	XORQ          $+64, R12
 	SUBQ          $0x20, R8
-	JG            group458
+	JG            group462
 	MOVQ          sum+0(FP), R8
 	VEXTRACTF64X4 $0x01, Z1, Y0
 	VEXTRACTF64X4 $0x01, Z2, Y12
@@ -12057,7 +12269,7 @@ left474:
 	ADDQ          $0x08, sum+0(FP)
 	ADDQ          368(SP), R9
 	DECQ          rows+72(FP)
-	JZ            end476
+	JZ            end480
 	VXORPS        Y1, Y1, Y1
 	VXORPS        Y2, Y2, Y2
 	MOVQ          scale+112(FP), R8
@@ -12065,9 +12277,9 @@ left474:
 	VMOVUPD       Z0, Z0
 	ADDQ          $0x08, scale+112(FP)
 	MOVQ          n+80(FP), R8
-	JMP           group458
+	JMP           group462
 
-other462:
+other466:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z8
 	KMOVB        R13, K1
 	VMOVUPD      Z8, Z9
@@ -12089,9 +12301,9 @@ other462:
 	VMOVUPD      192(BX), K1, Z8
 	VMOVUPD      Z8, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready463
+	JMP          ready467
 
-other468:
+other472:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z12
 	KMOVB        R13, K1
 	VMOVUPD      Z12, Z14
@@ -12113,14 +12325,14 @@ other468:
 	VMOVUPD      192(BX), K1, Z12
 	VMOVUPD      Z12, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready469
+	JMP          ready473
 
-into470:
+into474:
 	MOVQ R9, 320(SP)
 	LEAQ (SP), R9
-	JMP  entered471
+	JMP  entered475
 
-out473:
+out477:
 	MOVQ    320(SP), R9
 	MOVQ    $0x00000020, R10
 	CMPQ    R8, R10
@@ -12142,19 +12354,19 @@ out473:
 	VMOVUPD Z12, K3, 128(R9)
 	VMOVUPD 192(SP), Z12
 	VMOVUPD Z12, K4, 192(R9)
-	JMP     left474
+	JMP     left478
 
-end476:
-last457:
+end480:
+last461:
 	TESTQ DX, DX
-	JZ    none478
+	JZ    none482
 
-more477:
+more481:
 	TESTQ      $0x00000f00, AX
-	JNZ        same479
+	JNZ        same483
 	PREFETCHT0 16384(AX)
 
-same479:
+same483:
 	VMOVUPD  (CX), Z0
 	VMOVNTPD Z0, (AX)
 	VMOVUPD  64(CX), Z0
@@ -12166,9 +12378,9 @@ same479:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more477
+	JNZ      more481
 
-none478:
+none482:
 	VZEROUPPER
 	RET
 
@@ -12176,9 +12388,9 @@ none478:
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, MMX+
 TEXT ·weightedBCE64AVX512(SB), $2496-136
 	CMPQ         rows+64(FP), $0x00
-	JEQ          last480
+	JEQ          last484
 	CMPQ         n+72(FP), $0x00
-	JEQ          last480
+	JEQ          last484
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+80(FP), CX
 	MOVQ         neg+88(FP), DX
@@ -12227,11 +12439,11 @@ TEXT ·weightedBCE64AVX512(SB), $2496-136
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
 	MOVQ         328(SP), BX
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain482
+	JEQ          plain486
 	VBROADCASTSD 8(BX), Z1
 	VBROADCASTSD 16(BX), Z2
 
-plain482:
+plain486:
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
 	MOVQ         p+104(FP), BX
@@ -12240,10 +12452,10 @@ plain482:
 	MOVQ         negWeight+120(FP), DI
 	MOVQ         n+72(FP), BX
 	CMPQ         368(SP), $0x00
-	JG           same484
+	JG           same488
 	LEAQ         (SP), R8
 	DECQ         376(SP)
-	JLE          none485
+	JLE          none489
 	ADDQ         392(SP), AX
 	ADDQ         384(SP), CX
 	ADDQ         384(SP), DX
@@ -12252,12 +12464,12 @@ plain482:
 	ADDQ         $0x18, 328(SP)
 	MOVQ         328(SP), R8
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain488
+	JEQ          plain492
 	VBROADCASTSD 8(R8), Z1
 	VBROADCASTSD 16(R8), Z2
 
-plain488:
-same484:
+plain492:
+same488:
 	MOVQ  AX, R8
 	MOVL  (CX), R11
 	MOVQ  R11, 448(SP)(R10*1)
@@ -12266,20 +12478,20 @@ same484:
 	SETEQ R12
 	MOVQ  R11, 464(SP)(R10*1)
 	MOVB  R12, 456(SP)(R10*1)
-	JNE   other486
+	JNE   other490
 
-ready487:
+ready491:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 368(SP)
 
-none485:
+none489:
 	PREFETCHT0   12288(R8)
 	VMOVUPD      (R8), Z7
 	VXORPS       Y8, Y8, Y8
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain489
+	JEQ          plain493
 	VSUBPD       Z1, Z7, Z8
 	VSUBPD       Z7, Z8, Z12
 	VSUBPD       Z12, Z8, Z11
@@ -12291,7 +12503,7 @@ none485:
 	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z8, Z8
 	VXORPD       Z8, Z11, Z8
 
-plain489:
+plain493:
 	VMOVUPD      Z7, 512(SP)(R10*1)
 	VORPD.BCST   f64_8000000000000000<>+0(SB), Z7, Z7
 	VADDPD       Z8, Z7, Z11
@@ -12304,7 +12516,7 @@ plain489:
 	VMOVUPD      64(R8), Z8
 	VXORPS       Y9, Y9, Y9
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain490
+	JEQ          plain494
 	VSUBPD       Z1, Z8, Z9
 	VSUBPD       Z8, Z9, Z13
 	VSUBPD       Z13, Z9, Z12
@@ -12316,7 +12528,7 @@ plain489:
 	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z9, Z9
 	VXORPD       Z9, Z12, Z9
 
-plain490:
+plain494:
 	VMOVUPD      Z8, 576(SP)(R10*1)
 	VORPD.BCST   f64_8000000000000000<>+0(SB), Z8, Z8
 	VADDPD       Z9, Z8, Z12
@@ -12329,7 +12541,7 @@ plain490:
 	VMOVUPD      128(R8), Z9
 	VXORPS       Y10, Y10, Y10
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain491
+	JEQ          plain495
 	VSUBPD       Z1, Z9, Z10
 	VSUBPD       Z9, Z10, Z15
 	VSUBPD       Z15, Z10, Z13
@@ -12341,7 +12553,7 @@ plain490:
 	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z10, Z10
 	VXORPD       Z10, Z13, Z10
 
-plain491:
+plain495:
 	VMOVUPD      Z9, 640(SP)(R10*1)
 	VORPD.BCST   f64_8000000000000000<>+0(SB), Z9, Z9
 	VADDPD       Z10, Z9, Z13
@@ -12354,7 +12566,7 @@ plain491:
 	VMOVUPD      192(R8), Z10
 	VXORPS       Y14, Y14, Y14
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain492
+	JEQ          plain496
 	VSUBPD       Z1, Z10, Z14
 	VSUBPD       Z10, Z14, Z20
 	VSUBPD       Z20, Z14, Z15
@@ -12366,7 +12578,7 @@ plain491:
 	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z14, Z14
 	VXORPD       Z14, Z15, Z14
 
-plain492:
+plain496:
 	VMOVUPD      Z10, 704(SP)(R10*1)
 	VORPD.BCST   f64_8000000000000000<>+0(SB), Z10, Z10
 	VADDPD       Z14, Z10, Z15
@@ -12378,12 +12590,12 @@ plain492:
 	XORQ         $+1024, R9
 	XORQ         $+1024, R10
 
-group481:
+group485:
 	CMPQ         368(SP), $0x00
-	JG           same493
+	JG           same497
 	LEAQ         (SP), R8
 	DECQ         376(SP)
-	JLE          none494
+	JLE          none498
 	ADDQ         392(SP), AX
 	ADDQ         384(SP), CX
 	ADDQ         384(SP), DX
@@ -12392,12 +12604,12 @@ group481:
 	ADDQ         $0x18, 328(SP)
 	MOVQ         328(SP), R8
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain497
+	JEQ          plain501
 	VBROADCASTSD 8(R8), Z1
 	VBROADCASTSD 16(R8), Z2
 
-plain497:
-same493:
+plain501:
+same497:
 	MOVQ  AX, R8
 	MOVL  (CX), R11
 	MOVQ  R11, 448(SP)(R10*1)
@@ -12406,19 +12618,19 @@ same493:
 	SETEQ R12
 	MOVQ  R11, 464(SP)(R10*1)
 	MOVB  R12, 456(SP)(R10*1)
-	JNE   other495
+	JNE   other499
 
-ready496:
+ready500:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 368(SP)
 
-none494:
+none498:
 	CMPB 456(SP)(R9*1), $0x00
-	JEQ  into498
+	JEQ  into502
 
-entered499:
+entered503:
 	VMOVUPD          Z7, Z23
 	VFMADD213PD      Z5, Z6, Z23
 	VMOVUPD          Z8, Z24
@@ -12459,7 +12671,7 @@ entered499:
 	VMOVUPD          (R8), Z7
 	VXORPS           Y16, Y16, Y16
 	CMPQ             shifted+112(FP), $0x00
-	JEQ              plain500
+	JEQ              plain504
 	VSUBPD           Z1, Z7, Z9
 	VSUBPD           Z7, Z9, Z10
 	VSUBPD           Z10, Z9, Z8
@@ -12471,7 +12683,7 @@ entered499:
 	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z9, Z16
 	VXORPD           Z16, Z8, Z16
 
-plain500:
+plain504:
 	VMOVUPD          Z7, 512(SP)(R10*1)
 	VORPD.BCST       f64_8000000000000000<>+0(SB), Z7, Z7
 	VADDPD           Z16, Z7, Z8
@@ -12492,7 +12704,7 @@ plain500:
 	VMOVUPD          64(R8), Z8
 	VXORPS           Y17, Y17, Y17
 	CMPQ             shifted+112(FP), $0x00
-	JEQ              plain501
+	JEQ              plain505
 	VSUBPD           Z1, Z8, Z10
 	VSUBPD           Z8, Z10, Z12
 	VSUBPD           Z12, Z10, Z9
@@ -12504,7 +12716,7 @@ plain500:
 	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z10, Z17
 	VXORPD           Z17, Z9, Z17
 
-plain501:
+plain505:
 	VMOVUPD          Z8, 576(SP)(R10*1)
 	VORPD.BCST       f64_8000000000000000<>+0(SB), Z8, Z8
 	VADDPD           Z17, Z8, Z9
@@ -12525,7 +12737,7 @@ plain501:
 	VMOVUPD          128(R8), Z9
 	VXORPS           Y18, Y18, Y18
 	CMPQ             shifted+112(FP), $0x00
-	JEQ              plain502
+	JEQ              plain506
 	VSUBPD           Z1, Z9, Z13
 	VSUBPD           Z9, Z13, Z14
 	VSUBPD           Z14, Z13, Z10
@@ -12537,7 +12749,7 @@ plain501:
 	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z13, Z18
 	VXORPD           Z18, Z10, Z18
 
-plain502:
+plain506:
 	VMOVUPD          Z9, 640(SP)(R10*1)
 	VORPD.BCST       f64_8000000000000000<>+0(SB), Z9, Z9
 	VADDPD           Z18, Z9, Z10
@@ -12558,7 +12770,7 @@ plain502:
 	VMOVUPD          192(R8), Z10
 	VXORPS           Y19, Y19, Y19
 	CMPQ             shifted+112(FP), $0x00
-	JEQ              plain503
+	JEQ              plain507
 	VSUBPD           Z1, Z10, Z19
 	VSUBPD           Z10, Z19, Z31
 	VSUBPD           Z31, Z19, Z14
@@ -12570,7 +12782,7 @@ plain502:
 	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z19, Z19
 	VXORPD           Z19, Z14, Z19
 
-plain503:
+plain507:
 	VMOVUPD           Z10, 704(SP)(R10*1)
 	VORPD.BCST        f64_8000000000000000<>+0(SB), Z10, Z10
 	VADDPD            Z19, Z10, Z14
@@ -12643,12 +12855,12 @@ plain503:
 	VPMOVQ2M          Z15, K3
 	VMOVUPD.Z         (DI), K1, Z15
 	CMPQ              t+48(FP), $0x00
-	JNE               soft504
+	JNE               soft508
 	VMOVUPD           (R8), K2, Z15
 	KXNORB            K3, K2, K1
 	VMOVAPD.Z         Z15, K1, Z20
 
-weights505:
+weights509:
 	VFMADD213PD  Z23, Z25, Z26
 	VMULPD       Z15, Z26, Z26
 	VFNMADD231PD 768(SP)(R9*1), Z20, Z26
@@ -12658,17 +12870,17 @@ weights505:
 	VPMOVQ2M     Z25, K4
 	VMOVUPD.Z    64(DI), K1, Z25
 	CMPQ         t+48(FP), $0x00
-	JNE          soft506
+	JNE          soft510
 	VMOVUPD      64(R8), K2, Z25
 	KXNORB       K4, K2, K1
 	VMOVAPD.Z    Z25, K1, Z29
 
-weights507:
+weights511:
 	VFMADD213PD  Z24, Z27, Z28
 	VMULPD       Z25, Z28, Z28
 	VFNMADD231PD 832(SP)(R9*1), Z29, Z28
 	CMPQ         dst+16(FP), $0x00
-	JEQ          none508
+	JEQ          none512
 	VMULPD       Z0, Z20, Z20
 	VMULPD       Z0, Z15, Z15
 	VFNMADD231PD Z23, Z15, Z20
@@ -12680,13 +12892,13 @@ weights507:
 	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z29, K4, Z29
 	VMOVUPD      Z29, 64(SI)
 
-none508:
+none512:
 	CMPQ    terms+8(FP), $0x00
-	JEQ     without509
+	JEQ     without513
 	VMOVUPD Z26, (R11)
 	VMOVUPD Z28, 64(R11)
 
-without509:
+without513:
 	VADDPD            Z28, Z26, Z26
 	VADDPD.BCST       f64_3ff0000000000000<>+0(SB), Z21, Z15
 	VDIVPD            Z15, Z21, Z15
@@ -12724,12 +12936,12 @@ without509:
 	VPMOVQ2M          Z21, K3
 	VMOVUPD.Z         128(DI), K1, Z21
 	CMPQ              t+48(FP), $0x00
-	JNE               soft510
+	JNE               soft514
 	VMOVUPD           128(R8), K2, Z21
 	KXNORB            K3, K2, K1
 	VMOVAPD.Z         Z21, K1, Z22
 
-weights511:
+weights515:
 	VFMADD213PD  Z15, Z23, Z24
 	VMULPD       Z21, Z24, Z24
 	VFNMADD231PD 896(SP)(R9*1), Z22, Z24
@@ -12739,17 +12951,17 @@ weights511:
 	VPMOVQ2M     Z23, K4
 	VMOVUPD.Z    192(DI), K1, Z23
 	CMPQ         t+48(FP), $0x00
-	JNE          soft512
+	JNE          soft516
 	VMOVUPD      192(R8), K2, Z23
 	KXNORB       K4, K2, K1
 	VMOVAPD.Z    Z23, K1, Z28
 
-weights513:
+weights517:
 	VFMADD213PD  Z20, Z25, Z27
 	VMULPD       Z23, Z27, Z27
 	VFNMADD231PD 960(SP)(R9*1), Z28, Z27
 	CMPQ         dst+16(FP), $0x00
-	JEQ          none514
+	JEQ          none518
 	VMULPD       Z0, Z22, Z22
 	VMULPD       Z0, Z21, Z21
 	VFNMADD231PD Z15, Z21, Z22
@@ -12761,13 +12973,13 @@ weights513:
 	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z28, K4, Z28
 	VMOVUPD      Z28, 192(SI)
 
-none514:
+none518:
 	CMPQ    terms+8(FP), $0x00
-	JEQ     without515
+	JEQ     without519
 	VMOVUPD Z24, 128(R11)
 	VMOVUPD Z27, 192(R11)
 
-without515:
+without519:
 	VADDPD  Z27, Z24, Z24
 	VADDPD  Z26, Z3, Z15
 	VMAXPD  Z26, Z3, Z20
@@ -12784,16 +12996,16 @@ without515:
 	VADDPD  Z24, Z4, Z4
 	VMOVAPD Z15, Z3
 	CMPB    456(SP)(R9*1), $0x00
-	JEQ     out516
+	JEQ     out520
 
-left517:
+left521:
 	ADDQ          $+256, SI
 	ADDQ          $+256, DI
 	ADDQ          $+256, 352(SP)
 	XORQ          $+1024, R9
 	XORQ          $+1024, R10
 	SUBQ          $0x20, BX
-	JG            group481
+	JG            group485
 	MOVQ          sum+0(FP), BX
 	VEXTRACTF64X4 $0x01, Z3, Y0
 	VEXTRACTF64X4 $0x01, Z4, Y15
@@ -12832,7 +13044,7 @@ left517:
 	MOVQ          408(SP), BX
 	ADDQ          BX, 352(SP)
 	DECQ          rows+64(FP)
-	JZ            end519
+	JZ            end523
 	VXORPS        Y3, Y3, Y3
 	VXORPS        Y4, Y4, Y4
 	MOVQ          p+104(FP), BX
@@ -12840,9 +13052,9 @@ left517:
 	ADDQ          $0x18, p+104(FP)
 	MOVQ          negWeight+120(FP), DI
 	MOVQ          n+72(FP), BX
-	JMP           group481
+	JMP           group485
 
-other486:
+other490:
 	KMOVB   R11, K1
 	VMOVUPD Z1, Z7
 	VMOVUPD (AX), K1, Z7
@@ -12863,9 +13075,9 @@ other486:
 	VMOVUPD 192(AX), K1, Z7
 	VMOVUPD Z7, 192(SP)
 	LEAQ    (SP), R8
-	JMP     ready487
+	JMP     ready491
 
-other495:
+other499:
 	KMOVB   R11, K1
 	VMOVUPD Z1, Z15
 	VMOVUPD (AX), K1, Z15
@@ -12886,14 +13098,14 @@ other495:
 	VMOVUPD 192(AX), K1, Z15
 	VMOVUPD Z15, 192(SP)
 	LEAQ    (SP), R8
-	JMP     ready496
+	JMP     ready500
 
-into498:
+into502:
 	MOVQ SI, 320(SP)
 	LEAQ (SP), SI
-	JMP  entered499
+	JMP  entered503
 
-soft504:
+soft508:
 	MOVQ         352(SP), R12
 	VMOVUPD.Z    (R12), K1, Z29
 	VFNMADD231PD Z29, Z15, Z15
@@ -12901,9 +13113,9 @@ soft504:
 	VMOVUPD      Z15, Z20
 	VMOVAPD      Z29, K3, Z20
 	VADDPD       Z29, Z15, Z15
-	JMP          weights505
+	JMP          weights509
 
-soft506:
+soft510:
 	MOVQ         352(SP), R12
 	VMOVUPD.Z    64(R12), K1, Z30
 	VFNMADD231PD Z30, Z25, Z25
@@ -12911,9 +13123,9 @@ soft506:
 	VMOVUPD      Z25, Z29
 	VMOVAPD      Z30, K4, Z29
 	VADDPD       Z30, Z25, Z25
-	JMP          weights507
+	JMP          weights511
 
-soft510:
+soft514:
 	MOVQ         352(SP), R12
 	VMOVUPD.Z    128(R12), K1, Z28
 	VFNMADD231PD Z28, Z21, Z21
@@ -12921,9 +13133,9 @@ soft510:
 	VMOVUPD      Z21, Z22
 	VMOVAPD      Z28, K3, Z22
 	VADDPD       Z28, Z21, Z21
-	JMP          weights511
+	JMP          weights515
 
-soft512:
+soft516:
 	MOVQ         352(SP), R12
 	VMOVUPD.Z    192(R12), K1, Z29
 	VFNMADD231PD Z29, Z23, Z23
@@ -12931,12 +13143,12 @@ soft512:
 	VMOVUPD      Z23, Z28
 	VMOVAPD      Z29, K4, Z28
 	VADDPD       Z29, Z23, Z23
-	JMP          weights513
+	JMP          weights517
 
-out516:
+out520:
 	MOVQ    320(SP), SI
 	CMPQ    dst+16(FP), $0x00
-	JEQ     left517
+	JEQ     left521
 	MOVQ    $0x00000020, R8
 	CMPQ    BX, R8
 	CMOVQLT BX, R8
@@ -12957,9 +13169,9 @@ out516:
 	VMOVUPD Z15, K3, 128(SI)
 	VMOVUPD 192(SP), Z15
 	VMOVUPD Z15, K4, 192(SI)
-	JMP     left517
+	JMP     left521
 
-end519:
-last480:
+end523:
+last484:
 	VZEROUPPER
 	RET

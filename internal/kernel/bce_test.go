@@ -74,6 +74,9 @@ func elementCase[T Float](r *kerneltest.Rand, rows, n, kind int) *BCEArgs[T] {
 		}
 	}
 	a.Sum = make([]float64, rows)
+	if kind == 3 && rows != 2 {
+		a.Slope = make([]float64, rows)
+	}
 	if IsFloat32[T]() && kind/2 < 2 {
 		a.Product = make([]float64, rows*a.Blocks())
 	}
@@ -134,7 +137,7 @@ func testBCEKernels[T Float](t *testing.T) {
 			}
 			dst := append([]T(nil), a.Dst...)
 			results := func() (all []float64) {
-				all = append(append(all, numbers(a.Sum)...), numbers(a.Product)...)
+				all = slices.Concat(numbers(a.Sum), numbers(a.Product), numbers(a.Slope))
 				for _, v := range slices.Concat(a.Dst, a.Terms) {
 					all = append(all, float64(v))
 				}

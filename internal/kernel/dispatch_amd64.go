@@ -672,30 +672,30 @@ func bce32(a *BCEArgs[float32]) {
 		switch {
 		case !a.Gradient() && a.Shifted:
 			a.Copy.Finish()
-			bceSumsShifted32AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
+			bceSumsShifted32AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.Slope), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
 		case !a.Gradient():
 			a.Copy.Finish()
-			bceSums32AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
+			bceSums32AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.Slope), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
 		case a.Shifted:
-			bceGradShifted32AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.Copy.to), unsafe.SliceData(a.Copy.from), a.Copy.blocks(), unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
+			bceGradShifted32AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.Copy.to), unsafe.SliceData(a.Copy.from), a.Copy.blocks(), unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.Slope), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
 			a.Copy.done()
 		default:
-			bceGrad32AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.Copy.to), unsafe.SliceData(a.Copy.from), a.Copy.blocks(), unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
+			bceGrad32AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.Copy.to), unsafe.SliceData(a.Copy.from), a.Copy.blocks(), unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.Slope), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
 			a.Copy.done()
 		}
 	case AVX2:
 		switch {
 		case !a.Gradient() && a.Shifted:
 			a.Copy.Finish()
-			bceSumsShifted32AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
+			bceSumsShifted32AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.Slope), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
 		case !a.Gradient():
 			a.Copy.Finish()
-			bceSums32AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
+			bceSums32AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.Slope), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
 		case a.Shifted:
-			bceGradShifted32AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.Copy.to), unsafe.SliceData(a.Copy.from), a.Copy.blocks(), unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
+			bceGradShifted32AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.Copy.to), unsafe.SliceData(a.Copy.from), a.Copy.blocks(), unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.Slope), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
 			a.Copy.done()
 		default:
-			bceGrad32AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.Copy.to), unsafe.SliceData(a.Copy.from), a.Copy.blocks(), unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
+			bceGrad32AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.Copy.to), unsafe.SliceData(a.Copy.from), a.Copy.blocks(), unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.Slope), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
 			a.Copy.done()
 		}
 	default:
@@ -709,30 +709,30 @@ func bce64(a *BCEArgs[float64]) {
 		switch {
 		case !a.Gradient() && a.Shifted:
 			a.Copy.Finish()
-			bceSumsShifted64AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
+			bceSumsShifted64AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.Slope), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
 		case !a.Gradient():
 			a.Copy.Finish()
-			bceSums64AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
+			bceSums64AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.Slope), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
 		case a.Shifted:
-			bceGradShifted64AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.Copy.to), unsafe.SliceData(a.Copy.from), a.Copy.blocks(), unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
+			bceGradShifted64AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.Copy.to), unsafe.SliceData(a.Copy.from), a.Copy.blocks(), unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.Slope), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
 			a.Copy.done()
 		default:
-			bceGrad64AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.Copy.to), unsafe.SliceData(a.Copy.from), a.Copy.blocks(), unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
+			bceGrad64AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.Copy.to), unsafe.SliceData(a.Copy.from), a.Copy.blocks(), unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.Slope), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
 			a.Copy.done()
 		}
 	case AVX2:
 		switch {
 		case !a.Gradient() && a.Shifted:
 			a.Copy.Finish()
-			bceSumsShifted64AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
+			bceSumsShifted64AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.Slope), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
 		case !a.Gradient():
 			a.Copy.Finish()
-			bceSums64AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
+			bceSums64AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.Slope), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
 		case a.Shifted:
-			bceGradShifted64AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.Copy.to), unsafe.SliceData(a.Copy.from), a.Copy.blocks(), unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
+			bceGradShifted64AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.Copy.to), unsafe.SliceData(a.Copy.from), a.Copy.blocks(), unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.Slope), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
 			a.Copy.done()
 		default:
-			bceGrad64AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.Copy.to), unsafe.SliceData(a.Copy.from), a.Copy.blocks(), unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
+			bceGrad64AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.Copy.to), unsafe.SliceData(a.Copy.from), a.Copy.blocks(), unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.Slope), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
 			a.Copy.done()
 		}
 	default:
@@ -1823,52 +1823,52 @@ func addPartsAVX512(out *[6]float64, x *float64, n int)
 func addPartsAVX2(out *[6]float64, x *float64, n int)
 
 //go:noescape
-func bceSumsShifted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, kind int, x16 *uint16, dst16 *uint16)
+func bceSumsShifted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, slope *float64, kind int, x16 *uint16, dst16 *uint16)
 
 //go:noescape
-func bceSumsShifted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, kind int, x16 *uint16, dst16 *uint16)
+func bceSumsShifted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, slope *float64, kind int, x16 *uint16, dst16 *uint16)
 
 //go:noescape
-func bceSums32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, kind int, x16 *uint16, dst16 *uint16)
+func bceSums32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, slope *float64, kind int, x16 *uint16, dst16 *uint16)
 
 //go:noescape
-func bceSums32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, kind int, x16 *uint16, dst16 *uint16)
+func bceSums32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, slope *float64, kind int, x16 *uint16, dst16 *uint16)
 
 //go:noescape
-func bceGradShifted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, kind int, x16 *uint16, dst16 *uint16)
+func bceGradShifted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, slope *float64, kind int, x16 *uint16, dst16 *uint16)
 
 //go:noescape
-func bceGradShifted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, kind int, x16 *uint16, dst16 *uint16)
+func bceGradShifted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, slope *float64, kind int, x16 *uint16, dst16 *uint16)
 
 //go:noescape
-func bceGrad32AVX512(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, kind int, x16 *uint16, dst16 *uint16)
+func bceGrad32AVX512(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, slope *float64, kind int, x16 *uint16, dst16 *uint16)
 
 //go:noescape
-func bceGrad32AVX2(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, kind int, x16 *uint16, dst16 *uint16)
+func bceGrad32AVX2(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, slope *float64, kind int, x16 *uint16, dst16 *uint16)
 
 //go:noescape
-func bceSumsShifted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, kind int, x16 *uint16, dst16 *uint16)
+func bceSumsShifted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, slope *float64, kind int, x16 *uint16, dst16 *uint16)
 
 //go:noescape
-func bceSumsShifted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, kind int, x16 *uint16, dst16 *uint16)
+func bceSumsShifted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, slope *float64, kind int, x16 *uint16, dst16 *uint16)
 
 //go:noescape
-func bceSums64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, kind int, x16 *uint16, dst16 *uint16)
+func bceSums64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, slope *float64, kind int, x16 *uint16, dst16 *uint16)
 
 //go:noescape
-func bceSums64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, kind int, x16 *uint16, dst16 *uint16)
+func bceSums64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, slope *float64, kind int, x16 *uint16, dst16 *uint16)
 
 //go:noescape
-func bceGradShifted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, kind int, x16 *uint16, dst16 *uint16)
+func bceGradShifted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, slope *float64, kind int, x16 *uint16, dst16 *uint16)
 
 //go:noescape
-func bceGradShifted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, kind int, x16 *uint16, dst16 *uint16)
+func bceGradShifted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, slope *float64, kind int, x16 *uint16, dst16 *uint16)
 
 //go:noescape
-func bceGrad64AVX512(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, kind int, x16 *uint16, dst16 *uint16)
+func bceGrad64AVX512(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, slope *float64, kind int, x16 *uint16, dst16 *uint16)
 
 //go:noescape
-func bceGrad64AVX2(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, kind int, x16 *uint16, dst16 *uint16)
+func bceGrad64AVX2(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, slope *float64, kind int, x16 *uint16, dst16 *uint16)
 
 //go:noescape
 func weightedBCE32AVX512(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, shifted int, negWeight *float32, posWeight *float32)

@@ -506,16 +506,16 @@ func bce32(a *BCEArgs[float32]) {
 		switch {
 		case !a.Gradient() && a.Shifted:
 			a.Copy.Finish()
-			bceSumsShifted32NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
+			bceSumsShifted32NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.Slope), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
 		case !a.Gradient():
 			a.Copy.Finish()
-			bceSums32NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
+			bceSums32NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.Slope), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
 		case a.Shifted:
 			a.Copy.Finish()
-			bceGradShifted32NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
+			bceGradShifted32NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.Slope), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
 		default:
 			a.Copy.Finish()
-			bceGrad32NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
+			bceGrad32NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.Slope), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
 		}
 	default:
 		bce32Generic(a)
@@ -528,16 +528,16 @@ func bce64(a *BCEArgs[float64]) {
 		switch {
 		case !a.Gradient() && a.Shifted:
 			a.Copy.Finish()
-			bceSumsShifted64NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
+			bceSumsShifted64NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.Slope), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
 		case !a.Gradient():
 			a.Copy.Finish()
-			bceSums64NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
+			bceSums64NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.Slope), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
 		case a.Shifted:
 			a.Copy.Finish()
-			bceGradShifted64NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
+			bceGradShifted64NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.Slope), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
 		default:
 			a.Copy.Finish()
-			bceGrad64NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
+			bceGrad64NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.Slope), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
 		}
 	default:
 		bce64Generic(a)
@@ -1255,28 +1255,28 @@ func accumulate64NEON(dst *float64, dstStride int, x *float64, stride int, rows 
 func addPartsNEON(out *[6]float64, x *float64, n int)
 
 //go:noescape
-func bceSumsShifted32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, kind int, x16 *uint16, dst16 *uint16)
+func bceSumsShifted32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, slope *float64, kind int, x16 *uint16, dst16 *uint16)
 
 //go:noescape
-func bceSums32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, kind int, x16 *uint16, dst16 *uint16)
+func bceSums32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, slope *float64, kind int, x16 *uint16, dst16 *uint16)
 
 //go:noescape
-func bceGradShifted32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, kind int, x16 *uint16, dst16 *uint16)
+func bceGradShifted32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, slope *float64, kind int, x16 *uint16, dst16 *uint16)
 
 //go:noescape
-func bceGrad32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, kind int, x16 *uint16, dst16 *uint16)
+func bceGrad32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, slope *float64, kind int, x16 *uint16, dst16 *uint16)
 
 //go:noescape
-func bceSumsShifted64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, kind int, x16 *uint16, dst16 *uint16)
+func bceSumsShifted64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, slope *float64, kind int, x16 *uint16, dst16 *uint16)
 
 //go:noescape
-func bceSums64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, kind int, x16 *uint16, dst16 *uint16)
+func bceSums64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, slope *float64, kind int, x16 *uint16, dst16 *uint16)
 
 //go:noescape
-func bceGradShifted64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, kind int, x16 *uint16, dst16 *uint16)
+func bceGradShifted64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, slope *float64, kind int, x16 *uint16, dst16 *uint16)
 
 //go:noescape
-func bceGrad64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, kind int, x16 *uint16, dst16 *uint16)
+func bceGrad64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, slope *float64, kind int, x16 *uint16, dst16 *uint16)
 
 //go:noescape
 func weightedBCE32NEON(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, shifted int, negWeight *float32, posWeight *float32)

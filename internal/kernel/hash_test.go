@@ -51,10 +51,10 @@ func TestHashes(t *testing.T) {
 		kerneltest.Case("shortLogs", 0x4375691733b85d68, 0xae0744ffb81c8b61, hashShortLogs),
 		kerneltest.Case("finishJoins", 0x8d3c7e8274e710b2, 0x1729dc813afb2f81, hashFinishJoins),
 		kerneltest.Case("finishProduct", 0xe541af028c789a25, 0x70340c8559bdad76, hashFinishProduct),
-		kerneltest.Case("bce/float32", 0xa6cb82ae29d43e89, 0xbc98b52216dcfbc6, hashBCE[float32]),
+		kerneltest.Case("bce/float32", 0xac909a7e0bbee5cb, 0xfb8d143d716f5386, hashBCE[float32]),
 		kerneltest.Case("weightedBCE/float32", 0x5e71803a5b88a8a7, 0xfa92ed0edbf87c2c, hashWeightedBCE[float32]),
 		kerneltest.Case("weightedBCE/float64", 0x28af18f509940ea8, 0x29b1a76c2c5ddc95, hashWeightedBCE[float64]),
-		kerneltest.Case("bce/float64", 0x4aa6464c09e0f8b6, 0x468ea72421620139, hashBCE[float64]),
+		kerneltest.Case("bce/float64", 0xe47b59c0d0122d35, 0xa8547562a21f2be3, hashBCE[float64]),
 		kerneltest.Case("focalBlock/float32", 0x755280b2db2c616a, 0x0802d6d68f80ad12, hashFocal[float32]),
 		kerneltest.Case("focalBlock/float64", 0xc79394ecc652c066, 0x99747772ca714d6a, hashFocal[float64]),
 		kerneltest.Case("sigmoidPowers/float32", 0x0d35a6af51954f1f, 0x077b101980f99e87, hashSigmoidPowers[float32]),
@@ -901,6 +901,7 @@ func hashBCECase[T Float](h *kerneltest.Hash, a *BCEArgs[T]) {
 	evaluateCase(a)
 	kerneltest.AddHash(h, numbers(a.Sum)...)
 	kerneltest.AddHash(h, numbers(a.Product)...)
+	kerneltest.AddHash(h, numbers(a.Slope)...)
 	kerneltest.AddHash(h, a.Dst...)
 	kerneltest.AddHash(h, a.Terms...)
 }
