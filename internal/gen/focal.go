@@ -559,7 +559,7 @@ func sigmoidPowers(v *vec) {
 	}
 	powers := focal[[]vreg]{arithmetic: sideBySide[vreg]{a, 2}, elem: v.elem}
 	lacks := v.AllocLocal(group * v.bytes) // of the logarithms, which wait where the powers will be
-	l := newWholeLoop(v, padded, group*v.perReg())
+	l := newWholeLoop(v, group*v.perReg())
 	l.step(v.stride("stride"), x)
 	l.runWhole(func() {}, func() {
 		s.elements(l.off)

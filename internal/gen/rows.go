@@ -43,7 +43,7 @@ func (v *vec) pairs(base int, masks []mask) []pair {
 // A rowLoop runs through the rows of a matrix and each row's groups. It takes the rest of
 // a row, the elements after its last whole group,
 //   - by run with masks, in bodies of their own for one and for two virtual vectors;
-//   - by runWhole as a group (see rest).
+//   - by runWhole as a group, where what follows the rows may be read and written.
 type rowLoop struct {
 	*vec
 	rows op        // left, in a register or as an argument
@@ -54,7 +54,7 @@ type rowLoop struct {
 
 	// Of run:
 	groups gpreg            // whole groups of a row
-	left   gpreg            // elements after them; of whole groups in buffers, those after the group
+	left   gpreg            // elements after them
 	masks  []mask           // of these
 	first  func(left gpreg) // takes a row's first groups, on AVX2; it moves off on and counts left down
 	single bool             // no two groups go together: the body is long

@@ -88,7 +88,7 @@ func softWeights(v *vec) {
 // newSoftLoop returns the loop of the weights of soft labels, padded, through groups of
 // so many elements.
 func newSoftLoop(v *vec, size int, t, part gpreg, out ...gpreg) *rowLoop {
-	l := newWholeLoop(v, padded, size)
+	l := newWholeLoop(v, size)
 	l.rows, l.some = v.param("rows"), true
 	for _, r := range out {
 		l.advance(r, "wStride", log2(v.size))
