@@ -67,9 +67,10 @@ func toRowsGeneric[T Float](dst []T, stride int, x []T, rows, n int) {
 // peaks to peaks: labels, scores and powers.
 func softColumnSums32Generic(sums []float64, room int, peaks, x, t, w []float32, rows, n int) (bits uint64) {
 	p := PivotParams[float32](0)
+	var g columnRow[float32]
+	var e [2 * Lanes32]float32
 	for i := range rows {
-		g := newColumnRow(x, t, i, n)
-		var e [2 * Lanes32]float32
+		g.read(x, t, i, n)
 		for j := 0; j <= g.n; j += len(e) {
 			Exp32(&e, g.x[j:min(g.n+1, j+len(e))], p[0], float32(coef.ScaleLow32), p[2])
 			copy(g.e[j:], e[:])
@@ -90,9 +91,10 @@ func softColumnSums32Generic(sums []float64, room int, peaks, x, t, w []float32,
 // softColumnSums64Generic is softColumnSums32Generic for float64.
 func softColumnSums64Generic(sums []float64, room int, peaks, x, t, w []float64, rows, n int) (bits uint64) {
 	p := PivotParams[float64](0)
+	var g columnRow[float64]
+	var e [2 * Lanes64]float64
 	for i := range rows {
-		g := newColumnRow(x, t, i, n)
-		var e [2 * Lanes64]float64
+		g.read(x, t, i, n)
 		for j := 0; j <= g.n; j += len(e) {
 			Exp64(&e, g.x[j:min(g.n+1, j+len(e))], p[0], float64(coef.ScaleLow64), p[2])
 			copy(g.e[j:], e[:])
@@ -101,7 +103,7 @@ func softColumnSums64Generic(sums []float64, room int, peaks, x, t, w []float64,
 		g.keep(w, i, n)
 		var acc, err [3]float64
 		for j := 0; j < g.n; j += 4 {
-			for k, v := range g.four(j, math.FMA) {
+			for k, v := range g.four(j, fma64) {
 				acc[k], err[k] = TwoSum(acc[k], err[k], v)
 			}
 		}
@@ -126,9 +128,9 @@ type columnRow[T Float] struct {
 	top, label, power T
 }
 
-// newColumnRow returns row i, without exponentials.
-func newColumnRow[T Float](x, t []T, i, n int) *columnRow[T] {
-	g := &columnRow[T]{n: ColumnsLen(n)}
+// read makes g row i, without exponentials.
+func (g *columnRow[T]) read(x, t []T, i, n int) {
+	g.n, g.peak = ColumnsLen(n), 0
 	at, step := column[T](i, n)
 	for j := range g.n {
 		g.x[j], g.t[j] = x[at+j*step], t[at+j*step]
@@ -138,7 +140,6 @@ func newColumnRow[T Float](x, t []T, i, n int) *columnRow[T] {
 	}
 	g.top, g.label = g.x[g.peak], g.t[g.peak]
 	g.x[g.n] = -g.top
-	return g
 }
 
 // setPower sets e^-top, which comes behind the row's exponentials.
@@ -174,6 +175,9 @@ func (g *columnRow[T]) four(j int, fma func(x, y, z T) T) (sums [3]T) {
 	}
 	return [3]T{(e[0] + e[1]) + (e[2] + e[3]), q, (t[0] + t[1]) + (t[2] + t[3])}
 }
+
+// fma64 is math.FMA, whose value as a function is not the processor's instruction.
+func fma64(x, y, z float64) float64 { return math.FMA(x, y, z) }
 
 // write writes the results of row i.
 func (g *columnRow[T]) write(sums []float64, room int, peaks []T, i int, acc [3]float64) {
