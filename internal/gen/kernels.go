@@ -532,12 +532,14 @@ var softmaxTargetKernels = []*kernel{
 		name: "SoftTargets", types: elems,
 		params: "a, distance, others []float64, peaks []Peak[T], w []T, wStride int, x []T, stride int, t []T, tStride, rows, n int, top []T", results: "bits uint64",
 		doc: `takes the sums of softmax cross-entropy with soft labels t = t[i·tStride+j] over the
-			elements of row i with a score x = x[i·stride+j] other than the highest, top[i]: Σ e^x to
-			a[i], Σ t·(top[i]-x) to distance[i] and Σ t to others[i], which have room for a multiple of 8
-			rows. Of the others the label is peaks[i][0], of several the bits of all, and their number
-			peaks[i][1]. Unless w is nil it writes e^x of all elements to w[i·wStride+j]. Exponentials below the smallest normal number
-			are 0 or subnormal; where top[i] is above the range of pivot 0 all are NaN. It returns
-			the highest bits of all labels (see labelBits).`,
+			elements of row i with a score x = x[i·stride+j] other than the highest, which it writes to
+			top[i], but top[0] has to be there: Σ e^x to a[i], Σ t·(top[i]-x) to distance[i] and Σ t to others[i], which have room
+			for a multiple of 8 rows. Of the others the label is peaks[i][0], of several the bits of
+			all, and their number peaks[i][1]. Unless w is nil it writes e^x of all elements to
+			w[i·wStride+j]. Exponentials below the smallest normal number are 0 or subnormal; where
+			top[i] is above the range of pivot 0 all are NaN. Where a score is NaN distance[i] is
+			NaN, and all else of the row is open. It returns the highest bits of all labels (see
+			labelBits).`,
 		optional: "w",
 		forms:    both(softTargets, neonSoftTargets),
 	},
@@ -582,11 +584,11 @@ var softColumnKernels = []*kernel{
 	},
 	{
 		name: "SoftColumnFinish", types: elems,
-		params: "loss []float64, factors []T, sums []float64, room int, peaks []T, scale []float64, rows int", results: "good bool",
-		doc: `finishes rows of which SoftColumnSums has written sums and peaks: it writes the losses, and
-			unless scale is nil what SoftColumnScale takes. It reports whether all rows are
-			ColumnGood; where not, the row's results are open. Rows are a multiple of LanesOf.`,
-		optional: "factors, scale",
+		params: "loss []float64, factors []T, sums []float64, room int, peaks []T, powers, scale []float64, rows int", results: "good bool",
+		doc: `finishes rows of which SoftColumnSums has written sums and peaks, in which e^-top is unless
+			powers is nil, which then has it: it writes the losses, and unless scale is nil what
+			SoftColumnScale takes. It reports whether all rows are ColumnGood; where not, the row's results are open. Rows are a multiple of LanesOf.`,
+		optional: "factors, powers, scale",
 		forms:    []form{{x86: softColumnFinish, noNEON: noColumnFinish}},
 	},
 	{

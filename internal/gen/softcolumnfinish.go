@@ -40,7 +40,13 @@ func softColumnFinish(v *vec) {
 
 	loop, next := v.newLabel("rows"), v.newLabel("next")
 	v.Label(loop)
-	a, b := f.inRegister(f.sum(0)), f.peak(2)
+	a, b := f.inRegister(f.sum(0)), f.reg()
+	wide, have := v.newLabel("wide"), v.newLabel("have")
+	powers := v.argument("powers")
+	v.CMPQ(powers, operand.U8(0))
+	v.JNE(operand.LabelRef(wide))
+	f.move(f.peak(2), b)
+	v.Label(have)
 	f.atLeast(a, v.pick(coef.NaturalLow32, coef.NaturalLow64))
 	u := f.reg()
 	f.mul(a, b, u)
@@ -109,6 +115,13 @@ func softColumnFinish(v *vec) {
 	f.Store(bits, f.ReturnIndex(0))
 	f.VZEROUPPER()
 	f.RET()
+
+	v.Label(wide)
+	p := v.GP64()
+	v.MOVQ(powers, p)
+	f.move(at(p, 0), b)
+	v.ADDQ(operand.U8(f.bytes), powers)
+	v.JMP(operand.LabelRef(have))
 }
 
 // sum is the place of sum i of the rows, i < 3.

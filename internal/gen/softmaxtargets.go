@@ -8,8 +8,8 @@ import (
 	"github.com/zlpr/zlpr/internal/coef"
 )
 
-// A softTargetSums emits what softmax cross-entropy with soft labels takes of a row whose
-// highest score is known, by groups of four virtual vectors. The elements with that score
+// A softTargetSums emits what softmax cross-entropy with soft labels takes of rows, by groups
+// of four virtual vectors. The elements with that score
 // are the peak: they have an exponential, but it is in no sum, and neither are their labels.
 // Few groups have one: what it takes lies behind the loop.
 //
@@ -36,24 +36,31 @@ func softTargets(v *vec) {
 	s.softRows = newSoftRows(v, "wStride")
 	s.low = v.held(v.pick(coef.ScaleLow32, coef.ScaleLow64))
 	s.fill = s.low
-	magic, nextTop := v.place(), v.AllocLocal(v.bytes)
-	s.top = v.place()
+	magic, nextTop := v.reg(), v.AllocLocal(v.bytes)
+	s.top = v.AllocLocal(v.bytes)
 	s.e = newExponential(v, magic, !v.double())
+	s.e.minusLn2Hi = s.asRegister(s.e.minusLn2Hi)
 	for range 3 {
 		s.acc = append(s.acc, newAccumulator(v))
 	}
 	// On AVX2 the magic number is that of the row whose arguments are reduced.
 	s.begin = func() {
+		r, out := v.asNew(s.highest), v.param("top")
+		v.reduceMax(r)
+		v.add(r, v.constant(0), r) // -0 is 0
+		v.storeLow(r, at(out, 0))
 		top := v.reg()
-		v.broadcast(at(v.param("top"), 0), top)
+		v.either(v.VBROADCASTSS, v.VBROADCASTSD, r.AsX(), top)
 		v.ADDQ(operand.U8(v.size), v.argument("top"))
-		v.add(top, v.constant(0), top) // -0 is 0
 		v.move(top, nextTop)
 		if !v.wide() {
 			s.setMagic(top, magic)
 		}
 	}
 	sums.begin()
+	first := v.reg()
+	v.broadcast(at(v.param("top"), 0), first)
+	v.move(first, s.highest)
 	s.enter()
 
 	row, group := v.newLabel("row"), v.newLabel("group")
@@ -97,15 +104,14 @@ func softTargets(v *vec) {
 
 // enter goes to the first group.
 func (s *softTargetSums) enter() {
+	s.softRows.enter()
 	if s.wide() {
 		s.y = s.newRegs(4)
-		s.prepare()
 		emit(s.loads())
 		return
 	}
 	s.line = newNarrowPipeline(s.e, s.low, nil)
 	s.line.atLeast = s.atLeast
-	s.prepare()
 	if s.double() {
 		emit(s.reduced(0))
 		return
@@ -123,6 +129,7 @@ func (s *softTargetSums) takeGroup() {
 	switch {
 	case s.wide():
 		s.goOn()
+		s.takeHighest()
 		s.prepare()
 		r, t, free := s.e.reduce(s.y, true)
 		steps := s.loads()
@@ -137,11 +144,13 @@ func (s *softTargetSums) takeGroup() {
 		p, scale = s.line.powersOf(0, s.reduced(1))
 		s.goOn()
 		s.half(&half{}, p, scale)
+		s.takeHighest()
 		s.prepare()
 		p, scale = s.line.powersOf(1, s.reduced(0))
 		s.half(&half{number: 1}, p, scale)
 	default:
 		s.goOn()
+		s.takeHighest()
 		s.prepare()
 		for h := range 2 {
 			p, scale = s.line.powersOf(h, s.reduced(h))
@@ -267,9 +276,12 @@ func (s *softTargetSums) outside(first int, powers, labels []vreg, x func(i int)
 		k, bits := s.newMask(), s.GP64()
 		s.compare(equal, top, x(i), k)
 		s.signBits(k, bits)
+		if s.wide() {
+			s.KNOTW(k, k)
+		}
 		for _, r := range []vreg{p, labels[i]} {
 			if s.wide() {
-				s.either(s.VXORPS, s.VXORPD, r, r, k, r)
+				s.keep(k, r, r)
 			} else {
 				s.andNot(k, r, r)
 			}
@@ -393,6 +405,10 @@ func neonSoftTargets(v *neonVec) {
 	}
 
 	l.run(func() {
+		v.highest(x.base, top)
+		v.add(t.fill, top, top) // -0 is 0
+		v.storeLow(top, tops)
+		v.op("SUB", imm(v.size), tops)
 		v.broadcasts(tops, top)
 		v.op("ADD", imm(v.size), tops)
 		v.atLeast(high, top, magic)
@@ -490,6 +506,46 @@ func neonSoftTargets(v *neonVec) {
 		})
 		most.report()
 	})
+}
+
+// highest sets the lowest lane of top to the highest of the argument n elements at x.
+func (v *neonVec) highest(x genReg, top *vecReg) {
+	at, left := v.gp(), v.gp()
+	v.op("MOVD", x, at)
+	v.op("MOVD", v.argument("n"), left)
+	v.load(v.constant(math.Inf(-1)), top)
+	groups, rest, each, done := v.newLabel("groups"), v.newLabel("few"), v.newLabel("each"), v.newLabel("found")
+	v.scope(func() {
+		r := v.regs(4)
+		v.label(groups)
+		v.op("SUBS", imm(4*16/v.size), left)
+		v.op("BLT", rest)
+		for i, r := range r {
+			v.load(address{at, 16 * i}, r)
+		}
+		v.op("ADD", imm(4*16), at)
+		v.max(r[1], r[0], r[0])
+		v.max(r[3], r[2], r[2])
+		v.max(r[2], r[0], r[0])
+		v.max(r[0], top, top)
+		v.op("B", groups)
+		v.label(rest)
+		v.op("ADDS", imm(4*16/v.size), left)
+		v.op("BEQ", done)
+		v.label(each)
+		v.broadcasts(at, r[0])
+		v.op("ADD", imm(v.size), at)
+		v.max(r[0], top, top)
+		v.op("SUBS", imm(1), left)
+		v.op("BNE", each)
+	})
+	v.label(done)
+	if v.double() {
+		v.VFMAXP(top.d2(), top)
+	} else {
+		v.VFMAXV(top.as("S4"), top)
+	}
+	v.release(at, left)
 }
 
 // neonSoftTargetScale emits softTargetScale.

@@ -1061,24 +1061,24 @@ func softColumnSums64(sums []float64, room int, peaks, x, t, w []float64, rows, 
 	return softColumnSums64Generic(sums, room, peaks, x, t, w, rows, n)
 }
 
-func softColumnFinish32(loss []float64, factors []float32, sums []float64, room int, peaks []float32, scale []float64, rows int) (good bool) {
+func softColumnFinish32(loss []float64, factors []float32, sums []float64, room int, peaks []float32, powers, scale []float64, rows int) (good bool) {
 	switch Active {
 	case AVX512:
-		return softColumnFinish32AVX512(&loss[0], unsafe.SliceData(factors), &sums[0], room, &peaks[0], unsafe.SliceData(scale), rows) == 0
+		return softColumnFinish32AVX512(&loss[0], unsafe.SliceData(factors), &sums[0], room, &peaks[0], unsafe.SliceData(powers), unsafe.SliceData(scale), rows) == 0
 	case AVX2:
-		return softColumnFinish32AVX2(&loss[0], unsafe.SliceData(factors), &sums[0], room, &peaks[0], unsafe.SliceData(scale), rows) == 0
+		return softColumnFinish32AVX2(&loss[0], unsafe.SliceData(factors), &sums[0], room, &peaks[0], unsafe.SliceData(powers), unsafe.SliceData(scale), rows) == 0
 	}
-	return softColumnFinish32Generic(loss, factors, sums, room, peaks, scale, rows)
+	return softColumnFinish32Generic(loss, factors, sums, room, peaks, powers, scale, rows)
 }
 
-func softColumnFinish64(loss []float64, factors []float64, sums []float64, room int, peaks []float64, scale []float64, rows int) (good bool) {
+func softColumnFinish64(loss []float64, factors []float64, sums []float64, room int, peaks []float64, powers, scale []float64, rows int) (good bool) {
 	switch Active {
 	case AVX512:
-		return softColumnFinish64AVX512(&loss[0], unsafe.SliceData(factors), &sums[0], room, &peaks[0], unsafe.SliceData(scale), rows) == 0
+		return softColumnFinish64AVX512(&loss[0], unsafe.SliceData(factors), &sums[0], room, &peaks[0], unsafe.SliceData(powers), unsafe.SliceData(scale), rows) == 0
 	case AVX2:
-		return softColumnFinish64AVX2(&loss[0], unsafe.SliceData(factors), &sums[0], room, &peaks[0], unsafe.SliceData(scale), rows) == 0
+		return softColumnFinish64AVX2(&loss[0], unsafe.SliceData(factors), &sums[0], room, &peaks[0], unsafe.SliceData(powers), unsafe.SliceData(scale), rows) == 0
 	}
-	return softColumnFinish64Generic(loss, factors, sums, room, peaks, scale, rows)
+	return softColumnFinish64Generic(loss, factors, sums, room, peaks, powers, scale, rows)
 }
 
 func softColumnScale32(x, t, w []float32, rows, n int, factors []float32, room int) (bits uint64) {
@@ -2057,16 +2057,16 @@ func softColumnSums64AVX512(sums *float64, room int, peaks *float64, x *float64,
 func softColumnSums64AVX2(sums *float64, room int, peaks *float64, x *float64, t *float64, w *float64, rows int, n int) (bits uint64)
 
 //go:noescape
-func softColumnFinish32AVX512(loss *float64, factors *float32, sums *float64, room int, peaks *float32, scale *float64, rows int) (bad uint64)
+func softColumnFinish32AVX512(loss *float64, factors *float32, sums *float64, room int, peaks *float32, powers *float64, scale *float64, rows int) (bad uint64)
 
 //go:noescape
-func softColumnFinish32AVX2(loss *float64, factors *float32, sums *float64, room int, peaks *float32, scale *float64, rows int) (bad uint64)
+func softColumnFinish32AVX2(loss *float64, factors *float32, sums *float64, room int, peaks *float32, powers *float64, scale *float64, rows int) (bad uint64)
 
 //go:noescape
-func softColumnFinish64AVX512(loss *float64, factors *float64, sums *float64, room int, peaks *float64, scale *float64, rows int) (bad uint64)
+func softColumnFinish64AVX512(loss *float64, factors *float64, sums *float64, room int, peaks *float64, powers *float64, scale *float64, rows int) (bad uint64)
 
 //go:noescape
-func softColumnFinish64AVX2(loss *float64, factors *float64, sums *float64, room int, peaks *float64, scale *float64, rows int) (bad uint64)
+func softColumnFinish64AVX2(loss *float64, factors *float64, sums *float64, room int, peaks *float64, powers *float64, scale *float64, rows int) (bad uint64)
 
 //go:noescape
 func softColumnScale32AVX512(x *float32, t *float32, w *float32, rows int, n int, factors *float32, room int) (bits uint64)

@@ -394,13 +394,13 @@ func softColumnSums64(sums []float64, room int, peaks, x, t, w []float64, rows, 
 }
 
 //go:noinline
-func softColumnFinish32(loss []float64, factors []float32, sums []float64, room int, peaks []float32, scale []float64, rows int) (good bool) {
-	return softColumnFinish32Generic(loss, factors, sums, room, peaks, scale, rows)
+func softColumnFinish32(loss []float64, factors []float32, sums []float64, room int, peaks []float32, powers, scale []float64, rows int) (good bool) {
+	return softColumnFinish32Generic(loss, factors, sums, room, peaks, powers, scale, rows)
 }
 
 //go:noinline
-func softColumnFinish64(loss []float64, factors []float64, sums []float64, room int, peaks []float64, scale []float64, rows int) (good bool) {
-	return softColumnFinish64Generic(loss, factors, sums, room, peaks, scale, rows)
+func softColumnFinish64(loss []float64, factors []float64, sums []float64, room int, peaks []float64, powers, scale []float64, rows int) (good bool) {
+	return softColumnFinish64Generic(loss, factors, sums, room, peaks, powers, scale, rows)
 }
 
 //go:noinline

@@ -245,12 +245,14 @@ func LessLabels[T Float](dst []T, dstStride int, t []T, tStride, rows, n int, f 
 }
 
 // SoftTargets takes the sums of softmax cross-entropy with soft labels t = t[i·tStride+j] over the
-// elements of row i with a score x = x[i·stride+j] other than the highest, top[i]: Σ e^x to
-// a[i], Σ t·(top[i]-x) to distance[i] and Σ t to others[i], which have room for a multiple of 8
-// rows. Of the others the label is peaks[i][0], of several the bits of all, and their number
-// peaks[i][1]. Unless w is nil it writes e^x of all elements to w[i·wStride+j]. Exponentials below the smallest normal number
-// are 0 or subnormal; where top[i] is above the range of pivot 0 all are NaN. It returns
-// the highest bits of all labels (see labelBits).
+// elements of row i with a score x = x[i·stride+j] other than the highest, which it writes to
+// top[i], but top[0] has to be there: Σ e^x to a[i], Σ t·(top[i]-x) to distance[i] and Σ t to others[i], which have room
+// for a multiple of 8 rows. Of the others the label is peaks[i][0], of several the bits of
+// all, and their number peaks[i][1]. Unless w is nil it writes e^x of all elements to
+// w[i·wStride+j]. Exponentials below the smallest normal number are 0 or subnormal; where
+// top[i] is above the range of pivot 0 all are NaN. Where a score is NaN distance[i] is
+// NaN, and all else of the row is open. It returns the highest bits of all labels (see
+// labelBits).
 func SoftTargets[T Float](a, distance, others []float64, peaks []Peak[T], w []T, wStride int, x []T, stride int, t []T, tStride, rows, n int, top []T) (bits uint64) {
 	if IsFloat32[T]() {
 		return softTargets32(a, distance, others, Cast[Peak[float32]](peaks), As32(w), wStride, As32(x), stride, As32(t), tStride, rows, n, As32(top))
@@ -304,14 +306,14 @@ func SoftColumnSums[T Float](sums []float64, room int, peaks, x, t, w []T, rows,
 	}
 }
 
-// SoftColumnFinish finishes rows of which SoftColumnSums has written sums and peaks: it writes the losses, and
-// unless scale is nil what SoftColumnScale takes. It reports whether all rows are
-// ColumnGood; where not, the row's results are open. Rows are a multiple of LanesOf.
-func SoftColumnFinish[T Float](loss []float64, factors []T, sums []float64, room int, peaks []T, scale []float64, rows int) (good bool) {
+// SoftColumnFinish finishes rows of which SoftColumnSums has written sums and peaks, in which e^-top is unless
+// powers is nil, which then has it: it writes the losses, and unless scale is nil what
+// SoftColumnScale takes. It reports whether all rows are ColumnGood; where not, the row's results are open. Rows are a multiple of LanesOf.
+func SoftColumnFinish[T Float](loss []float64, factors []T, sums []float64, room int, peaks []T, powers, scale []float64, rows int) (good bool) {
 	if IsFloat32[T]() {
-		return softColumnFinish32(loss, As32(factors), sums, room, As32(peaks), scale, rows)
+		return softColumnFinish32(loss, As32(factors), sums, room, As32(peaks), powers, scale, rows)
 	} else {
-		return softColumnFinish64(loss, As64(factors), sums, room, As64(peaks), scale, rows)
+		return softColumnFinish64(loss, As64(factors), sums, room, As64(peaks), powers, scale, rows)
 	}
 }
 

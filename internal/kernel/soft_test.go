@@ -109,12 +109,17 @@ func TestSoftTerms(t *testing.T) {
 // LessLabels.
 func (c *softCase[T]) targets() (results []float64) {
 	top, peaks := make([]T, c.rows), make([]Peak[T], c.rows)
-	Maximum(top, c.x, c.stride, c.rows, c.n)
 	a, distance, others := make([]float64, c.rows+8), make([]float64, c.rows+8), make([]float64, c.rows+8)
 	w := make([]T, c.rows*c.n)
+	Maximum(top[:1], c.x, c.stride, 1, c.n)
 	most := SoftTargets(a, distance, others, peaks, w, c.n, c.x, c.stride, c.t, c.tStride, c.rows, c.n, top)
 	for i, p := range peaks {
-		results = append(results, a[i], distance[i], others[i], float64(p[0]), float64(p[1]))
+		if math.IsNaN(distance[i]) { // what else there is of the row is open
+			clear(w[i*c.n:][:c.n])
+			results = append(results, distance[i])
+			continue
+		}
+		results = append(results, float64(top[i]), a[i], distance[i], others[i], float64(p[0]), float64(p[1]))
 	}
 	factors := make([]T, c.rows)
 	for i := range factors {
@@ -259,11 +264,11 @@ func (c *softCase[T]) columns() *columnResults[T] {
 	for i := range scale {
 		scale[i] = (0.75 + float64(i)) * float64(1-i%2*2)
 	}
-	if r.finished = SoftColumnFinish(loss, factors, sums, c.rows, peaks, scale, c.rows); r.finished {
+	if r.finished = SoftColumnFinish(loss, factors, sums, c.rows, peaks, nil, scale, c.rows); r.finished {
 		r.losses = append(r.losses, loss...)
 		r.factors = asFloat64(factors)
 		clear(loss)
-		if SoftColumnFinish(loss, nil, sums, c.rows, peaks, nil, c.rows) {
+		if SoftColumnFinish(loss, nil, sums, c.rows, peaks, nil, nil, c.rows) {
 			r.losses = append(r.losses, loss...)
 		}
 	} else {
@@ -358,8 +363,8 @@ func testSoftColumns[T Float](t *testing.T) {
 		}
 		finishes++
 		top, peaks := make([]T, c.rows), make([]Peak[T], c.rows)
-		Maximum(top, c.x, c.stride, c.rows, n)
 		a, distance, others := make([]float64, c.rows+8), make([]float64, c.rows+8), make([]float64, c.rows+8)
+		Maximum(top[:1], c.x, c.stride, 1, n)
 		SoftTargets(a, distance, others, peaks, nil, 0, c.x, c.stride, c.t, c.tStride, c.rows, n, top)
 		for i := range c.rows {
 			if peaks[i][1] > 1 {

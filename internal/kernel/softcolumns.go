@@ -25,6 +25,9 @@ const LeastColumns = 8
 // longer rows.
 func MostColumns[T Float]() int { return 4 * LanesOf[T]() }
 
+// HasColumns reports whether the tier has these kernels, and not only their twins.
+func HasColumns() bool { return Active == AVX2 || Active == AVX512 }
+
 // ColumnsLen is the number of columns of rows of n elements.
 func ColumnsLen(n int) int { return (n + 3) &^ 3 }
 
@@ -189,10 +192,10 @@ func (g *columnRow[T]) write(sums []float64, room int, peaks []T, i int, acc [3]
 
 // softColumnFinish32Generic finishes rows as finishTarget32Generic does, with their products
 // and labels.
-func softColumnFinish32Generic(loss []float64, factors []float32, sums []float64, room int, peaks []float32, scale []float64, rows int) bool {
+func softColumnFinish32Generic(loss []float64, factors []float32, sums []float64, room int, peaks []float32, powers, scale []float64, rows int) bool {
 	good := true
 	for i := range rows {
-		f, ofLoss, ofGradient := newColumnFinish(sums, room, peaks, scale, i, scalar.Log1pSum)
+		f, ofLoss, ofGradient := newColumnFinish(sums, room, peaks, powers, scale, i, scalar.Log1pSum)
 		good = good && ofLoss && ofGradient
 		loss[i] = f.loss
 		if scale != nil {
@@ -203,10 +206,10 @@ func softColumnFinish32Generic(loss []float64, factors []float32, sums []float64
 }
 
 // softColumnFinish64Generic is softColumnFinish32Generic for float64.
-func softColumnFinish64Generic(loss, factors, sums []float64, room int, peaks, scale []float64, rows int) bool {
+func softColumnFinish64Generic(loss, factors, sums []float64, room int, peaks, powers, scale []float64, rows int) bool {
 	good := true
 	for i := range rows {
-		f, ofLoss, ofGradient := newColumnFinish(sums, room, peaks, scale, i, scalar.Log1pFinite)
+		f, ofLoss, ofGradient := newColumnFinish(sums, room, peaks, powers, scale, i, scalar.Log1pFinite)
 		good = good && ofLoss && ofGradient
 		loss[i] = f.loss
 		if scale != nil {
@@ -225,7 +228,7 @@ func ColumnGood[T Float](sums []float64, room int, peaks []T, scale []float64, i
 	if IsFloat32[T]() {
 		log1p = scalar.Log1pSum
 	}
-	_, loss, gradient = newColumnFinish(sums, room, peaks, scale, i, log1p)
+	_, loss, gradient = newColumnFinish(sums, room, peaks, nil, scale, i, log1p)
 	return loss, gradient
 }
 
@@ -250,9 +253,14 @@ type columnFinish[T Float] struct {
 }
 
 // newColumnFinish finishes row i but for that derivative.
-func newColumnFinish[T Float](sums []float64, room int, peaks []T, scale []float64, i int, log1p func(float64) float64) (f columnFinish[T], loss, gradient bool) {
+func newColumnFinish[T Float](sums []float64, room int, peaks []T, powers, scale []float64, i int, log1p func(float64) float64) (f columnFinish[T], loss, gradient bool) {
 	a, distance := sums[i], sums[room+i]
-	b := float64(peaks[2*room+i])
+	var b float64
+	if powers != nil {
+		b = powers[i]
+	} else {
+		b = float64(peaks[2*room+i])
+	}
 	f.others, f.top = sums[2*room+i], float64(peaks[room+i])
 	f.mass = f.others + float64(peaks[i])
 	// u is below the number of classes, so it is too large nowhere.

@@ -605,11 +605,11 @@ DATA f32_42a00000<>+24(SB)/4, $0x42a00000
 DATA f32_42a00000<>+28(SB)/4, $0x42a00000
 GLOBL f32_42a00000<>(SB), RODATA|NOPTR, $32
 
-// func softColumnFinish32AVX2(loss *float64, factors *float32, sums *float64, room int, peaks *float32, scale *float64, rows int) (bad uint64)
+// func softColumnFinish32AVX2(loss *float64, factors *float32, sums *float64, room int, peaks *float32, powers *float64, scale *float64, rows int) (bad uint64)
 // Requires: AVX, AVX2, FMA3
-TEXT ·softColumnFinish32AVX2(SB), NOSPLIT, $0-64
+TEXT ·softColumnFinish32AVX2(SB), NOSPLIT, $0-72
 	MOVQ     loss+0(FP), AX
-	MOVQ     scale+40(FP), CX
+	MOVQ     scale+48(FP), CX
 	VMOVUPD  f64_3ff0000000000000<>+0(SB), Y0
 	MOVQ     sums+16(FP), DX
 	MOVQ     room+24(FP), BX
@@ -622,8 +622,13 @@ TEXT ·softColumnFinish32AVX2(SB), NOSPLIT, $0-64
 	LEAQ     (DI)(DI*2), R9
 
 rows14:
-	VMOVUPD     (DX), Y2
-	VCVTPS2PD   (SI)(DI*2), Y3
+	VMOVUPD   (DX), Y2
+	CMPQ      powers+40(FP), $0x00
+	JNE       wide16
+	VCVTPS2PD (SI)(DI*2), Y3
+	VMOVUPD   Y3, Y3
+
+have17:
 	VCMPPD      $0x0d, f64_3c30000000000000<>+0(SB), Y2, Y4
 	VANDPD      Y4, Y1, Y1
 	VMULPD      Y3, Y2, Y2
@@ -704,13 +709,19 @@ next15:
 	ADDQ      $0x20, DX
 	ADDQ      $0x10, SI
 	ADDQ      $0x20, AX
-	SUBQ      $0x04, rows+48(FP)
+	SUBQ      $0x04, rows+56(FP)
 	JNZ       rows14
 	VMOVMSKPD Y1, AX
 	XORQ      $0x0000000f, AX
-	MOVQ      AX, bad+56(FP)
+	MOVQ      AX, bad+64(FP)
 	VZEROUPPER
 	RET
+
+wide16:
+	MOVQ    powers+40(FP), R10
+	VMOVUPD (R10), Y3
+	ADDQ    $0x20, powers+40(FP)
+	JMP     have17
 
 DATA f64_3ff0000000000000<>+0(SB)/8, $0x3ff0000000000000
 DATA f64_3ff0000000000000<>+8(SB)/8, $0x3ff0000000000000
@@ -873,7 +884,7 @@ TEXT ·softColumnScale32AVX2(SB), NOSPLIT, $0-64
 	SHLQ     $0x02, R8
 	LEAQ     (R8)(R8*2), R9
 
-rows16:
+rows18:
 	VMOVUPS (DI), Y2
 	VMOVUPS (DI)(R8*1), Y3
 	VMOVUPS (DI)(R8*2), Y4
@@ -881,7 +892,7 @@ rows16:
 	ADDQ    $0x20, DI
 	XORQ    AX, AX
 
-column17:
+column19:
 	VMOVUPS      (DX)(AX*1), Y7
 	VPADDD       Y1, Y7, Y6
 	VPMINUD      Y6, Y0, Y0
@@ -892,19 +903,19 @@ column17:
 	VMOVUPS      Y6, (BX)(AX*1)
 	ADDQ         $+64, AX
 	CMPQ         AX, SI
-	JB           column17
+	JB           column19
 	ADDQ         $0x20, CX
 	ADDQ         $0x20, DX
 	ADDQ         $0x20, BX
 	TESTQ        $0x00000020, CX
-	JNZ          half18
+	JNZ          half20
 	LEAQ         -64(CX)(SI*1), CX
 	LEAQ         -64(DX)(SI*1), DX
 	LEAQ         -64(BX)(SI*1), BX
 
-half18:
+half20:
 	SUBQ         $0x08, rows+24(FP)
-	JNZ          rows16
+	JNZ          rows18
 	VEXTRACTF128 $0x01, Y0, X1
 	VPMINUD      X1, X0, X0
 	VUNPCKHPD    X0, X0, X1
@@ -934,12 +945,12 @@ TEXT ·toColumns32AVX512(SB), NOSPLIT, $0-40
 	SHLQ $0x06, R11
 	SUBQ $0x40, R11
 
-rows19:
+rows21:
 	MOVQ AX, R10
 	MOVQ CX, R9
 	MOVQ BX, R8
 
-block20:
+block22:
 	LEAQ        (AX)(DX*4), DI
 	VMOVUPS     (AX), X0
 	VINSERTF128 $0x01, (DI), Y0, Y0
@@ -984,26 +995,26 @@ block20:
 	ADDQ        $0x20, AX
 	ADDQ        $+512, CX
 	SUBQ        $0x08, R8
-	JZ          turned21
+	JZ          turned23
 	CMPQ        R8, $0x08
-	JGE         block20
+	JGE         block22
 	SUBQ        $0x08, R8
 	LEAQ        (AX)(R8*4), AX
 	SHLQ        $0x06, R8
 	ADDQ        R8, CX
 	MOVQ        $0x00000008, R8
-	JMP         block20
+	JMP         block22
 
-turned21:
+turned23:
 	LEAQ  (R10)(DX*8), AX
 	LEAQ  32(R9), CX
 	TESTQ $0x00000020, CX
-	JNZ   same22
+	JNZ   same24
 	ADDQ  R11, CX
 
-same22:
+same24:
 	SUBQ $0x08, rows+24(FP)
-	JNZ  rows19
+	JNZ  rows21
 	VZEROUPPER
 	RET
 
@@ -1024,12 +1035,12 @@ TEXT ·toRows32AVX512(SB), NOSPLIT, $0-40
 	SHLQ $0x06, R11
 	SUBQ $0x40, R11
 
-rows23:
+rows25:
 	MOVQ AX, R10
 	MOVQ CX, R9
 	MOVQ BX, R8
 
-block24:
+block26:
 	LEAQ         (AX)(DX*4), DI
 	VMOVUPS      (CX), Y0
 	VMOVUPS      64(CX), Y1
@@ -1074,26 +1085,26 @@ block24:
 	ADDQ         $0x20, AX
 	ADDQ         $+512, CX
 	SUBQ         $0x08, R8
-	JZ           turned25
+	JZ           turned27
 	CMPQ         R8, $0x08
-	JGE          block24
+	JGE          block26
 	SUBQ         $0x08, R8
 	LEAQ         (AX)(R8*4), AX
 	SHLQ         $0x06, R8
 	ADDQ         R8, CX
 	MOVQ         $0x00000008, R8
-	JMP          block24
+	JMP          block26
 
-turned25:
+turned27:
 	LEAQ  (R10)(DX*8), AX
 	LEAQ  32(R9), CX
 	TESTQ $0x00000020, CX
-	JNZ   same26
+	JNZ   same28
 	ADDQ  R11, CX
 
-same26:
+same28:
 	SUBQ $0x08, rows+24(FP)
-	JNZ  rows23
+	JNZ  rows25
 	VZEROUPPER
 	RET
 
@@ -1118,18 +1129,18 @@ TEXT ·softColumnSums32AVX512(SB), $0-72
 	VXORPS       Y0, Y0, Y0
 	VMOVUPS      Z0, Z5
 
-rows27:
+rows29:
 	VMOVUPS (CX), Z0
 	XORQ    AX, AX
 
-highest28:
+highest30:
 	VMAXPS  (CX)(AX*1), Z0, Z0
 	VMAXPS  64(CX)(AX*1), Z0, Z0
 	VMAXPS  128(CX)(AX*1), Z0, Z0
 	VMAXPS  192(CX)(AX*1), Z0, Z0
 	ADDQ    $+256, AX
 	CMPQ    AX, SI
-	JB      highest28
+	JB      highest30
 	VMOVUPS Z0, Z0
 	VXORPS  Y12, Y12, Y12
 	VMOVUPS Z12, Z1
@@ -1142,7 +1153,7 @@ highest28:
 	VMOVUPS Z12, Z11
 	XORQ    AX, AX
 
-column29:
+column31:
 	VMAXPS           (CX)(AX*1), Z4, Z13
 	VMAXPS           64(CX)(AX*1), Z4, Z14
 	VMAXPS           128(CX)(AX*1), Z4, Z15
@@ -1204,13 +1215,13 @@ column29:
 	VMULPS           Z23, Z19, Z19
 	VMULPS           Z24, Z20, Z20
 	TESTQ            R10, R10
-	JZ               none30
+	JZ               none32
 	VMOVUPS          Z17, (BX)(AX*1)
 	VMOVUPS          Z18, 64(BX)(AX*1)
 	VMOVUPS          Z19, 128(BX)(AX*1)
 	VMOVUPS          Z20, 192(BX)(AX*1)
 
-none30:
+none32:
 	VPMAXUD          (DX)(AX*1), Z5, Z5
 	VPMAXUD          64(DX)(AX*1), Z5, Z5
 	VPMAXUD          128(DX)(AX*1), Z5, Z5
@@ -1274,7 +1285,7 @@ none30:
 	VADDPD           Z14, Z11, Z11
 	ADDQ             $+256, AX
 	CMPQ             AX, SI
-	JB               column29
+	JB               column31
 	MOVQ             DI, AX
 	VMOVUPD          Z6, (AX)
 	VMOVUPD          Z7, 64(AX)
@@ -1316,7 +1327,7 @@ none30:
 	ADDQ             SI, DX
 	ADDQ             SI, BX
 	SUBQ             $0x10, rows+48(FP)
-	JNZ              rows27
+	JNZ              rows29
 	VEXTRACTF64X4    $0x01, Z5, Y0
 	VPMAXUD          Y0, Y5, Y5
 	VEXTRACTF64X2    $0x01, Y5, X0
@@ -1341,11 +1352,11 @@ DATA f32_7fc00000<>+24(SB)/4, $0x7fc00000
 DATA f32_7fc00000<>+28(SB)/4, $0x7fc00000
 GLOBL f32_7fc00000<>(SB), RODATA|NOPTR, $32
 
-// func softColumnFinish32AVX512(loss *float64, factors *float32, sums *float64, room int, peaks *float32, scale *float64, rows int) (bad uint64)
+// func softColumnFinish32AVX512(loss *float64, factors *float32, sums *float64, room int, peaks *float32, powers *float64, scale *float64, rows int) (bad uint64)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·softColumnFinish32AVX512(SB), NOSPLIT, $0-64
+TEXT ·softColumnFinish32AVX512(SB), NOSPLIT, $0-72
 	MOVQ         loss+0(FP), AX
-	MOVQ         scale+40(FP), CX
+	MOVQ         scale+48(FP), CX
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z0
 	MOVQ         sums+16(FP), DX
 	MOVQ         room+24(FP), BX
@@ -1359,9 +1370,14 @@ TEXT ·softColumnFinish32AVX512(SB), NOSPLIT, $0-64
 	MOVQ         factors+8(FP), R8
 	LEAQ         (DI)(DI*2), R9
 
-rows31:
-	VMOVUPD          (DX), Z3
-	VCVTPS2PD        (SI)(DI*2), Z4
+rows33:
+	VMOVUPD   (DX), Z3
+	CMPQ      powers+40(FP), $0x00
+	JNE       wide35
+	VCVTPS2PD (SI)(DI*2), Z4
+	VMOVUPD   Z4, Z4
+
+have36:
 	VCMPPD.BCST      $0x0d, f64_3c30000000000000<>+0(SB), Z3, K2
 	KANDB            K2, K1, K1
 	VMULPD           Z4, Z3, Z3
@@ -1399,7 +1415,7 @@ rows31:
 	KANDB            K3, K2, K2
 	KANDB            K2, K1, K1
 	TESTQ            CX, CX
-	JZ               next32
+	JZ               next34
 	VMOVUPD          (CX), Z7
 	VBROADCASTSD     f64_7fffffffffffffff<>+0(SB), Z9
 	VANDPD           Z9, Z7, Z9
@@ -1435,12 +1451,12 @@ rows31:
 	ADDQ             $0x40, CX
 	ADDQ             $0x20, R8
 
-next32:
+next34:
 	ADDQ         $0x40, DX
 	ADDQ         $0x20, SI
 	ADDQ         $0x40, AX
-	SUBQ         $0x08, rows+48(FP)
-	JNZ          rows31
+	SUBQ         $0x08, rows+56(FP)
+	JNZ          rows33
 	VBROADCASTSD f64_560000000000000<>+0(SB), Z0
 	VPCMPUQ      $0x02, Z0, Z1, K2
 	KANDB        K2, K1, K1
@@ -1449,9 +1465,15 @@ next32:
 	KANDB        K2, K1, K1
 	KMOVB        K1, AX
 	XORQ         $0x000000ff, AX
-	MOVQ         AX, bad+56(FP)
+	MOVQ         AX, bad+64(FP)
 	VZEROUPPER
 	RET
+
+wide35:
+	MOVQ    powers+40(FP), R10
+	VMOVUPD (R10), Z4
+	ADDQ    $0x40, powers+40(FP)
+	JMP     have36
 
 DATA f64_3ff6a09e667f3bcd<>+0(SB)/8, $0x3ff6a09e667f3bcd
 DATA f64_3ff6a09e667f3bcd<>+8(SB)/8, $0x3ff6a09e667f3bcd
@@ -1488,7 +1510,7 @@ TEXT ·softColumnScale32AVX512(SB), NOSPLIT, $0-64
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), R9
 
-rows33:
+rows37:
 	VMOVUPS (DI), Z2
 	VMOVUPS (DI)(R8*1), Z3
 	VMOVUPS (DI)(R8*2), Z4
@@ -1496,7 +1518,7 @@ rows33:
 	ADDQ    $0x40, DI
 	XORQ    AX, AX
 
-column34:
+column38:
 	VMOVUPS       (DX)(AX*1), Z7
 	VPADDD        Z1, Z7, Z6
 	VPMINUD       Z6, Z0, Z0
@@ -1508,12 +1530,12 @@ column34:
 	VMOVUPS       Z6, (BX)(AX*1)
 	ADDQ          $+64, AX
 	CMPQ          AX, SI
-	JB            column34
+	JB            column38
 	ADDQ          SI, CX
 	ADDQ          SI, DX
 	ADDQ          SI, BX
 	SUBQ          $0x10, rows+24(FP)
-	JNZ           rows33
+	JNZ           rows37
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VPMINUD       Y1, Y0, Y0
 	VEXTRACTF64X2 $0x01, Y0, X1
@@ -1545,12 +1567,12 @@ TEXT ·toColumns64AVX2(SB), NOSPLIT, $0-40
 	SHLQ $0x06, R10
 	SUBQ $0x40, R10
 
-rows35:
+rows39:
 	MOVQ AX, R9
 	MOVQ CX, R8
 	MOVQ BX, DI
 
-block36:
+block40:
 	LEAQ        (AX)(DX*2), SI
 	VMOVUPS     (AX), X0
 	VINSERTF128 $0x01, (SI), Y0, Y0
@@ -1571,26 +1593,26 @@ block36:
 	ADDQ        $0x20, AX
 	ADDQ        $+256, CX
 	SUBQ        $0x04, DI
-	JZ          turned37
+	JZ          turned41
 	CMPQ        DI, $0x04
-	JGE         block36
+	JGE         block40
 	SUBQ        $0x04, DI
 	LEAQ        (AX)(DI*8), AX
 	SHLQ        $0x06, DI
 	ADDQ        DI, CX
 	MOVQ        $0x00000004, DI
-	JMP         block36
+	JMP         block40
 
-turned37:
+turned41:
 	LEAQ  (R9)(DX*4), AX
 	LEAQ  32(R8), CX
 	TESTQ $0x00000020, CX
-	JNZ   same38
+	JNZ   same42
 	ADDQ  R10, CX
 
-same38:
+same42:
 	SUBQ $0x04, rows+24(FP)
-	JNZ  rows35
+	JNZ  rows39
 	VZEROUPPER
 	RET
 
@@ -1611,12 +1633,12 @@ TEXT ·toRows64AVX2(SB), NOSPLIT, $0-40
 	SHLQ $0x06, R10
 	SUBQ $0x40, R10
 
-rows39:
+rows43:
 	MOVQ AX, R9
 	MOVQ CX, R8
 	MOVQ BX, DI
 
-block40:
+block44:
 	LEAQ         (AX)(DX*2), SI
 	VMOVUPD      (CX), Y0
 	VMOVUPD      64(CX), Y1
@@ -1637,26 +1659,26 @@ block40:
 	ADDQ         $0x20, AX
 	ADDQ         $+256, CX
 	SUBQ         $0x04, DI
-	JZ           turned41
+	JZ           turned45
 	CMPQ         DI, $0x04
-	JGE          block40
+	JGE          block44
 	SUBQ         $0x04, DI
 	LEAQ         (AX)(DI*8), AX
 	SHLQ         $0x06, DI
 	ADDQ         DI, CX
 	MOVQ         $0x00000004, DI
-	JMP          block40
+	JMP          block44
 
-turned41:
+turned45:
 	LEAQ  (R9)(DX*4), AX
 	LEAQ  32(R8), CX
 	TESTQ $0x00000020, CX
-	JNZ   same42
+	JNZ   same46
 	ADDQ  R10, CX
 
-same42:
+same46:
 	SUBQ $0x04, rows+24(FP)
-	JNZ  rows39
+	JNZ  rows43
 	VZEROUPPER
 	RET
 
@@ -1681,18 +1703,18 @@ TEXT ·softColumnSums64AVX2(SB), $384-72
 	VXORPS  Y1, Y1, Y1
 	VMOVUPD Y1, 64(BP)
 
-rows43:
+rows47:
 	VMOVUPD (CX), Y1
 	XORQ    AX, AX
 
-highest44:
+highest48:
 	VMAXPD  (CX)(AX*1), Y1, Y1
 	VMAXPD  64(CX)(AX*1), Y1, Y1
 	VMAXPD  128(CX)(AX*1), Y1, Y1
 	VMAXPD  192(CX)(AX*1), Y1, Y1
 	ADDQ    $+256, AX
 	CMPQ    AX, SI
-	JB      highest44
+	JB      highest48
 	VMOVUPD Y1, (BP)
 	VXORPS  Y1, Y1, Y1
 	VMOVUPD Y1, 32(BP)
@@ -1705,7 +1727,7 @@ highest44:
 	VMOVUPD Y1, 288(BP)
 	XORQ    AX, AX
 
-column45:
+column49:
 	VMOVUPD     f64_c08628b76e3a7b61<>+0(SB), Y1
 	VMAXPD      (CX)(AX*1), Y1, Y2
 	VMAXPD      64(CX)(AX*1), Y1, Y3
@@ -1803,13 +1825,13 @@ column45:
 	VMULPD      Y11, Y8, Y8
 	VMULPD      Y12, Y5, Y5
 	TESTQ       R10, R10
-	JZ          none46
+	JZ          none50
 	VMOVUPD     Y6, (BX)(AX*1)
 	VMOVUPD     Y7, 64(BX)(AX*1)
 	VMOVUPD     Y8, 128(BX)(AX*1)
 	VMOVUPD     Y5, 192(BX)(AX*1)
 
-none46:
+none50:
 	VMOVUPD     64(BP), Y1
 	VPMAXUD     (DX)(AX*1), Y1, Y1
 	VPMAXUD     64(DX)(AX*1), Y1, Y1
@@ -1902,7 +1924,7 @@ none46:
 	VMOVUPD     Y2, 288(BP)
 	ADDQ        $+256, AX
 	CMPQ        AX, SI
-	JB          column45
+	JB          column49
 	MOVQ        DI, AX
 	VMOVUPD     128(BP), Y1
 	VMOVUPD     160(BP), Y2
@@ -1956,14 +1978,14 @@ none46:
 	ADDQ        $0x20, DX
 	ADDQ        $0x20, BX
 	TESTQ       $0x00000020, CX
-	JNZ         half47
+	JNZ         half51
 	LEAQ        -64(CX)(SI*1), CX
 	LEAQ        -64(DX)(SI*1), DX
 	LEAQ        -64(BX)(SI*1), BX
 
-half47:
+half51:
 	SUBQ         $0x04, rows+48(FP)
-	JNZ          rows43
+	JNZ          rows47
 	VMOVUPD      64(BP), Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VPMAXUD      X1, X0, X0
@@ -2076,11 +2098,11 @@ DATA f64_4082c00000000000<>+16(SB)/8, $0x4082c00000000000
 DATA f64_4082c00000000000<>+24(SB)/8, $0x4082c00000000000
 GLOBL f64_4082c00000000000<>(SB), RODATA|NOPTR, $32
 
-// func softColumnFinish64AVX2(loss *float64, factors *float64, sums *float64, room int, peaks *float64, scale *float64, rows int) (bad uint64)
+// func softColumnFinish64AVX2(loss *float64, factors *float64, sums *float64, room int, peaks *float64, powers *float64, scale *float64, rows int) (bad uint64)
 // Requires: AVX, AVX2, FMA3
-TEXT ·softColumnFinish64AVX2(SB), NOSPLIT, $0-64
+TEXT ·softColumnFinish64AVX2(SB), NOSPLIT, $0-72
 	MOVQ     loss+0(FP), AX
-	MOVQ     scale+40(FP), CX
+	MOVQ     scale+48(FP), CX
 	VMOVUPD  f64_3ff0000000000000<>+0(SB), Y0
 	MOVQ     sums+16(FP), DX
 	MOVQ     room+24(FP), BX
@@ -2092,9 +2114,14 @@ TEXT ·softColumnFinish64AVX2(SB), NOSPLIT, $0-64
 	MOVQ     factors+8(FP), R8
 	LEAQ     (DI)(DI*2), R9
 
-rows48:
-	VMOVUPD     (DX), Y2
-	VMOVUPD     (SI)(DI*2), Y3
+rows52:
+	VMOVUPD (DX), Y2
+	CMPQ    powers+40(FP), $0x00
+	JNE     wide54
+	VMOVUPD (SI)(DI*2), Y3
+	VMOVUPD Y3, Y3
+
+have55:
 	VCMPPD      $0x0d, f64_7b0000000000000<>+0(SB), Y2, Y4
 	VANDPD      Y4, Y1, Y1
 	VMULPD      Y3, Y2, Y2
@@ -2149,7 +2176,7 @@ rows48:
 	VANDPD      Y5, Y8, Y8
 	VANDPD      Y8, Y1, Y1
 	TESTQ       CX, CX
-	JZ          next49
+	JZ          next53
 	VMOVUPD     (CX), Y5
 	VMOVUPD     f64_7fffffffffffffff<>+0(SB), Y8
 	VANDPD      Y8, Y5, Y8
@@ -2201,17 +2228,23 @@ rows48:
 	ADDQ        $0x20, CX
 	ADDQ        $0x20, R8
 
-next49:
+next53:
 	ADDQ      $0x20, DX
 	ADDQ      $0x20, SI
 	ADDQ      $0x20, AX
-	SUBQ      $0x04, rows+48(FP)
-	JNZ       rows48
+	SUBQ      $0x04, rows+56(FP)
+	JNZ       rows52
 	VMOVMSKPD Y1, AX
 	XORQ      $0x0000000f, AX
-	MOVQ      AX, bad+56(FP)
+	MOVQ      AX, bad+64(FP)
 	VZEROUPPER
 	RET
+
+wide54:
+	MOVQ    powers+40(FP), R10
+	VMOVUPD (R10), Y3
+	ADDQ    $0x20, powers+40(FP)
+	JMP     have55
 
 DATA f64_7b0000000000000<>+0(SB)/8, $0x07b0000000000000
 DATA f64_7b0000000000000<>+8(SB)/8, $0x07b0000000000000
@@ -2308,7 +2341,7 @@ TEXT ·softColumnScale64AVX2(SB), NOSPLIT, $0-64
 	SHLQ     $0x03, R8
 	LEAQ     (R8)(R8*2), R9
 
-rows50:
+rows56:
 	VMOVUPD (DI), Y2
 	VMOVUPD (DI)(R8*1), Y3
 	VMOVUPD (DI)(R8*2), Y4
@@ -2316,7 +2349,7 @@ rows50:
 	ADDQ    $0x20, DI
 	XORQ    AX, AX
 
-column51:
+column57:
 	VMOVUPD      (DX)(AX*1), Y7
 	VPADDQ       Y1, Y7, Y6
 	VPMINUD      Y6, Y0, Y0
@@ -2327,19 +2360,19 @@ column51:
 	VMOVUPD      Y6, (BX)(AX*1)
 	ADDQ         $+64, AX
 	CMPQ         AX, SI
-	JB           column51
+	JB           column57
 	ADDQ         $0x20, CX
 	ADDQ         $0x20, DX
 	ADDQ         $0x20, BX
 	TESTQ        $0x00000020, CX
-	JNZ          half52
+	JNZ          half58
 	LEAQ         -64(CX)(SI*1), CX
 	LEAQ         -64(DX)(SI*1), DX
 	LEAQ         -64(BX)(SI*1), BX
 
-half52:
+half58:
 	SUBQ         $0x04, rows+24(FP)
-	JNZ          rows50
+	JNZ          rows56
 	VEXTRACTF128 $0x01, Y0, X1
 	VPMINUD      X1, X0, X0
 	VUNPCKHPD    X0, X0, X1
@@ -2366,12 +2399,12 @@ TEXT ·toColumns64AVX512(SB), NOSPLIT, $0-40
 	SHLQ $0x06, R10
 	SUBQ $0x40, R10
 
-rows53:
+rows59:
 	MOVQ AX, R9
 	MOVQ CX, R8
 	MOVQ BX, DI
 
-block54:
+block60:
 	LEAQ        (AX)(DX*2), SI
 	VMOVUPS     (AX), X0
 	VINSERTF128 $0x01, (SI), Y0, Y0
@@ -2392,26 +2425,26 @@ block54:
 	ADDQ        $0x20, AX
 	ADDQ        $+256, CX
 	SUBQ        $0x04, DI
-	JZ          turned55
+	JZ          turned61
 	CMPQ        DI, $0x04
-	JGE         block54
+	JGE         block60
 	SUBQ        $0x04, DI
 	LEAQ        (AX)(DI*8), AX
 	SHLQ        $0x06, DI
 	ADDQ        DI, CX
 	MOVQ        $0x00000004, DI
-	JMP         block54
+	JMP         block60
 
-turned55:
+turned61:
 	LEAQ  (R9)(DX*4), AX
 	LEAQ  32(R8), CX
 	TESTQ $0x00000020, CX
-	JNZ   same56
+	JNZ   same62
 	ADDQ  R10, CX
 
-same56:
+same62:
 	SUBQ $0x04, rows+24(FP)
-	JNZ  rows53
+	JNZ  rows59
 	VZEROUPPER
 	RET
 
@@ -2432,12 +2465,12 @@ TEXT ·toRows64AVX512(SB), NOSPLIT, $0-40
 	SHLQ $0x06, R10
 	SUBQ $0x40, R10
 
-rows57:
+rows63:
 	MOVQ AX, R9
 	MOVQ CX, R8
 	MOVQ BX, DI
 
-block58:
+block64:
 	LEAQ         (AX)(DX*2), SI
 	VMOVUPD      (CX), Y0
 	VMOVUPD      64(CX), Y1
@@ -2458,26 +2491,26 @@ block58:
 	ADDQ         $0x20, AX
 	ADDQ         $+256, CX
 	SUBQ         $0x04, DI
-	JZ           turned59
+	JZ           turned65
 	CMPQ         DI, $0x04
-	JGE          block58
+	JGE          block64
 	SUBQ         $0x04, DI
 	LEAQ         (AX)(DI*8), AX
 	SHLQ         $0x06, DI
 	ADDQ         DI, CX
 	MOVQ         $0x00000004, DI
-	JMP          block58
+	JMP          block64
 
-turned59:
+turned65:
 	LEAQ  (R9)(DX*4), AX
 	LEAQ  32(R8), CX
 	TESTQ $0x00000020, CX
-	JNZ   same60
+	JNZ   same66
 	ADDQ  R10, CX
 
-same60:
+same66:
 	SUBQ $0x04, rows+24(FP)
-	JNZ  rows57
+	JNZ  rows63
 	VZEROUPPER
 	RET
 
@@ -2502,18 +2535,18 @@ TEXT ·softColumnSums64AVX512(SB), $0-72
 	VXORPS       Y0, Y0, Y0
 	VMOVUPD      Z0, Z5
 
-rows61:
+rows67:
 	VMOVUPD (CX), Z0
 	XORQ    AX, AX
 
-highest62:
+highest68:
 	VMAXPD  (CX)(AX*1), Z0, Z0
 	VMAXPD  64(CX)(AX*1), Z0, Z0
 	VMAXPD  128(CX)(AX*1), Z0, Z0
 	VMAXPD  192(CX)(AX*1), Z0, Z0
 	ADDQ    $+256, AX
 	CMPQ    AX, SI
-	JB      highest62
+	JB      highest68
 	VMOVUPD Z0, Z0
 	VXORPS  Y12, Y12, Y12
 	VMOVUPD Z12, Z1
@@ -2526,7 +2559,7 @@ highest62:
 	VMOVUPD Z12, Z11
 	XORQ    AX, AX
 
-column63:
+column69:
 	VMAXPD           (CX)(AX*1), Z4, Z13
 	VMAXPD           64(CX)(AX*1), Z4, Z14
 	VMAXPD           128(CX)(AX*1), Z4, Z15
@@ -2608,13 +2641,13 @@ column63:
 	VMULPD           Z23, Z19, Z19
 	VMULPD           Z24, Z20, Z20
 	TESTQ            R10, R10
-	JZ               none64
+	JZ               none70
 	VMOVUPD          Z17, (BX)(AX*1)
 	VMOVUPD          Z18, 64(BX)(AX*1)
 	VMOVUPD          Z19, 128(BX)(AX*1)
 	VMOVUPD          Z20, 192(BX)(AX*1)
 
-none64:
+none70:
 	VPMAXUD          (DX)(AX*1), Z5, Z5
 	VPMAXUD          64(DX)(AX*1), Z5, Z5
 	VPMAXUD          128(DX)(AX*1), Z5, Z5
@@ -2684,7 +2717,7 @@ none64:
 	VMOVAPD          Z13, Z10
 	ADDQ             $+256, AX
 	CMPQ             AX, SI
-	JB               column63
+	JB               column69
 	MOVQ             DI, AX
 	VADDPD           Z7, Z6, Z6
 	VMOVUPD          Z6, (AX)
@@ -2731,7 +2764,7 @@ none64:
 	ADDQ             SI, DX
 	ADDQ             SI, BX
 	SUBQ             $0x08, rows+48(FP)
-	JNZ              rows61
+	JNZ              rows67
 	VEXTRACTF64X4    $0x01, Z5, Y0
 	VPMAXUD          Y0, Y5, Y5
 	VEXTRACTF64X2    $0x01, Y5, X0
@@ -2749,11 +2782,11 @@ DATA f64_7ff8000000000001<>+16(SB)/8, $0x7ff8000000000001
 DATA f64_7ff8000000000001<>+24(SB)/8, $0x7ff8000000000001
 GLOBL f64_7ff8000000000001<>(SB), RODATA|NOPTR, $32
 
-// func softColumnFinish64AVX512(loss *float64, factors *float64, sums *float64, room int, peaks *float64, scale *float64, rows int) (bad uint64)
+// func softColumnFinish64AVX512(loss *float64, factors *float64, sums *float64, room int, peaks *float64, powers *float64, scale *float64, rows int) (bad uint64)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·softColumnFinish64AVX512(SB), NOSPLIT, $0-64
+TEXT ·softColumnFinish64AVX512(SB), NOSPLIT, $0-72
 	MOVQ         loss+0(FP), AX
-	MOVQ         scale+40(FP), CX
+	MOVQ         scale+48(FP), CX
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z0
 	MOVQ         sums+16(FP), DX
 	MOVQ         room+24(FP), BX
@@ -2767,9 +2800,14 @@ TEXT ·softColumnFinish64AVX512(SB), NOSPLIT, $0-64
 	MOVQ         factors+8(FP), R8
 	LEAQ         (DI)(DI*2), R9
 
-rows65:
-	VMOVUPD          (DX), Z3
-	VMOVUPD          (SI)(DI*2), Z4
+rows71:
+	VMOVUPD (DX), Z3
+	CMPQ    powers+40(FP), $0x00
+	JNE     wide73
+	VMOVUPD (SI)(DI*2), Z4
+	VMOVUPD Z4, Z4
+
+have74:
 	VCMPPD.BCST      $0x0d, f64_7b0000000000000<>+0(SB), Z3, K2
 	KANDB            K2, K1, K1
 	VMULPD           Z4, Z3, Z3
@@ -2824,7 +2862,7 @@ rows65:
 	KANDB            K3, K2, K2
 	KANDB            K2, K1, K1
 	TESTQ            CX, CX
-	JZ               next66
+	JZ               next72
 	VMOVUPD          (CX), Z7
 	VBROADCASTSD     f64_7fffffffffffffff<>+0(SB), Z10
 	VANDPD           Z10, Z7, Z10
@@ -2873,12 +2911,12 @@ rows65:
 	ADDQ             $0x40, CX
 	ADDQ             $0x40, R8
 
-next66:
+next72:
 	ADDQ         $0x40, DX
 	ADDQ         $0x40, SI
 	ADDQ         $0x40, AX
-	SUBQ         $0x08, rows+48(FP)
-	JNZ          rows65
+	SUBQ         $0x08, rows+56(FP)
+	JNZ          rows71
 	VBROADCASTSD f64_560000000000000<>+0(SB), Z0
 	VPCMPUQ      $0x02, Z0, Z1, K2
 	KANDB        K2, K1, K1
@@ -2887,9 +2925,15 @@ next66:
 	KANDB        K2, K1, K1
 	KMOVB        K1, AX
 	XORQ         $0x000000ff, AX
-	MOVQ         AX, bad+56(FP)
+	MOVQ         AX, bad+64(FP)
 	VZEROUPPER
 	RET
+
+wide73:
+	MOVQ    powers+40(FP), R10
+	VMOVUPD (R10), Z4
+	ADDQ    $0x40, powers+40(FP)
+	JMP     have74
 
 DATA f64_3ed0000000000000<>+0(SB)/8, $0x3ed0000000000000
 DATA f64_3ed0000000000000<>+8(SB)/8, $0x3ed0000000000000
@@ -2914,7 +2958,7 @@ TEXT ·softColumnScale64AVX512(SB), NOSPLIT, $0-64
 	SHLQ       $0x03, R8
 	LEAQ       (R8)(R8*2), R9
 
-rows67:
+rows75:
 	VMOVUPD (DI), Z2
 	VMOVUPD (DI)(R8*1), Z3
 	VMOVUPD (DI)(R8*2), Z4
@@ -2922,7 +2966,7 @@ rows67:
 	ADDQ    $0x40, DI
 	XORQ    AX, AX
 
-column68:
+column76:
 	VMOVUPD       (DX)(AX*1), Z7
 	VPADDQ        Z1, Z7, Z6
 	VPMINUD       Z6, Z0, Z0
@@ -2934,12 +2978,12 @@ column68:
 	VMOVUPD       Z6, (BX)(AX*1)
 	ADDQ          $+64, AX
 	CMPQ          AX, SI
-	JB            column68
+	JB            column76
 	ADDQ          SI, CX
 	ADDQ          SI, DX
 	ADDQ          SI, BX
 	SUBQ          $0x08, rows+24(FP)
-	JNZ           rows67
+	JNZ           rows75
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VPMINUD       Y1, Y0, Y0
 	VEXTRACTF64X2 $0x01, Y0, X1

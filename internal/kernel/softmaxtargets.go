@@ -30,12 +30,13 @@ type targetGroup[T Float] struct {
 	power, distance, label, others [4 * Lanes32]T
 }
 
-// softTargets32Generic writes the exponentials to w unless that is nil, their sum to a, the
+// softTargets32Generic writes the highest scores to top, the exponentials to w unless that is nil, their sum to a, the
 // sum of the products to distance, that of the labels to others, and the peak to peaks.
 func softTargets32Generic(a, distance, others []float64, peaks []Peak[float32], w []float32, wStride int, x []float32, stride int, t []float32, tStride, rows, n int, top []float32) (bits uint64) {
 	p, low := PivotParams[float32](0), float32(coef.ScaleLow32)
 	const lanes = Lanes32
 	for i := range rows {
+		top[i] = highest(x[i*stride:][:n])
 		var acc [3][8]float64
 		var label uint32
 		count := 0
@@ -81,6 +82,7 @@ func softTargets64Generic(a, distance, others []float64, peaks []Peak[float64], 
 	p, low := PivotParams[float64](0), float64(coef.ScaleLow64)
 	const lanes = Lanes64
 	for i := range rows {
+		top[i] = highest(x[i*stride:][:n])
 		var acc, err [3][lanes]float64
 		var label uint64
 		count := 0
@@ -126,6 +128,18 @@ func softTargets64Generic(a, distance, others []float64, peaks []Peak[float64], 
 		peaks[i] = Peak[float64]{math.Float64frombits(label), float64(count)}
 	}
 	return mostBits(t, tStride, rows, n)
+}
+
+// highest returns the highest number of a row, +0 for zeros; NaN is open.
+func highest[T Float](x []T) T {
+	top := T(math.Inf(-1))
+	for _, v := range x {
+		top = max(top, v)
+	}
+	if top == 0 {
+		return 0
+	}
+	return top
 }
 
 // check makes the exponentials NaN where scores are above the range or NaN.

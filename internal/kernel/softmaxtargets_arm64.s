@@ -56,15 +56,19 @@ DATA constants32<>+384(SB)/8, $0x3f8000003f800000
 DATA constants32<>+392(SB)/8, $0x3f8000003f800000
 DATA constants32<>+400(SB)/8, $0x3f8000003f800000
 DATA constants32<>+408(SB)/8, $0x3f8000003f800000
-DATA constants32<>+416(SB)/8, $0x7fc000007fc00000
-DATA constants32<>+424(SB)/8, $0x7fc000007fc00000
-DATA constants32<>+432(SB)/8, $0x7fc000007fc00000
-DATA constants32<>+440(SB)/8, $0x7fc000007fc00000
-DATA constants32<>+448(SB)/8, $0x4b0000004b000000
-DATA constants32<>+456(SB)/8, $0x4b0000004b000000
-DATA constants32<>+464(SB)/8, $0x4b0000004b000000
-DATA constants32<>+472(SB)/8, $0x4b0000004b000000
-GLOBL constants32<>(SB), RODATA|NOPTR, $480
+DATA constants32<>+416(SB)/8, $0xff800000ff800000
+DATA constants32<>+424(SB)/8, $0xff800000ff800000
+DATA constants32<>+432(SB)/8, $0xff800000ff800000
+DATA constants32<>+440(SB)/8, $0xff800000ff800000
+DATA constants32<>+448(SB)/8, $0x7fc000007fc00000
+DATA constants32<>+456(SB)/8, $0x7fc000007fc00000
+DATA constants32<>+464(SB)/8, $0x7fc000007fc00000
+DATA constants32<>+472(SB)/8, $0x7fc000007fc00000
+DATA constants32<>+480(SB)/8, $0x4b0000004b000000
+DATA constants32<>+488(SB)/8, $0x4b0000004b000000
+DATA constants32<>+496(SB)/8, $0x4b0000004b000000
+DATA constants32<>+504(SB)/8, $0x4b0000004b000000
+GLOBL constants32<>(SB), RODATA|NOPTR, $512
 
 DATA constants64<>+0(SB)/8, $0x43380000000003ff
 DATA constants64<>+8(SB)/8, $0x43380000000003ff
@@ -138,15 +142,19 @@ DATA constants64<>+544(SB)/8, $0x3ff0000000000000
 DATA constants64<>+552(SB)/8, $0x3ff0000000000000
 DATA constants64<>+560(SB)/8, $0x3ff0000000000000
 DATA constants64<>+568(SB)/8, $0x3ff0000000000000
-DATA constants64<>+576(SB)/8, $0x7ff8000000000001
-DATA constants64<>+584(SB)/8, $0x7ff8000000000001
-DATA constants64<>+592(SB)/8, $0x7ff8000000000001
-DATA constants64<>+600(SB)/8, $0x7ff8000000000001
-DATA constants64<>+608(SB)/8, $0x4330000000000000
-DATA constants64<>+616(SB)/8, $0x4330000000000000
-DATA constants64<>+624(SB)/8, $0x4330000000000000
-DATA constants64<>+632(SB)/8, $0x4330000000000000
-GLOBL constants64<>(SB), RODATA|NOPTR, $640
+DATA constants64<>+576(SB)/8, $0xfff0000000000000
+DATA constants64<>+584(SB)/8, $0xfff0000000000000
+DATA constants64<>+592(SB)/8, $0xfff0000000000000
+DATA constants64<>+600(SB)/8, $0xfff0000000000000
+DATA constants64<>+608(SB)/8, $0x7ff8000000000001
+DATA constants64<>+616(SB)/8, $0x7ff8000000000001
+DATA constants64<>+624(SB)/8, $0x7ff8000000000001
+DATA constants64<>+632(SB)/8, $0x7ff8000000000001
+DATA constants64<>+640(SB)/8, $0x4330000000000000
+DATA constants64<>+648(SB)/8, $0x4330000000000000
+DATA constants64<>+656(SB)/8, $0x4330000000000000
+DATA constants64<>+664(SB)/8, $0x4330000000000000
+GLOBL constants64<>(SB), RODATA|NOPTR, $672
 
 // func softTargets32NEON(a *float64, distance *float64, others *float64, peaks *[2]float32, w *float32, wStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, top *float32) (bits uint64)
 TEXT ·softTargets32NEON(SB), $896-112
@@ -181,11 +189,42 @@ TEXT ·softTargets32NEON(SB), $896-112
 	MOVD    wStride+40(FP), R23
 	CBZ     R15, last2
 row1:
+	MOVD    R5, R24
+	MOVD    n+88(FP), R25
+	FMOVQ   416(R20), F9
+groups3:
+	SUBS    $16, R25
+	BLT     few4
+	FMOVQ   (R24), F13
+	FMOVQ   16(R24), F14
+	FMOVQ   32(R24), F15
+	FMOVQ   48(R24), F16
+	ADD     $64, R24
+	WORD    $0x4e2df5cd // VFMAX V13.S4, V14.S4, V13.S4
+	WORD    $0x4e2ff60f // VFMAX V15.S4, V16.S4, V15.S4
+	WORD    $0x4e2df5ed // VFMAX V13.S4, V15.S4, V13.S4
+	WORD    $0x4e29f5a9 // VFMAX V9.S4, V13.S4, V9.S4
+	B       groups3
+few4:
+	ADDS    $16, R25
+	BEQ     found6
+each5:
+	MOVD    R24, R26
+	VLD1R.P 4(R26), [V13.S4]
+	ADD     $4, R24
+	WORD    $0x4e29f5a9 // VFMAX V9.S4, V13.S4, V9.S4
+	SUBS    $1, R25
+	BNE     each5
+found6:
+	WORD    $0x6e30f929 // VFMAXV V9.S4, F9
+	WORD    $0x4e29d489 // VFADD V9.S4, V4.S4, V9.S4
+	FMOVS.P F9, 4(R4)
+	SUB     $4, R4
 	MOVD    R4, R24
 	VLD1R.P 4(R24), [V9.S4]
 	ADD     $4, R4
 	WORD    $0x6e29e443 // VFCMGE V9.S4, V2.S4, V3.S4
-	FMOVQ   416(R20), F10
+	FMOVQ   448(R20), F10
 	VBSL    V10.B16, V0.B16, V3.B16
 	VEOR    V10.B16, V10.B16, V10.B16
 	VEOR    V11.B16, V11.B16, V11.B16
@@ -203,9 +242,9 @@ row1:
 	MOVD    R9, R10
 	LSL     $1, R11, R12
 	SUBS    $2, R12
-	BMI     rest4
-group3:
-half7:
+	BMI     rest8
+group7:
+half11:
 	FMOVQ   (R6), F13
 	WORD    $0x4e2df42d // VFMAX V13.S4, V1.S4, V13.S4
 	FMOVQ   64(R6), F14
@@ -252,10 +291,10 @@ half7:
 	FMOVQ   64(R6), F15
 	WORD    $0x4eafd530 // VFSUB V15.S4, V9.S4, V16.S4
 	WORD    $0x4e24e60f // VFCMEQ V4.S4, V16.S4, V15.S4
-	CBZ     R9, none8
+	CBZ     R9, none12
 	FMOVQ   F19, (R10)
 	FMOVQ   F20, 64(R10)
-none8:
+none12:
 	FMOVQ   (R8), F17
 	VUMAX   V17.S4, V12.S4, V12.S4
 	WORD    $0x6e31ddce // VFMUL V17.S4, V14.S4, V14.S4
@@ -320,10 +359,10 @@ none8:
 	FMOVQ   192(R6), F16
 	WORD    $0x4eb0d532 // VFSUB V16.S4, V9.S4, V18.S4
 	WORD    $0x4e24e650 // VFCMEQ V4.S4, V18.S4, V16.S4
-	CBZ     R9, none9
+	CBZ     R9, none13
 	FMOVQ   F22, 128(R10)
 	FMOVQ   F23, 192(R10)
-none9:
+none13:
 	FMOVQ   128(R8), F20
 	VUMAX   V20.S4, V12.S4, V12.S4
 	VFMLA   V20.S4, V15.S4, V14.S4
@@ -390,10 +429,10 @@ none9:
 	FMOVQ   96(R6), F16
 	WORD    $0x4eb0d532 // VFSUB V16.S4, V9.S4, V18.S4
 	WORD    $0x4e24e650 // VFCMEQ V4.S4, V18.S4, V16.S4
-	CBZ     R9, none10
+	CBZ     R9, none14
 	FMOVQ   F22, 32(R10)
 	FMOVQ   F23, 96(R10)
-none10:
+none14:
 	FMOVQ   32(R8), F20
 	VUMAX   V20.S4, V12.S4, V12.S4
 	WORD    $0x6e34ddef // VFMUL V20.S4, V15.S4, V15.S4
@@ -458,10 +497,10 @@ none10:
 	FMOVQ   224(R6), F18
 	WORD    $0x4eb2d535 // VFSUB V18.S4, V9.S4, V21.S4
 	WORD    $0x4e24e6b2 // VFCMEQ V4.S4, V21.S4, V18.S4
-	CBZ     R9, none11
+	CBZ     R9, none15
 	FMOVQ   F25, 160(R10)
 	FMOVQ   F26, 224(R10)
-none11:
+none15:
 	FMOVQ   160(R8), F23
 	VUMAX   V23.S4, V12.S4, V12.S4
 	VFMLA   V23.S4, V16.S4, V15.S4
@@ -508,16 +547,16 @@ none11:
 	ADD     $16, R10
 	ADD     $32, R19
 	SUB     $1, R12
-	TBNZ    $0, R12, half7
+	TBNZ    $0, R12, half11
 	SUB     $64, R19
 	ADD     $224, R6
 	ADD     $224, R8
 	ADD     $224, R10
-	TBZ     $63, R12, group3
+	TBZ     $63, R12, group7
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R12, copied5
-rest4:
-	CBZ     R14, done6
+	TBZ     $1, R12, copied9
+rest8:
+	CBZ     R14, done10
 	FSTPQ   (F1, F1), (R13)
 	FSTPQ   (F1, F1), 32(R13)
 	FSTPQ   (F1, F1), 64(R13)
@@ -527,32 +566,32 @@ rest4:
 	FSTPQ   (F1, F1), 192(R13)
 	FSTPQ   (F1, F1), 224(R13)
 	ADD     $0, R13, R24
-	TBZ     $7, R14, skip12
+	TBZ     $7, R14, skip16
 	VLD1.P  64(R6), [V13.B16, V14.B16, V15.B16, V16.B16]
 	VST1.P  [V13.B16, V14.B16, V15.B16, V16.B16], 64(R24)
 	VLD1.P  64(R6), [V13.B16, V14.B16, V15.B16, V16.B16]
 	VST1.P  [V13.B16, V14.B16, V15.B16, V16.B16], 64(R24)
-skip12:
-	TBZ     $6, R14, skip13
+skip16:
+	TBZ     $6, R14, skip17
 	VLD1.P  64(R6), [V13.B16, V14.B16, V15.B16, V16.B16]
 	VST1.P  [V13.B16, V14.B16, V15.B16, V16.B16], 64(R24)
-skip13:
-	TBZ     $5, R14, skip14
+skip17:
+	TBZ     $5, R14, skip18
 	VLD1.P  32(R6), [V13.B16, V14.B16]
 	VST1.P  [V13.B16, V14.B16], 32(R24)
-skip14:
-	TBZ     $4, R14, skip15
+skip18:
+	TBZ     $4, R14, skip19
 	VLD1.P  16(R6), [V13.B16]
 	VST1.P  [V13.B16], 16(R24)
-skip15:
-	TBZ     $3, R14, skip16
+skip19:
+	TBZ     $3, R14, skip20
 	FMOVD.P 8(R6), F13
 	FMOVD.P F13, 8(R24)
-skip16:
-	TBZ     $2, R14, skip17
+skip20:
+	TBZ     $2, R14, skip21
 	FMOVS.P 4(R6), F13
 	FMOVS.P F13, 4(R24)
-skip17:
+skip21:
 	ADD     $0, R13, R6
 	FSTPQ   (F4, F4), 256(R13)
 	FSTPQ   (F4, F4), 288(R13)
@@ -563,68 +602,68 @@ skip17:
 	FSTPQ   (F4, F4), 448(R13)
 	FSTPQ   (F4, F4), 480(R13)
 	ADD     $256, R13, R24
-	TBZ     $7, R14, skip18
+	TBZ     $7, R14, skip22
 	VLD1.P  64(R8), [V13.B16, V14.B16, V15.B16, V16.B16]
 	VST1.P  [V13.B16, V14.B16, V15.B16, V16.B16], 64(R24)
 	VLD1.P  64(R8), [V13.B16, V14.B16, V15.B16, V16.B16]
 	VST1.P  [V13.B16, V14.B16, V15.B16, V16.B16], 64(R24)
-skip18:
-	TBZ     $6, R14, skip19
+skip22:
+	TBZ     $6, R14, skip23
 	VLD1.P  64(R8), [V13.B16, V14.B16, V15.B16, V16.B16]
 	VST1.P  [V13.B16, V14.B16, V15.B16, V16.B16], 64(R24)
-skip19:
-	TBZ     $5, R14, skip20
+skip23:
+	TBZ     $5, R14, skip24
 	VLD1.P  32(R8), [V13.B16, V14.B16]
 	VST1.P  [V13.B16, V14.B16], 32(R24)
-skip20:
-	TBZ     $4, R14, skip21
+skip24:
+	TBZ     $4, R14, skip25
 	VLD1.P  16(R8), [V13.B16]
 	VST1.P  [V13.B16], 16(R24)
-skip21:
-	TBZ     $3, R14, skip22
+skip25:
+	TBZ     $3, R14, skip26
 	FMOVD.P 8(R8), F13
 	FMOVD.P F13, 8(R24)
-skip22:
-	TBZ     $2, R14, skip23
+skip26:
+	TBZ     $2, R14, skip27
 	FMOVS.P 4(R8), F13
 	FMOVS.P F13, 4(R24)
-skip23:
+skip27:
 	ADD     $256, R13, R8
 	MOVD    R13, R10
 	MOVD    $-2, R12
-	B       group3
-copied5:
-	CBZ     R9, none25
+	B       group7
+copied9:
+	CBZ     R9, none29
 	MOVD    R13, R24
 	ADD     R11<<8, R9, R25
-	TBZ     $7, R14, skip26
+	TBZ     $7, R14, skip30
 	VLD1.P  64(R24), [V13.B16, V14.B16, V15.B16, V16.B16]
 	VST1.P  [V13.B16, V14.B16, V15.B16, V16.B16], 64(R25)
 	VLD1.P  64(R24), [V13.B16, V14.B16, V15.B16, V16.B16]
 	VST1.P  [V13.B16, V14.B16, V15.B16, V16.B16], 64(R25)
-skip26:
-	TBZ     $6, R14, skip27
+skip30:
+	TBZ     $6, R14, skip31
 	VLD1.P  64(R24), [V13.B16, V14.B16, V15.B16, V16.B16]
 	VST1.P  [V13.B16, V14.B16, V15.B16, V16.B16], 64(R25)
-skip27:
-	TBZ     $5, R14, skip28
+skip31:
+	TBZ     $5, R14, skip32
 	VLD1.P  32(R24), [V13.B16, V14.B16]
 	VST1.P  [V13.B16, V14.B16], 32(R25)
-skip28:
-	TBZ     $4, R14, skip29
+skip32:
+	TBZ     $4, R14, skip33
 	VLD1.P  16(R24), [V13.B16]
 	VST1.P  [V13.B16], 16(R25)
-skip29:
-	TBZ     $3, R14, skip30
+skip33:
+	TBZ     $3, R14, skip34
 	FMOVD.P 8(R24), F13
 	FMOVD.P F13, 8(R25)
-skip30:
-	TBZ     $2, R14, skip31
+skip34:
+	TBZ     $2, R14, skip35
 	FMOVS.P 4(R24), F13
 	FMOVS.P F13, 4(R25)
-skip31:
-none25:
-done6:
+skip35:
+none29:
+done10:
 	FLDPQ   (R19), (F13, F14)
 	FLDPQ   32(R19), (F15, F16)
 	WORD    $0x4e6fd5ad // VFADD V15.D2, V13.D2, V13.D2
@@ -649,7 +688,7 @@ done6:
 	VDUP    V13.D[1], V14.D2
 	WORD    $0x4e6ed5ad // VFADD V14.D2, V13.D2, V13.D2
 	FMOVD.P F13, 8(R2)
-	FMOVQ   448(R20), F13
+	FMOVQ   480(R20), F13
 	VORR    V13.B16, V11.B16, V14.B16
 	WORD    $0x4eadd5ce // VFSUB V13.S4, V14.S4, V14.S4
 	VEXT    $8, V10.B16, V10.B16, V15.B16
@@ -700,8 +739,8 @@ TEXT ·softTargetScale32NEON(SB), NOSPLIT, $512-104
 	MOVD    dstStride+8(FP), R15
 	MOVD    wStride+24(FP), R19
 	MOVD    tStride+40(FP), R20
-	CBZ     R14, last33
-row32:
+	CBZ     R14, last37
+row36:
 	MOVD    R6, R21
 	VLD1R.P 4(R21), [V0.S4]
 	ADD     $4, R6
@@ -718,8 +757,8 @@ row32:
 	MOVD    R2, R3
 	MOVD    R4, R5
 	SUBS    $1, R10, R11
-	BMI     rest35
-group34:
+	BMI     rest39
+group38:
 	FLDPQ   (R3), (F7, F9)
 	FLDPQ   64(R3), (F8, F10)
 	FLDPQ   (R5), (F11, F13)
@@ -784,65 +823,65 @@ group34:
 	ADD     $128, R1
 	ADD     $128, R3
 	ADD     $128, R5
-	TBZ     $63, R11, group34
+	TBZ     $63, R11, group38
 	// -1 after the groups, -2 after the rest
-	TBZ     $0, R11, copied36
-rest35:
-	CBZ     R13, done37
+	TBZ     $0, R11, copied40
+rest39:
+	CBZ     R13, done41
 	MOVD    R12, R1
 	ADD     $0, R12, R21
-	TBZ     $6, R13, skip38
+	TBZ     $6, R13, skip42
 	VLD1.P  64(R3), [V7.B16, V8.B16, V9.B16, V10.B16]
 	VST1.P  [V7.B16, V8.B16, V9.B16, V10.B16], 64(R21)
-skip38:
-	TBZ     $5, R13, skip39
+skip42:
+	TBZ     $5, R13, skip43
 	VLD1.P  32(R3), [V7.B16, V8.B16]
 	VST1.P  [V7.B16, V8.B16], 32(R21)
-skip39:
-	TBZ     $4, R13, skip40
+skip43:
+	TBZ     $4, R13, skip44
 	VLD1.P  16(R3), [V7.B16]
 	VST1.P  [V7.B16], 16(R21)
-skip40:
-	TBZ     $3, R13, skip41
+skip44:
+	TBZ     $3, R13, skip45
 	FMOVD.P 8(R3), F7
 	FMOVD.P F7, 8(R21)
-skip41:
-	TBZ     $2, R13, skip42
+skip45:
+	TBZ     $2, R13, skip46
 	FMOVS.P 4(R3), F7
 	FMOVS.P F7, 4(R21)
-skip42:
+skip46:
 	ADD     $0, R12, R3
 	FSTPQ   (F6, F6), 128(R12)
 	FSTPQ   (F6, F6), 160(R12)
 	FSTPQ   (F6, F6), 192(R12)
 	FSTPQ   (F6, F6), 224(R12)
 	ADD     $128, R12, R21
-	TBZ     $6, R13, skip43
+	TBZ     $6, R13, skip47
 	VLD1.P  64(R5), [V7.B16, V8.B16, V9.B16, V10.B16]
 	VST1.P  [V7.B16, V8.B16, V9.B16, V10.B16], 64(R21)
-skip43:
-	TBZ     $5, R13, skip44
+skip47:
+	TBZ     $5, R13, skip48
 	VLD1.P  32(R5), [V7.B16, V8.B16]
 	VST1.P  [V7.B16, V8.B16], 32(R21)
-skip44:
-	TBZ     $4, R13, skip45
+skip48:
+	TBZ     $4, R13, skip49
 	VLD1.P  16(R5), [V7.B16]
 	VST1.P  [V7.B16], 16(R21)
-skip45:
-	TBZ     $3, R13, skip46
+skip49:
+	TBZ     $3, R13, skip50
 	FMOVD.P 8(R5), F7
 	FMOVD.P F7, 8(R21)
-skip46:
-	TBZ     $2, R13, skip47
+skip50:
+	TBZ     $2, R13, skip51
 	FMOVS.P 4(R5), F7
 	FMOVS.P F7, 4(R21)
-skip47:
+skip51:
 	ADD     $128, R12, R5
 	MOVD    $-1, R11
 	CMP     $64, R13
-	BLS     short48
-	B       group34
-short48:
+	BLS     short52
+	B       group38
+short52:
 	FLDPQ   (R3), (F7, F8)
 	FLDPQ   (R5), (F9, F10)
 	VADD    V5.S4, V9.S4, V11.S4
@@ -859,7 +898,7 @@ short48:
 	VBSL    V11.B16, V3.B16, V10.B16
 	FSTPQ   (F9, F10), (R1)
 	CMP     $32, R13
-	BLS     copied36
+	BLS     copied40
 	FLDPQ   32(R3), (F7, F8)
 	FLDPQ   32(R5), (F9, F10)
 	VADD    V5.S4, V9.S4, V11.S4
@@ -875,30 +914,30 @@ short48:
 	WORD    $0x6e22e50a // VFCMGE V2.S4, V8.S4, V10.S4
 	VBSL    V11.B16, V3.B16, V10.B16
 	FSTPQ   (F9, F10), 32(R1)
-copied36:
+copied40:
 	MOVD    R12, R21
 	ADD     R10<<7, R0, R22
-	TBZ     $6, R13, skip49
+	TBZ     $6, R13, skip53
 	VLD1.P  64(R21), [V7.B16, V8.B16, V9.B16, V10.B16]
 	VST1.P  [V7.B16, V8.B16, V9.B16, V10.B16], 64(R22)
-skip49:
-	TBZ     $5, R13, skip50
+skip53:
+	TBZ     $5, R13, skip54
 	VLD1.P  32(R21), [V7.B16, V8.B16]
 	VST1.P  [V7.B16, V8.B16], 32(R22)
-skip50:
-	TBZ     $4, R13, skip51
+skip54:
+	TBZ     $4, R13, skip55
 	VLD1.P  16(R21), [V7.B16]
 	VST1.P  [V7.B16], 16(R22)
-skip51:
-	TBZ     $3, R13, skip52
+skip55:
+	TBZ     $3, R13, skip56
 	FMOVD.P 8(R21), F7
 	FMOVD.P F7, 8(R22)
-skip52:
-	TBZ     $2, R13, skip53
+skip56:
+	TBZ     $2, R13, skip57
 	FMOVS.P 4(R21), F7
 	FMOVS.P F7, 4(R22)
-skip53:
-done37:
+skip57:
+done41:
 	VMOV    V4.B16, V7.B16
 	VEXT    $8, V7.B16, V7.B16, V8.B16
 	VUMIN   V8.S4, V7.S4, V7.S4
@@ -910,8 +949,8 @@ done37:
 	ADD     R19<<2, R2
 	ADD     R20<<2, R4
 	SUB     $1, R14
-	CBNZ    R14, row32
-last33:
+	CBNZ    R14, row36
+last37:
 	RET
 
 // func softTargets64NEON(a *float64, distance *float64, others *float64, peaks *[2]float64, w *float64, wStride int, x *float64, stride int, t *float64, tStride int, rows int, n int, top *float64) (bits uint64)
@@ -945,13 +984,44 @@ TEXT ·softTargets64NEON(SB), $896-112
 	MOVD    stride+56(FP), R21
 	MOVD    tStride+72(FP), R22
 	MOVD    wStride+40(FP), R23
-	CBZ     R15, last55
-row54:
+	CBZ     R15, last59
+row58:
+	MOVD    R5, R24
+	MOVD    n+88(FP), R25
+	FMOVQ   576(R20), F9
+groups60:
+	SUBS    $8, R25
+	BLT     few61
+	FMOVQ   (R24), F13
+	FMOVQ   16(R24), F14
+	FMOVQ   32(R24), F15
+	FMOVQ   48(R24), F16
+	ADD     $64, R24
+	WORD    $0x4e6df5cd // VFMAX V13.D2, V14.D2, V13.D2
+	WORD    $0x4e6ff60f // VFMAX V15.D2, V16.D2, V15.D2
+	WORD    $0x4e6df5ed // VFMAX V13.D2, V15.D2, V13.D2
+	WORD    $0x4e69f5a9 // VFMAX V9.D2, V13.D2, V9.D2
+	B       groups60
+few61:
+	ADDS    $8, R25
+	BEQ     found63
+each62:
+	MOVD    R24, R26
+	VLD1R.P 8(R26), [V13.D2]
+	ADD     $8, R24
+	WORD    $0x4e69f5a9 // VFMAX V9.D2, V13.D2, V9.D2
+	SUBS    $1, R25
+	BNE     each62
+found63:
+	WORD    $0x7e70f929 // VFMAXP V9.D2, F9
+	WORD    $0x4e69d489 // VFADD V9.D2, V4.D2, V9.D2
+	FMOVD.P F9, 8(R4)
+	SUB     $8, R4
 	MOVD    R4, R24
 	VLD1R.P 8(R24), [V9.D2]
 	ADD     $8, R4
 	WORD    $0x6e69e443 // VFCMGE V9.D2, V2.D2, V3.D2
-	FMOVQ   576(R20), F10
+	FMOVQ   608(R20), F10
 	VBSL    V10.B16, V0.B16, V3.B16
 	VEOR    V10.B16, V10.B16, V10.B16
 	VEOR    V11.B16, V11.B16, V11.B16
@@ -975,9 +1045,9 @@ row54:
 	MOVD    R9, R10
 	LSL     $1, R11, R12
 	SUBS    $2, R12
-	BMI     rest57
-group56:
-half60:
+	BMI     rest65
+group64:
+half68:
 	FMOVQ   (R6), F13
 	WORD    $0x4e6df42d // VFMAX V13.D2, V1.D2, V13.D2
 	FMOVQ   64(R6), F14
@@ -1039,10 +1109,10 @@ half60:
 	FMOVQ   64(R6), F15
 	WORD    $0x4eefd530 // VFSUB V15.D2, V9.D2, V16.D2
 	WORD    $0x4e64e60f // VFCMEQ V4.D2, V16.D2, V15.D2
-	CBZ     R9, none61
+	CBZ     R9, none69
 	FMOVQ   F17, (R10)
 	FMOVQ   F18, 64(R10)
-none61:
+none69:
 	FMOVQ   (R8), F19
 	VUMAX   V19.S4, V12.S4, V12.S4
 	WORD    $0x6e73ddce // VFMUL V19.D2, V14.D2, V14.D2
@@ -1122,10 +1192,10 @@ none61:
 	FMOVQ   192(R6), F16
 	WORD    $0x4ef0d532 // VFSUB V16.D2, V9.D2, V18.D2
 	WORD    $0x4e64e650 // VFCMEQ V4.D2, V18.D2, V16.D2
-	CBZ     R9, none62
+	CBZ     R9, none70
 	FMOVQ   F20, 128(R10)
 	FMOVQ   F21, 192(R10)
-none62:
+none70:
 	FMOVQ   128(R8), F22
 	VUMAX   V22.S4, V12.S4, V12.S4
 	VFMLA   V22.D2, V15.D2, V14.D2
@@ -1231,10 +1301,10 @@ none62:
 	FMOVQ   96(R6), F15
 	WORD    $0x4eefd530 // VFSUB V15.D2, V9.D2, V16.D2
 	WORD    $0x4e64e60f // VFCMEQ V4.D2, V16.D2, V15.D2
-	CBZ     R9, none63
+	CBZ     R9, none71
 	FMOVQ   F17, 32(R10)
 	FMOVQ   F18, 96(R10)
-none63:
+none71:
 	FMOVQ   32(R8), F19
 	VUMAX   V19.S4, V12.S4, V12.S4
 	WORD    $0x6e73ddce // VFMUL V19.D2, V14.D2, V14.D2
@@ -1314,10 +1384,10 @@ none63:
 	FMOVQ   224(R6), F16
 	WORD    $0x4ef0d532 // VFSUB V16.D2, V9.D2, V18.D2
 	WORD    $0x4e64e650 // VFCMEQ V4.D2, V18.D2, V16.D2
-	CBZ     R9, none64
+	CBZ     R9, none72
 	FMOVQ   F20, 160(R10)
 	FMOVQ   F21, 224(R10)
-none64:
+none72:
 	FMOVQ   160(R8), F22
 	VUMAX   V22.S4, V12.S4, V12.S4
 	VFMLA   V22.D2, V15.D2, V14.D2
@@ -1367,16 +1437,16 @@ none64:
 	ADD     $16, R10
 	ADD     $32, R19
 	SUB     $1, R12
-	TBNZ    $0, R12, half60
+	TBNZ    $0, R12, half68
 	SUB     $64, R19
 	ADD     $224, R6
 	ADD     $224, R8
 	ADD     $224, R10
-	TBZ     $63, R12, group56
+	TBZ     $63, R12, group64
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R12, copied58
-rest57:
-	CBZ     R14, done59
+	TBZ     $1, R12, copied66
+rest65:
+	CBZ     R14, done67
 	FSTPQ   (F1, F1), (R13)
 	FSTPQ   (F1, F1), 32(R13)
 	FSTPQ   (F1, F1), 64(R13)
@@ -1386,28 +1456,28 @@ rest57:
 	FSTPQ   (F1, F1), 192(R13)
 	FSTPQ   (F1, F1), 224(R13)
 	ADD     $0, R13, R24
-	TBZ     $7, R14, skip65
+	TBZ     $7, R14, skip73
 	VLD1.P  64(R6), [V13.B16, V14.B16, V15.B16, V16.B16]
 	VST1.P  [V13.B16, V14.B16, V15.B16, V16.B16], 64(R24)
 	VLD1.P  64(R6), [V13.B16, V14.B16, V15.B16, V16.B16]
 	VST1.P  [V13.B16, V14.B16, V15.B16, V16.B16], 64(R24)
-skip65:
-	TBZ     $6, R14, skip66
+skip73:
+	TBZ     $6, R14, skip74
 	VLD1.P  64(R6), [V13.B16, V14.B16, V15.B16, V16.B16]
 	VST1.P  [V13.B16, V14.B16, V15.B16, V16.B16], 64(R24)
-skip66:
-	TBZ     $5, R14, skip67
+skip74:
+	TBZ     $5, R14, skip75
 	VLD1.P  32(R6), [V13.B16, V14.B16]
 	VST1.P  [V13.B16, V14.B16], 32(R24)
-skip67:
-	TBZ     $4, R14, skip68
+skip75:
+	TBZ     $4, R14, skip76
 	VLD1.P  16(R6), [V13.B16]
 	VST1.P  [V13.B16], 16(R24)
-skip68:
-	TBZ     $3, R14, skip69
+skip76:
+	TBZ     $3, R14, skip77
 	FMOVD.P 8(R6), F13
 	FMOVD.P F13, 8(R24)
-skip69:
+skip77:
 	ADD     $0, R13, R6
 	FSTPQ   (F4, F4), 256(R13)
 	FSTPQ   (F4, F4), 288(R13)
@@ -1418,60 +1488,60 @@ skip69:
 	FSTPQ   (F4, F4), 448(R13)
 	FSTPQ   (F4, F4), 480(R13)
 	ADD     $256, R13, R24
-	TBZ     $7, R14, skip70
+	TBZ     $7, R14, skip78
 	VLD1.P  64(R8), [V13.B16, V14.B16, V15.B16, V16.B16]
 	VST1.P  [V13.B16, V14.B16, V15.B16, V16.B16], 64(R24)
 	VLD1.P  64(R8), [V13.B16, V14.B16, V15.B16, V16.B16]
 	VST1.P  [V13.B16, V14.B16, V15.B16, V16.B16], 64(R24)
-skip70:
-	TBZ     $6, R14, skip71
+skip78:
+	TBZ     $6, R14, skip79
 	VLD1.P  64(R8), [V13.B16, V14.B16, V15.B16, V16.B16]
 	VST1.P  [V13.B16, V14.B16, V15.B16, V16.B16], 64(R24)
-skip71:
-	TBZ     $5, R14, skip72
+skip79:
+	TBZ     $5, R14, skip80
 	VLD1.P  32(R8), [V13.B16, V14.B16]
 	VST1.P  [V13.B16, V14.B16], 32(R24)
-skip72:
-	TBZ     $4, R14, skip73
+skip80:
+	TBZ     $4, R14, skip81
 	VLD1.P  16(R8), [V13.B16]
 	VST1.P  [V13.B16], 16(R24)
-skip73:
-	TBZ     $3, R14, skip74
+skip81:
+	TBZ     $3, R14, skip82
 	FMOVD.P 8(R8), F13
 	FMOVD.P F13, 8(R24)
-skip74:
+skip82:
 	ADD     $256, R13, R8
 	MOVD    R13, R10
 	MOVD    $-2, R12
-	B       group56
-copied58:
-	CBZ     R9, none76
+	B       group64
+copied66:
+	CBZ     R9, none84
 	MOVD    R13, R24
 	ADD     R11<<8, R9, R25
-	TBZ     $7, R14, skip77
+	TBZ     $7, R14, skip85
 	VLD1.P  64(R24), [V13.B16, V14.B16, V15.B16, V16.B16]
 	VST1.P  [V13.B16, V14.B16, V15.B16, V16.B16], 64(R25)
 	VLD1.P  64(R24), [V13.B16, V14.B16, V15.B16, V16.B16]
 	VST1.P  [V13.B16, V14.B16, V15.B16, V16.B16], 64(R25)
-skip77:
-	TBZ     $6, R14, skip78
+skip85:
+	TBZ     $6, R14, skip86
 	VLD1.P  64(R24), [V13.B16, V14.B16, V15.B16, V16.B16]
 	VST1.P  [V13.B16, V14.B16, V15.B16, V16.B16], 64(R25)
-skip78:
-	TBZ     $5, R14, skip79
+skip86:
+	TBZ     $5, R14, skip87
 	VLD1.P  32(R24), [V13.B16, V14.B16]
 	VST1.P  [V13.B16, V14.B16], 32(R25)
-skip79:
-	TBZ     $4, R14, skip80
+skip87:
+	TBZ     $4, R14, skip88
 	VLD1.P  16(R24), [V13.B16]
 	VST1.P  [V13.B16], 16(R25)
-skip80:
-	TBZ     $3, R14, skip81
+skip88:
+	TBZ     $3, R14, skip89
 	FMOVD.P 8(R24), F13
 	FMOVD.P F13, 8(R25)
-skip81:
-none76:
-done59:
+skip89:
+none84:
+done67:
 	FLDPQ   (R19), (F13, F14)
 	FLDPQ   32(R19), (F15, F16)
 	FLDPQ   64(R19), (F17, F18)
@@ -1580,7 +1650,7 @@ done59:
 	WORD    $0x4e6fd5ce // VFADD V15.D2, V14.D2, V14.D2
 	WORD    $0x4e6ed5ad // VFADD V14.D2, V13.D2, V13.D2
 	FMOVD.P F13, 8(R2)
-	FMOVQ   608(R20), F13
+	FMOVQ   640(R20), F13
 	VORR    V13.B16, V11.B16, V14.B16
 	WORD    $0x4eedd5ce // VFSUB V13.D2, V14.D2, V14.D2
 	VEXT    $8, V10.B16, V10.B16, V15.B16
@@ -1599,8 +1669,8 @@ done59:
 	ADD     R22<<3, R7
 	ADD     R23<<3, R9
 	SUB     $1, R15
-	CBNZ    R15, row54
-last55:
+	CBNZ    R15, row58
+last59:
 	RET
 
 // func softTargetScale64NEON(dst *float64, dstStride int, w *float64, wStride int, t *float64, tStride int, rows int, n int, f *float64, scale *float64, most *float64, peak *float64) (bits uint64)
@@ -1626,8 +1696,8 @@ TEXT ·softTargetScale64NEON(SB), NOSPLIT, $512-104
 	MOVD    dstStride+8(FP), R15
 	MOVD    wStride+24(FP), R19
 	MOVD    tStride+40(FP), R20
-	CBZ     R14, last83
-row82:
+	CBZ     R14, last91
+row90:
 	MOVD    R6, R21
 	VLD1R.P 8(R21), [V0.D2]
 	ADD     $8, R6
@@ -1644,8 +1714,8 @@ row82:
 	MOVD    R2, R3
 	MOVD    R4, R5
 	SUBS    $1, R10, R11
-	BMI     rest85
-group84:
+	BMI     rest93
+group92:
 	FLDPQ   (R3), (F7, F9)
 	FLDPQ   64(R3), (F8, F10)
 	FLDPQ   (R5), (F11, F13)
@@ -1710,57 +1780,57 @@ group84:
 	ADD     $128, R1
 	ADD     $128, R3
 	ADD     $128, R5
-	TBZ     $63, R11, group84
+	TBZ     $63, R11, group92
 	// -1 after the groups, -2 after the rest
-	TBZ     $0, R11, copied86
-rest85:
-	CBZ     R13, done87
+	TBZ     $0, R11, copied94
+rest93:
+	CBZ     R13, done95
 	MOVD    R12, R1
 	ADD     $0, R12, R21
-	TBZ     $6, R13, skip88
+	TBZ     $6, R13, skip96
 	VLD1.P  64(R3), [V7.B16, V8.B16, V9.B16, V10.B16]
 	VST1.P  [V7.B16, V8.B16, V9.B16, V10.B16], 64(R21)
-skip88:
-	TBZ     $5, R13, skip89
+skip96:
+	TBZ     $5, R13, skip97
 	VLD1.P  32(R3), [V7.B16, V8.B16]
 	VST1.P  [V7.B16, V8.B16], 32(R21)
-skip89:
-	TBZ     $4, R13, skip90
+skip97:
+	TBZ     $4, R13, skip98
 	VLD1.P  16(R3), [V7.B16]
 	VST1.P  [V7.B16], 16(R21)
-skip90:
-	TBZ     $3, R13, skip91
+skip98:
+	TBZ     $3, R13, skip99
 	FMOVD.P 8(R3), F7
 	FMOVD.P F7, 8(R21)
-skip91:
+skip99:
 	ADD     $0, R12, R3
 	FSTPQ   (F6, F6), 128(R12)
 	FSTPQ   (F6, F6), 160(R12)
 	FSTPQ   (F6, F6), 192(R12)
 	FSTPQ   (F6, F6), 224(R12)
 	ADD     $128, R12, R21
-	TBZ     $6, R13, skip92
+	TBZ     $6, R13, skip100
 	VLD1.P  64(R5), [V7.B16, V8.B16, V9.B16, V10.B16]
 	VST1.P  [V7.B16, V8.B16, V9.B16, V10.B16], 64(R21)
-skip92:
-	TBZ     $5, R13, skip93
+skip100:
+	TBZ     $5, R13, skip101
 	VLD1.P  32(R5), [V7.B16, V8.B16]
 	VST1.P  [V7.B16, V8.B16], 32(R21)
-skip93:
-	TBZ     $4, R13, skip94
+skip101:
+	TBZ     $4, R13, skip102
 	VLD1.P  16(R5), [V7.B16]
 	VST1.P  [V7.B16], 16(R21)
-skip94:
-	TBZ     $3, R13, skip95
+skip102:
+	TBZ     $3, R13, skip103
 	FMOVD.P 8(R5), F7
 	FMOVD.P F7, 8(R21)
-skip95:
+skip103:
 	ADD     $128, R12, R5
 	MOVD    $-1, R11
 	CMP     $64, R13
-	BLS     short96
-	B       group84
-short96:
+	BLS     short104
+	B       group92
+short104:
 	FLDPQ   (R3), (F7, F8)
 	FLDPQ   (R5), (F9, F10)
 	VADD    V5.D2, V9.D2, V11.D2
@@ -1777,7 +1847,7 @@ short96:
 	VBSL    V11.B16, V3.B16, V10.B16
 	FSTPQ   (F9, F10), (R1)
 	CMP     $32, R13
-	BLS     copied86
+	BLS     copied94
 	FLDPQ   32(R3), (F7, F8)
 	FLDPQ   32(R5), (F9, F10)
 	VADD    V5.D2, V9.D2, V11.D2
@@ -1793,26 +1863,26 @@ short96:
 	WORD    $0x6e62e50a // VFCMGE V2.D2, V8.D2, V10.D2
 	VBSL    V11.B16, V3.B16, V10.B16
 	FSTPQ   (F9, F10), 32(R1)
-copied86:
+copied94:
 	MOVD    R12, R21
 	ADD     R10<<7, R0, R22
-	TBZ     $6, R13, skip97
+	TBZ     $6, R13, skip105
 	VLD1.P  64(R21), [V7.B16, V8.B16, V9.B16, V10.B16]
 	VST1.P  [V7.B16, V8.B16, V9.B16, V10.B16], 64(R22)
-skip97:
-	TBZ     $5, R13, skip98
+skip105:
+	TBZ     $5, R13, skip106
 	VLD1.P  32(R21), [V7.B16, V8.B16]
 	VST1.P  [V7.B16, V8.B16], 32(R22)
-skip98:
-	TBZ     $4, R13, skip99
+skip106:
+	TBZ     $4, R13, skip107
 	VLD1.P  16(R21), [V7.B16]
 	VST1.P  [V7.B16], 16(R22)
-skip99:
-	TBZ     $3, R13, skip100
+skip107:
+	TBZ     $3, R13, skip108
 	FMOVD.P 8(R21), F7
 	FMOVD.P F7, 8(R22)
-skip100:
-done87:
+skip108:
+done95:
 	VMOV    V4.B16, V7.B16
 	VUSHR   $32, V7.D2, V7.D2
 	VEXT    $8, V7.B16, V7.B16, V8.B16
@@ -1823,6 +1893,6 @@ done87:
 	ADD     R19<<3, R2
 	ADD     R20<<3, R4
 	SUB     $1, R14
-	CBNZ    R14, row82
-last83:
+	CBNZ    R14, row90
+last91:
 	RET

@@ -109,7 +109,7 @@ func (w *Work[T]) evalColumns(from, count int) bool {
 	if whole == count {
 		loss = c.Loss[from:]
 	}
-	good := kernel.SoftColumnFinish(loss, s.factors, s.sums, room, s.peaks, scale, rows)
+	good := kernel.SoftColumnFinish(loss, s.factors, s.sums, room, s.peaks, nil, scale, rows)
 	if whole < count {
 		copy(c.Loss[from:], loss[:count])
 	}

@@ -18,58 +18,132 @@ import (
 
 // softTargetRows is memory for it.
 type softTargetRows[T kernel.Float] struct {
-	top           []T              // the highest scores
+	peaks         []kernel.Peak[T] // t_m, and the number of the highest scores
+	known         []T              // of the peaks, what follows:
+	label, top    []T              // t_m and s_m
+	sums          []float64        // of the kernel, what follows:
+	a             []float64        // Σ e^s_i, i ≠ m
 	distance      []float64        // Σ t·(s_m - s_i)
 	others        []float64        // T - t_m
-	peaks         []kernel.Peak[T] // t_m, and the number of the highest scores
-	mass, err     []float64        // T, and what the sum left out
+	mass          []float64        // T
+	inverse       []float64        // e^-s_m
 	factor        []float64        // the scale times T
-	scale         []T
-	power         []T // e^s_m
-	most, peak    []T // the exponentials from which on a class is m, and its derivative
+	factors       []T              // of the gradient, what follows:
+	f, scale      []T              // of exponentials and labels
+	most, peak    []T              // the exponentials from which on a class is m, and its derivative
+	power         []T              // e^s_m
+	loss          []float64        // of rows with copies of the last, as the scale of rows
+	rowScale      []float64
 	blank         []T // scores, the lowest number where a class takes no part
+	below         []T // scores of -Inf
 	slow, settled []bool
 	kept          []T            // the exponentials
 	sub           chunk.Chunk[T] // of slow rows
 }
 
-// nearBytes is about as many bytes of scores as kernels take at a time that read them twice:
-// they are in a near cache then.
+// nearBytes is about as many bytes of scores as are copied for kernels at a time: they are in
+// a near cache then.
 const nearBytes = 128 << 10
 
 // evalSoftTargetRows evaluates the rows of the chunk.
 func (w *Work[T]) evalSoftTargetRows() {
-	c, s := w.c, &w.targetRows
+	c := w.c
 	c.Pending.Finish()
 	w.prepare(c.Rows)
-	stride := w.softTargetSums()
+	stride, simple := w.softTargetSums()
 	if w.labels.err != nil {
 		return
 	}
-	room := chunk.Room(c.Rows)
-	s.factor = kernel.Resize(s.factor, room)
-	clear(w.a[c.Rows:])
-	clear(w.b[c.Rows:])
-	clear(s.factor[c.Rows:])
-	// Local slices of one length spare the checks of their bounds.
-	peaks, distance, others, slow := s.peaks[:c.Rows], s.distance[:c.Rows], s.others[:c.Rows], w.slow[:c.Rows]
-	mass, top, a, b := s.mass[:c.Rows], s.top[:c.Rows], w.a[:c.Rows], w.b[:c.Rows]
-	bad := 0
-	for i := range peaks {
-		b[i] = float64(top[i])
-		slow[i] = peaks[i][1] < 1 || !(distance[i] <= math.MaxFloat64) || kernel.SmallProducts[T](distance[i], others[i])
-		if slow[i] || a[i] == 0 {
-			bad++
+	anySlow := false
+	if simple && w.finishSoftTargets() {
+		clear(w.slow)
+	} else {
+		anySlow = w.finishEach()
+	}
+	if c.Grad != nil {
+		anySlow = w.softTargetGradient(stride) || anySlow
+	}
+	if anySlow {
+		w.evalSlowTargets()
+	}
+}
+
+// finishSoftTargets sets the losses and what the gradient takes, of rows of which all are
+// simple. It reports whether they were.
+func (w *Work[T]) finishSoftTargets() bool {
+	c, s := w.c, &w.targetRows
+	rows, room, lanes := c.Rows, len(s.a), kernel.LanesOf[T]()
+	all := (rows + lanes - 1) &^ (lanes - 1)
+	loss, scale := c.Loss, c.Scale
+	clear(s.inverse[rows:])
+	p := kernel.PivotParams[float64](0)
+	kernel.ShortPowers(s.inverse, s.inverse, &p)
+	if c.Grad == nil {
+		scale = nil
+	}
+	if all > rows {
+		s.loss = kernel.Resize(s.loss, all)
+		loss = s.loss
+		for i := rows; i < all; i++ {
+			for k := i; k < len(s.sums); k += room {
+				s.sums[k] = s.sums[k-i+rows-1]
+			}
+			for k := i; k < len(s.known); k += room {
+				s.known[k] = s.known[k-i+rows-1]
+			}
+			s.inverse[i] = s.inverse[rows-1]
+		}
+		if scale != nil {
+			s.rowScale = kernel.Resize(s.rowScale, all)
+			for i := copy(s.rowScale, scale[:rows]); i < all; i++ {
+				s.rowScale[i] = scale[rows-1]
+			}
+			scale = s.rowScale
 		}
 	}
-	anySlow := bad > 0
+	if !kernel.SoftColumnFinish(loss, s.factors, s.sums, room, s.known, s.inverse, scale, all) {
+		return false
+	}
+	if all > rows {
+		copy(c.Loss, loss[:rows])
+	}
+	if scale == nil {
+		return true
+	}
+	w.powersOfTops()
+	none := T(math.Inf(1))
+	most, power := s.most[:rows], s.power[:rows]
+	for i, m := range most {
+		if m != none {
+			most[i] = power[i]
+		}
+	}
+	return true
+}
+
+// finishEach does that row by row, and finds the slow ones.
+func (w *Work[T]) finishEach() (anySlow bool) {
+	c, s := w.c, &w.targetRows
+	room := chunk.Room(c.Rows)
+	s.factor = kernel.Resize(s.factor, room)
+	clear(w.a[copy(w.a, s.a[:c.Rows]):])
+	clear(w.b[c.Rows:])
+	clear(s.factor[c.Rows:])
+	for i, p := range s.peaks {
+		w.b[i] = float64(s.top[i])
+		if p[1] <= 1 {
+			s.mass[i] = s.others[i] + float64(p[0])
+		}
+		w.slow[i] = p[1] < 1 || !(s.distance[i] <= math.MaxFloat64) || kernel.SmallProducts[T](s.distance[i], s.others[i])
+		anySlow = anySlow || w.slow[i] || w.a[i] == 0
+	}
 	var scale []float64
 	var fa, fb []T
 	if c.Grad != nil {
 		for i, f := range c.Scale[:c.Rows] {
 			s.factor[i] = float64(f * s.mass[i])
 			a := math.Abs(f)
-			w.settled[i] = coef.LeastScale <= a && a <= coef.MostScale && top[i] >= coef.LeastTop
+			w.settled[i] = coef.LeastScale <= a && a <= coef.MostScale && s.top[i] >= coef.LeastTop
 			anySlow = anySlow || !w.settled[i]
 		}
 		scale, fa, fb = s.factor, w.fa, w.fb
@@ -78,25 +152,20 @@ func (w *Work[T]) evalSoftTargetRows() {
 		anySlow = w.findSlowTargets()
 	}
 	if c.Grad != nil {
-		anySlow = w.softTargetGradient(stride) || anySlow
+		w.peakDerivatives()
 	}
-	loss := c.Loss[:c.Rows]
-	for i, l := range loss {
-		loss[i] = float64(l*mass[i]) + distance[i]
+	for i, l := range c.Loss[:c.Rows] {
+		c.Loss[i] = float64(l*s.mass[i]) + s.distance[i]
 	}
-	if anySlow {
-		w.evalSlowTargets()
-	}
+	return anySlow
 }
 
 // softTargetSums sets the sums of the rows and keeps the exponentials for the gradient, in
-// rows of that stride.
-func (w *Work[T]) softTargetSums() (stride int) {
+// rows of that stride. It reports whether all have one highest score.
+func (w *Work[T]) softTargetSums() (stride int, simple bool) {
 	c, s := w.c, &w.targetRows
-	room := chunk.Room(c.Rows) + 8 // see prepare
-	s.top, s.peaks = kernel.Resize(s.top, c.Rows), kernel.Resize(s.peaks, c.Rows)
-	s.distance, s.others = kernel.Resize(s.distance, room), kernel.Resize(s.others, room)
-	s.mass, s.err = kernel.Resize(s.mass, c.Rows), kernel.Resize(s.err, c.Rows)
+	s.resize(c.Rows, c.Grad != nil)
+	simple = c.Full && kernel.HasColumns()
 	var kept []T
 	if c.Grad != nil {
 		s.kept, stride = c.Grad, c.GradStride // which so comes into the nearest cache
@@ -107,37 +176,84 @@ func (w *Work[T]) softTargetSums() (stride int) {
 		}
 		kept = s.kept
 	}
-	step := max(1, nearBytes/(c.N*int(unsafe.Sizeof(T(0)))))
+	step := c.Rows
+	if !c.Full {
+		step = max(1, nearBytes/(c.N*int(unsafe.Sizeof(T(0)))))
+	}
 	for i := 0; i < c.Rows; i += step {
 		rows, x, xStride := min(step, c.Rows-i), c.X[i*c.Stride:], c.Stride
 		if !c.Full {
 			x, xStride = w.blanked(i, rows), c.N
 		}
-		kernel.Maximum(s.top[i:i+rows], x, xStride, rows, c.N)
-		if !c.Full {
-			for k := range rows {
-				if _, part := c.Sides(i + k); kernel.CountBits(part) == 0 {
-					s.top[i+k] = kernel.CanonicalNaN[T]()
-				}
-			}
-		}
 		if kept != nil {
 			kept = s.kept[i*stride:]
 		}
-		most := kernel.SoftTargets(w.a[i:], s.distance[i:], s.others[i:], s.peaks[i:], kept, stride, x, xStride,
+		kernel.Maximum(s.top[i:i+1], x, xStride, 1, c.N)
+		most := kernel.SoftTargets(s.a[i:], s.distance[i:], s.others[i:], s.peaks[i:], kept, stride, x, xStride,
 			c.Soft[i*c.SoftStride:], c.SoftStride, rows, c.N, s.top[i:])
 		if !kernel.LabelsFit[T](most) && !w.labels.right() {
 			break
 		}
-		for k, p := range s.peaks[i:][:rows] {
-			if p[1] > 1 {
-				w.joinPeak(i+k, x[k*xStride:])
-				continue
-			}
-			s.mass[i+k], s.err[i+k] = kernel.TwoSum(s.others[i+k], 0, float64(p[0]))
+	}
+	simple = s.knowPeaks() && simple
+	if !simple {
+		w.joinPeaks()
+	}
+	return stride, simple
+}
+
+// knowPeaks sets what is known of the peaks, and reports whether all rows are simple: finishEach
+// takes the same steps with them as the kernel that finishes all.
+func (s *softTargetRows[T]) knowPeaks() bool {
+	low, high, least := coef.NaturalLow64, coef.NaturalHigh64, coef.LeastProducts64
+	if kernel.IsFloat32[T]() {
+		low, high, least = coef.NaturalLow32, coef.NaturalHigh32, coef.LeastProducts32
+	}
+	peaks := s.peaks
+	label, top, inverse := s.label[:len(peaks)], s.top[:len(peaks)], s.inverse[:len(peaks)]
+	a, distance, others := s.a[:len(peaks)], s.distance[:len(peaks)], s.others[:len(peaks)]
+	simple := true
+	for i, p := range peaks {
+		t := float64(top[i])
+		label[i], inverse[i] = p[0], -t
+		if !(p[1] == 1 && a[i] >= low && a[i] <= high && t >= coef.LeastTop && t <= coef.TargetLimit &&
+			distance[i] <= math.MaxFloat64 && (distance[i] >= least || others[i] == 0)) {
+			simple = false
 		}
 	}
-	return stride
+	return simple
+}
+
+// joinPeaks completes the sums of rows of which several classes have the highest score, or
+// none takes part.
+func (w *Work[T]) joinPeaks() {
+	c, s := w.c, &w.targetRows
+	for i, p := range s.peaks {
+		if !c.Full {
+			if _, part := c.Sides(i); kernel.CountBits(part) == 0 {
+				s.distance[i] = math.NaN()
+				continue
+			}
+		}
+		if p[1] > 1 {
+			w.joinPeak(i)
+		}
+	}
+}
+
+// resize makes room for so many rows.
+func (s *softTargetRows[T]) resize(rows int, grad bool) {
+	room := (rows+15)&^15 + 8 // see prepare
+	s.peaks, s.known, s.sums = kernel.Resize(s.peaks, rows), kernel.Resize(s.known, 2*room), kernel.Resize(s.sums, 3*room)
+	s.label, s.top = s.known[:room], s.known[room:]
+	s.a, s.distance, s.others = s.sums[:room], s.sums[room:][:room], s.sums[2*room:]
+	s.mass, s.inverse = kernel.Resize(s.mass, room), kernel.ResizeAligned(s.inverse, powersRoom(room))
+	if grad {
+		s.factors = kernel.Resize(s.factors, 4*room)
+		for i, x := range [...]*[]T{&s.f, &s.scale, &s.most, &s.peak} {
+			*x = s.factors[i*room:][:room]
+		}
+	}
 }
 
 // blanked returns the scores of rows from i on with the lowest number where a class takes no
@@ -169,17 +285,20 @@ func lowest[T kernel.Float]() T {
 	return T(least)
 }
 
-// joinPeak completes the sums of row i, of the scores x, where several classes have the
-// highest: to all but one of them belongs its exponential. The labels are added without a
-// peak.
-func (w *Work[T]) joinPeak(i int, x []T) {
+// joinPeak completes the sums of row i where several classes have the highest score: to all
+// but one of them belongs its exponential. The labels are added without a peak.
+func (w *Work[T]) joinPeak(i int) {
 	c, s := w.c, &w.targetRows
 	var a, distance, others [8]float64
 	var peak [1]kernel.Peak[T]
-	top := [1]T{T(math.Inf(1))}
-	kernel.SoftTargets(a[:], distance[:], others[:], peak[:], nil, 0, x, c.N, c.Soft[i*c.SoftStride:], c.N, 1, c.N, top[:])
-	s.mass[i], s.err[i] = others[0], 0
-	w.a[i] += float64(float64(s.peaks[i][1]-1) * scalar.Exp(float64(s.top[i])))
+	top := [1]T{T(math.Inf(-1))}
+	s.below = kernel.Resize(s.below, c.N)
+	for j := range s.below {
+		s.below[j] = T(math.Inf(-1))
+	}
+	kernel.SoftTargets(a[:], distance[:], others[:], peak[:], nil, 0, s.below, c.N, c.Soft[i*c.SoftStride:], c.N, 1, c.N, top[:])
+	s.mass[i] = others[0]
+	s.a[i] += float64(float64(s.peaks[i][1]-1) * scalar.Exp(float64(s.top[i])))
 }
 
 // findSmallLabels makes rows from i to end-1 with labels between 0 and the least plain one
@@ -250,15 +369,13 @@ func (w *Work[T]) evalSlowTargets() {
 	}
 }
 
-// softTargetGradient writes the gradient of the rows that are not slow. The losses are those
-// of the target m. Rows with small labels become slow, after their gradient is written unless
+// softTargetGradient writes the gradient of the rows that are not slow. Rows with small labels become slow, after their gradient is written unless
 // that is over the scores.
 func (w *Work[T]) softTargetGradient(stride int) (anySlow bool) {
 	c, s := w.c, &w.targetRows
 	if w.overScores() && !kernel.PlainLabels(c.Soft, c.SoftStride, c.Rows, c.N) {
 		anySlow = w.findSmallLabels(0, c.Rows)
 	}
-	w.peakDerivatives()
 	for i := 0; i < c.Rows; i++ {
 		from := i
 		for i < c.Rows && !w.slow[i] {
@@ -266,7 +383,7 @@ func (w *Work[T]) softTargetGradient(stride int) (anySlow bool) {
 		}
 		if from < i {
 			least := kernel.SoftTargetScale(c.Grad[from*c.GradStride:], c.GradStride, s.kept[from*stride:], stride,
-				c.Soft[from*c.SoftStride:], c.SoftStride, i-from, c.N, w.fa[from:], s.scale[from:], s.most[from:], s.peak[from:])
+				c.Soft[from*c.SoftStride:], c.SoftStride, i-from, c.N, s.f[from:], s.scale[from:], s.most[from:], s.peak[from:])
 			if !kernel.LabelsPlain[T](least) {
 				anySlow = w.findSmallLabels(from, i) || anySlow
 			}
@@ -278,20 +395,25 @@ func (w *Work[T]) softTargetGradient(stride int) (anySlow bool) {
 // overScores reports whether the gradient takes the place of the scores.
 func (w *Work[T]) overScores() bool { return unsafe.SliceData(w.c.Grad) == unsafe.SliceData(w.c.X) }
 
-// peakDerivatives sets the derivatives by the highest scores,
+// powersOfTops sets the exponentials of the highest scores.
+func (w *Work[T]) powersOfTops() {
+	c, s := w.c, &w.targetRows
+	s.power = kernel.ResizeAligned(s.power, powersRoom(c.Rows))
+	clear(s.power[copy(s.power, s.top[:c.Rows]):])
+	p := kernel.PivotParams[T](0)
+	kernel.ShortPowers(s.power, s.power, &p)
+}
+
+// peakDerivatives sets what the gradient takes. The losses are those of the target m, and the
+// derivatives by the highest scores
 //
 //	(T - t_m) - T·(1-p_m)
 //
 // where p_m is above a half: FinishTarget has the product. Elsewhere it is that of any class.
 func (w *Work[T]) peakDerivatives() {
 	c, s := w.c, &w.targetRows
-	s.scale, s.peak, s.most = kernel.Resize(s.scale, c.Rows), kernel.Resize(s.peak, c.Rows), kernel.Resize(s.most, c.Rows)
-	const lanes = 64
-	room := (c.Rows + lanes - 1) &^ (lanes - 1)
-	s.power = kernel.ResizeAligned(s.power, room)
-	clear(s.power[copy(s.power, s.top[:c.Rows]):])
-	p := kernel.PivotParams[T](0)
-	kernel.ShortPowers(s.power, s.power, &p)
+	w.powersOfTops()
+	copy(s.f, w.fa[:c.Rows])
 	scales, others, loss := c.Scale[:c.Rows], s.others[:c.Rows], c.Loss[:c.Rows]
 	power, product, out, most, peak := s.power[:c.Rows], w.fb[:c.Rows], s.scale[:c.Rows], s.most[:c.Rows], s.peak[:c.Rows]
 	none := T(math.Inf(1))
@@ -304,7 +426,11 @@ func (w *Work[T]) peakDerivatives() {
 			peak[i] = T(float64(product[i]) + float64(scale*others[i]))
 			continue
 		}
-		peak[i] = T(exactPeak(scale, s.factor[i], s.mass[i], s.err[i], others[i], float64(product[i])))
+		err := 0.0
+		if p := s.peaks[i]; p[1] == 1 {
+			_, err = kernel.TwoSum(others[i], 0, float64(p[0]))
+		}
+		peak[i] = T(exactPeak(scale, s.factor[i], s.mass[i], err, others[i], float64(product[i])))
 	}
 }
 
@@ -317,3 +443,6 @@ func exactPeak(scale, factor, mass, err, others, product float64) float64 {
 	f := softFactor{value: factor, rest: rest}
 	return f.less(product, scale, -others)
 }
+
+// powersRoom returns of how many elements ShortPowers takes so many.
+func powersRoom(n int) int { return (n + 63) &^ 63 }
