@@ -35,8 +35,7 @@ type eightLoop struct {
 func newEightLoop(v *vec) *eightLoop {
 	l := &eightLoop{vec: v, of: &vec{v.file, v.tier, float64s}}
 	l.u, l.dst = v.param("u"), v.param("dst")
-	bias, _, _ := pivot0(v.elem)
-	l.e = newExponential(v, v.held(bias), true)
+	l.e = newExponential(v, v.held(0x1.8p23), true)
 	l.worst = v.reg()
 	v.zero(l.worst)
 	if v.wide() {
@@ -128,6 +127,10 @@ func (l *eightLoop) tooLarge() gpreg {
 func (l *eightLoop) exponentials(x, pos gpreg) []vreg {
 	sign, magnitude := l.constant(math.Copysign(0, -1)), l.constant(float64(math.Float32frombits(1<<31-1)))
 	var y []vreg
+	bits := l.newMask()
+	if !l.wide() {
+		l.VPBROADCASTD(at(pos, 0), bits)
+	}
 	for i := range 4 {
 		l.prefetch(at(x, i*l.bytes), i)
 		r, abs := l.load(x, i), l.reg()
@@ -136,19 +139,18 @@ func (l *eightLoop) exponentials(x, pos gpreg) []vreg {
 		if l.wide() {
 			l.flip(l.bitsOf(pos, i), r)
 		} else {
-			side, s := l.reg(), l.reg()
-			l.VPBROADCASTD(at(pos, 0), side)
-			l.VPSLLVD(l.shifts(i), side, side)
+			side := l.reg()
+			l.VPSLLVD(l.shifts(i), bits, side)
 			l.VPSRAD(operand.U8(31), side, side)
 			l.move(side, l.slot(l.sides, 1, i))
-			l.and(side, sign, s)
-			l.xor(r, s, r)
+			l.and(side, sign, side)
+			l.xor(r, side, r)
 		}
 		y = append(y, r)
 	}
 	p, q := l.e.evaluate(y)
 	for i := range p {
-		l.mul(p[i], q[i], p[i])
+		l.VPADDD(q[i], p[i], p[i]) // all powers of 2 are normal numbers
 		if !l.wide() {
 			l.move(p[i], l.slot(l.kept, 1, i))
 		}
@@ -168,17 +170,6 @@ func (l *eightLoop) load(x gpreg, i int) vreg {
 	l.VMOVUPS(low, r.AsX())
 	l.VINSERTF128(operand.U8(1), high, r, r)
 	return r
-}
-
-// store writes register i of the gradients.
-func (l *eightLoop) store(r vreg, i int) {
-	if l.wide() {
-		l.move(r, at(l.dst, i*l.bytes))
-		return
-	}
-	low, high := l.halves(l.dst, i)
-	l.VMOVUPS(r.AsX(), low)
-	l.VEXTRACTF128(operand.U8(1), r, high)
 }
 
 // halves returns the places of the halves of register i, on AVX2.
@@ -241,9 +232,15 @@ func (l *eightLoop) sums() (sums [2]vreg) {
 		s.vectors = 1
 	}
 	s.loaded = func(i int) [2]vreg {
-		e, n, p := l.asRegister(l.term(i)), l.reg(), l.reg()
-		l.keep(l.side(i), e, p)
-		l.sub(e, p, n)
+		n, p := l.reg(), l.reg()
+		if l.wide() {
+			l.keep(l.side(i), l.term(i), p)
+			l.xor(p, l.term(i), n)
+		} else {
+			side := l.side(i)
+			l.and(side, l.term(i), p)
+			l.andNot(side, l.term(i), n)
+		}
 		return [2]vreg{n, p}
 	}
 	parts := s.parts()
@@ -321,7 +318,7 @@ func (l *eightLoop) scaled(factors [2]vreg) {
 			l.VPERMPS(factors[0], rows, f)
 			l.VPERMPS(factors[1], rows, l.side(i), f)
 			l.mul(f, l.term(i), f)
-			l.store(f, i)
+			l.move(f, at(l.dst, i*l.bytes))
 		}
 		return
 	}
@@ -345,12 +342,18 @@ func (l *eightLoop) scaled(factors [2]vreg) {
 		rows := l.inRegister(order)
 		l.VPERMPS(factors[0], rows, a)
 		l.VPERMPS(factors[1], rows, b)
-		for i := 2 * half; i < 2*half+2; i++ {
-			f := l.reg()
+		var halves [2]vreg
+		for k := range halves {
+			i, f := 2*half+k, l.reg()
 			l.choose(l.side(i), b, a, f)
 			l.mul(f, l.term(i), f)
-			l.store(f, i)
+			halves[k] = f
 		}
+		second := l.reg()
+		l.VPERM2F128(operand.U8(0x31), halves[1], halves[0], second)
+		l.VINSERTF128(operand.U8(1), halves[1].AsX(), halves[0], halves[0])
+		l.move(halves[0], at(l.dst, 2*half*l.bytes))
+		l.move(second, at(l.dst, (2*half+1)*l.bytes))
 	}
 }
 
