@@ -141,7 +141,7 @@ func (w *Work[T]) kernelRows() bool {
 	c.Widen()
 	anySlow := w.setParams()
 	a.Params = w.params
-	if c.ThresholdGrad != nil && w.rule.Focal == 0 && a.Shifted && !a.Weighted() {
+	if kernel.IsFloat32[T]() && c.ThresholdGrad != nil && w.rule.Focal == 0 && a.Shifted && !a.Weighted() {
 		a.Slope = c.ThresholdGrad
 	}
 	switch {

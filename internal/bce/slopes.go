@@ -5,7 +5,8 @@ import (
 )
 
 // This file adds up derivatives by the scores, whose sum is that by the threshold, less its
-// sign: short rows many at a time.
+// sign: short rows of float32 many at a time. (The errors that ShortTotals gives of float64 are
+// those of positive terms.)
 
 // slopeSums is memory for such sums.
 type slopeSums[T kernel.Float] struct {
@@ -16,7 +17,7 @@ type slopeSums[T kernel.Float] struct {
 // thresholdSlopes sets the derivatives by the thresholds.
 func (w *Work[T]) thresholdSlopes(grad []T, stride int) {
 	c, s := w.c, &w.slope
-	if c.N > kernel.ShortRow {
+	if c.N > kernel.ShortRow || !kernel.IsFloat32[T]() {
 		for i := range c.Rows {
 			c.ThresholdGrad[i] = -sumOf(grad[i*stride:][:c.N])
 		}
@@ -53,12 +54,8 @@ func (s *slopeSums[T]) totals(x []T, rows, n int) {
 // of returns sum i, which is that of x. Where that is no number sumOf may have one: three
 // additions of float32 are in float32.
 func (s *slopeSums[T]) of(i int, x []T) float64 {
-	v := s.sums[i]
-	if !kernel.IsFloat32[T]() {
-		v += s.errs[i]
+	if v := s.sums[i]; v-v == 0 {
+		return v
 	}
-	if v-v != 0 {
-		return sumOf(x)
-	}
-	return v
+	return sumOf(x)
 }

@@ -43,7 +43,7 @@ type bceJoin struct {
 	half    operand.Mem // AVX2, float64: the joins of the stage before, where that is the first of 32 elements
 	weights *bceWeights // nil for none
 
-	slope *accumulator // of the derivatives, with thresholds; nil for none
+	slope *accumulator // of the derivatives of float32, with thresholds; nil for none
 }
 
 // ahead is how many stages ahead arguments are loaded.
@@ -164,7 +164,7 @@ func (b *bceJoin) constants() {
 		b.product = newProduct(v)
 		b.product.clear()
 	}
-	if b.shifted && b.grad && b.weights == nil {
+	if b.shifted && b.grad && b.weights == nil && !v.double() {
 		b.slope = newStackAccumulator(v)
 	}
 	bias, least, most := zeroToInf(v.elem)

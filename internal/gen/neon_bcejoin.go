@@ -20,7 +20,7 @@ type neonBCEJoin struct {
 	e              *neonExponential
 	log            *neonLogarithms  // float64
 	total          *neonAccumulator // float64: of the logarithms; float32: the products
-	slope          *neonAccumulator // of the derivatives, with thresholds; nil for none
+	slope          *neonAccumulator // of the derivatives of float32, with thresholds; nil for none
 }
 
 // A neonJoinTerm is one register of elements.
@@ -43,7 +43,7 @@ func emitNeonBCEJoin(v *neonVec, shifted, grad bool) {
 	l.accumulators()
 	b.total = newNeonStackAccumulator(v, l.acc)
 	var slopes genReg
-	if shifted && grad {
+	if shifted && grad && !v.double() {
 		b.slope = newNeonStackAccumulator(v, l.acc.offset(128))
 		slopes = v.param("slope")
 	}

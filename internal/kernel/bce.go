@@ -65,8 +65,9 @@ type BCEArgs[T Float] struct {
 	Pos, Neg        []uint64
 	Words           int
 
-	// Slope, unless it is nil, takes the sums of every row's gradient, with thresholds and
-	// without weights.
+	// Slope, unless it is nil, takes the sums of every row's gradient of float32, with
+	// thresholds and without weights. (The errors of sums of float64 are those of positive
+	// terms.)
 	Slope []float64
 
 	Scale   []float64      // factors of the gradient, for kernels without weights
@@ -227,27 +228,21 @@ func bce32Generic(a *BCEArgs[float32]) {
 				products = products[1:]
 			}
 		}
-		a.slope(i)
+		if a.Slope != nil && a.Shifted {
+			slope32(a, i)
+		}
 	}
 }
 
-// slope writes the sum of row i's gradient, if it is wanted: in the order of the terms with
-// weights.
-func (a *BCEArgs[T]) slope(i int) {
-	if a.Slope == nil || !a.Shifted {
-		return
-	}
+// slope32 writes the sum of row i's gradient, in the order of the terms with weights.
+func slope32(a *BCEArgs[float32], i int) {
 	var sum, err [8]float64
 	for k := 0; k < a.N; k += 32 {
-		var g [32]T
+		var g [32]float32
 		copy(g[:], a.Dst[i*a.DstStride:][k:a.N])
 		addTerms(&sum, &err, &g)
 	}
-	if IsFloat32[T]() {
-		a.Slope[i] = eight(&sum)
-	} else {
-		a.Slope[i] = compensated(&sum, &err)
-	}
+	a.Slope[i] = eight(&sum)
 }
 
 // addTerms adds 32 terms to lanes, of float64 with their errors.
@@ -281,7 +276,6 @@ func bce64Generic(a *BCEArgs[float64]) {
 			}
 		}
 		a.Sum[i] = compensated(&sum, &err)
-		a.slope(i)
 	}
 }
 

@@ -7908,7 +7908,7 @@ last302:
 
 // func bceGradShifted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, slope *float64, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·bceGradShifted64AVX2(SB), $2816-160
+TEXT ·bceGradShifted64AVX2(SB), $2688-160
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	MOVQ         to+32(FP), AX
@@ -7958,11 +7958,6 @@ TEXT ·bceGradShifted64AVX2(SB), $2816-160
 	VMOVUPD      Y2, 416(BP)
 	VMOVUPD      Y2, 448(BP)
 	VMOVUPD      Y2, 480(BP)
-	VXORPS       Y2, Y2, Y2
-	VMOVUPD      Y2, 512(BP)
-	VMOVUPD      Y2, 544(BP)
-	VMOVUPD      Y2, 576(BP)
-	VMOVUPD      Y2, 608(BP)
 	MOVQ         scale+112(FP), R8
 	VBROADCASTSD (R8), Y2
 	VMOVUPD      Y2, 192(BP)
@@ -7990,11 +7985,11 @@ first320:
 same321:
 	MOVQ    BX, R10
 	MOVWLZX (SI), R13
-	MOVQ    R13, 896(BP)(R12*1)
+	MOVQ    R13, 768(BP)(R12*1)
 	ORW     (DI), R13
 	CMPL    R13, $0x0000ffff
 	SETEQ   R14
-	MOVB    R14, 904(BP)(R12*1)
+	MOVB    R14, 776(BP)(R12*1)
 	JNE     other323
 
 ready324:
@@ -8004,7 +7999,7 @@ ready324:
 	SUBQ $0x10, 304(BP)
 
 none322:
-	VPBROADCASTD 896(BP)(R12*1), Y2
+	VPBROADCASTD 768(BP)(R12*1), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
 	PREFETCHT0   12288(R10)
 	VMOVUPD      (R10), Y3
@@ -8030,8 +8025,8 @@ none322:
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y4
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y4
 	VADDPD       Y6, Y4, Y4
-	VMOVUPD      Y4, 640(BP)(R12*1)
-	VMOVUPD      Y3, 768(BP)(R12*1)
+	VMOVUPD      Y4, 512(BP)(R12*1)
+	VMOVUPD      Y3, 640(BP)(R12*1)
 	VMOVUPD      32(R10), Y3
 	VSUBPD       224(BP), Y3, Y4
 	VSUBPD       Y3, Y4, Y5
@@ -8055,8 +8050,8 @@ none322:
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y4
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y4
 	VADDPD       Y6, Y4, Y4
-	VMOVUPD      Y4, 672(BP)(R12*1)
-	VMOVUPD      Y3, 800(BP)(R12*1)
+	VMOVUPD      Y4, 544(BP)(R12*1)
+	VMOVUPD      Y3, 672(BP)(R12*1)
 	PREFETCHT0   12352(R10)
 	VMOVUPD      64(R10), Y3
 	VSUBPD       224(BP), Y3, Y4
@@ -8081,8 +8076,8 @@ none322:
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y4
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y4
 	VADDPD       Y6, Y4, Y4
-	VMOVUPD      Y4, 704(BP)(R12*1)
-	VMOVUPD      Y3, 832(BP)(R12*1)
+	VMOVUPD      Y4, 576(BP)(R12*1)
+	VMOVUPD      Y3, 704(BP)(R12*1)
 	VMOVUPD      96(R10), Y3
 	VSUBPD       224(BP), Y3, Y4
 	VSUBPD       Y3, Y4, Y5
@@ -8106,8 +8101,8 @@ none322:
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y4
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y4
 	VADDPD       Y6, Y4, Y4
-	VMOVUPD      Y4, 736(BP)(R12*1)
-	VMOVUPD      Y2, 864(BP)(R12*1)
+	VMOVUPD      Y4, 608(BP)(R12*1)
+	VMOVUPD      Y2, 736(BP)(R12*1)
 	ADDQ         $+512, R11
 	ANDQ         $+2047, R11
 	ADDQ         $+512, R12
@@ -8164,11 +8159,11 @@ none325:
 same327:
 	MOVQ    BX, R10
 	MOVWLZX (SI), R13
-	MOVQ    R13, 896(BP)(R12*1)
+	MOVQ    R13, 768(BP)(R12*1)
 	ORW     (DI), R13
 	CMPL    R13, $0x0000ffff
 	SETEQ   R14
-	MOVB    R14, 904(BP)(R12*1)
+	MOVB    R14, 776(BP)(R12*1)
 	JNE     other329
 
 ready330:
@@ -8178,14 +8173,14 @@ ready330:
 	SUBQ $0x10, 304(BP)
 
 none328:
-	CMPB 904(BP)(R11*1), $0x00
+	CMPB 776(BP)(R11*1), $0x00
 	JEQ  into331
 
 entered332:
-	VMOVUPD      640(BP)(R11*1), Y2
-	VMOVUPD      672(BP)(R11*1), Y3
-	VMOVUPD      704(BP)(R11*1), Y4
-	VMOVUPD      736(BP)(R11*1), Y5
+	VMOVUPD      512(BP)(R11*1), Y2
+	VMOVUPD      544(BP)(R11*1), Y3
+	VMOVUPD      576(BP)(R11*1), Y4
+	VMOVUPD      608(BP)(R11*1), Y5
 	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y9
 	VMOVUPD      Y9, Y6
 	VMOVUPD      Y9, Y7
@@ -8196,7 +8191,7 @@ entered332:
 	VFMADD213PD  Y10, Y3, Y7
 	VFMADD213PD  Y10, Y4, Y8
 	VFMADD213PD  Y10, Y5, Y9
-	VPBROADCASTD 896(BP)(R12*1), Y10
+	VPBROADCASTD 768(BP)(R12*1), Y10
 	VPSRLVQ      lanes64<>+0(SB), Y10, Y10
 	PREFETCHT0   12288(R10)
 	VMOVUPD      (R10), Y11
@@ -8227,8 +8222,8 @@ entered332:
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y12
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y12
 	VADDPD       Y14, Y12, Y12
-	VMOVUPD      Y12, 640(BP)(R12*1)
-	VMOVUPD      Y11, 768(BP)(R12*1)
+	VMOVUPD      Y12, 512(BP)(R12*1)
+	VMOVUPD      Y11, 640(BP)(R12*1)
 	VMOVUPD      f64_3efa0199a21bb23c<>+0(SB), Y11
 	VFMADD213PD  Y11, Y2, Y6
 	VFMADD213PD  Y11, Y3, Y7
@@ -8262,8 +8257,8 @@ entered332:
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y12
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y12
 	VADDPD       Y14, Y12, Y12
-	VMOVUPD      Y12, 672(BP)(R12*1)
-	VMOVUPD      Y11, 800(BP)(R12*1)
+	VMOVUPD      Y12, 544(BP)(R12*1)
+	VMOVUPD      Y11, 672(BP)(R12*1)
 	VMOVUPD      f64_3f56c16c184319e8<>+0(SB), Y11
 	VFMADD213PD  Y11, Y2, Y6
 	VFMADD213PD  Y11, Y3, Y7
@@ -8298,8 +8293,8 @@ entered332:
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y12
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y12
 	VADDPD       Y14, Y12, Y12
-	VMOVUPD      Y12, 704(BP)(R12*1)
-	VMOVUPD      Y11, 832(BP)(R12*1)
+	VMOVUPD      Y12, 576(BP)(R12*1)
+	VMOVUPD      Y11, 704(BP)(R12*1)
 	VMOVUPD      f64_3fa55555555507ba<>+0(SB), Y11
 	VFMADD213PD  Y11, Y2, Y6
 	VFMADD213PD  Y11, Y3, Y7
@@ -8333,8 +8328,8 @@ entered332:
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y11, Y12
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y11, Y12
 	VADDPD       Y14, Y12, Y12
-	VMOVUPD      Y12, 736(BP)(R12*1)
-	VMOVUPD      Y10, 864(BP)(R12*1)
+	VMOVUPD      Y12, 608(BP)(R12*1)
+	VMOVUPD      Y10, 736(BP)(R12*1)
 	VMOVUPD      f64_3fe000000000000a<>+0(SB), Y10
 	VFMADD213PD  Y10, Y2, Y6
 	VFMADD213PD  Y10, Y3, Y7
@@ -8350,12 +8345,12 @@ entered332:
 	VFMADD213PD  Y10, Y3, Y7
 	VFMADD213PD  Y10, Y4, Y8
 	VFMADD213PD  Y10, Y5, Y9
-	VMULPD       768(BP)(R11*1), Y6, Y6
-	VMULPD       800(BP)(R11*1), Y7, Y7
-	VMULPD       832(BP)(R11*1), Y8, Y8
-	VMULPD       864(BP)(R11*1), Y9, Y9
+	VMULPD       640(BP)(R11*1), Y6, Y6
+	VMULPD       672(BP)(R11*1), Y7, Y7
+	VMULPD       704(BP)(R11*1), Y8, Y8
+	VMULPD       736(BP)(R11*1), Y9, Y9
 	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
-	VPBROADCASTD 896(BP)(R11*1), Y3
+	VPBROADCASTD 768(BP)(R11*1), Y3
 	VPSRLVQ      lanes64<>+0(SB), Y3, Y3
 	VMOVUPD      f64_8000000000000000<>+0(SB), Y4
 	VADDPD       Y2, Y6, Y5
@@ -8365,23 +8360,20 @@ entered332:
 	VXORPD       192(BP), Y10, Y10
 	VMULPD       Y10, Y5, Y5
 	VMOVUPD      Y5, (R9)
-	VMOVUPD      Y5, Y5
-	VADDPD       Y2, Y7, Y10
-	VDIVPD       Y10, Y7, Y10
-	VPSLLQ       $0x3b, Y3, Y11
-	VANDPD       Y4, Y11, Y11
-	VXORPD       192(BP), Y11, Y11
-	VMULPD       Y11, Y10, Y10
-	VMOVUPD      Y10, 32(R9)
-	VMOVUPD      Y10, Y10
-	VADDPD       Y2, Y8, Y11
-	VDIVPD       Y11, Y8, Y11
-	VPSLLQ       $0x37, Y3, Y12
-	VANDPD       Y4, Y12, Y12
-	VXORPD       192(BP), Y12, Y12
-	VMULPD       Y12, Y11, Y11
-	VMOVUPD      Y11, 64(R9)
-	VADDPD       Y11, Y5, Y5
+	VADDPD       Y2, Y7, Y5
+	VDIVPD       Y5, Y7, Y5
+	VPSLLQ       $0x3b, Y3, Y10
+	VANDPD       Y4, Y10, Y10
+	VXORPD       192(BP), Y10, Y10
+	VMULPD       Y10, Y5, Y5
+	VMOVUPD      Y5, 32(R9)
+	VADDPD       Y2, Y8, Y5
+	VDIVPD       Y5, Y8, Y5
+	VPSLLQ       $0x37, Y3, Y10
+	VANDPD       Y4, Y10, Y10
+	VXORPD       192(BP), Y10, Y10
+	VMULPD       Y10, Y5, Y5
+	VMOVUPD      Y5, 64(R9)
 	VADDPD       Y2, Y9, Y2
 	VDIVPD       Y2, Y9, Y2
 	VPSLLQ       $0x33, Y3, Y3
@@ -8389,29 +8381,6 @@ entered332:
 	VXORPD       192(BP), Y3, Y3
 	VMULPD       Y3, Y2, Y2
 	VMOVUPD      Y2, 96(R9)
-	VADDPD       Y2, Y10, Y10
-	VMOVUPD      512(BP), Y2
-	VMOVUPD      576(BP), Y3
-	VADDPD       Y5, Y2, Y4
-	VMAXPD       Y5, Y2, Y11
-	VMINPD       Y5, Y2, Y5
-	VSUBPD       Y11, Y4, Y11
-	VSUBPD       Y11, Y5, Y5
-	VADDPD       Y5, Y3, Y3
-	VMOVAPD      Y4, Y2
-	VMOVUPD      Y2, 512(BP)
-	VMOVUPD      Y3, 576(BP)
-	VMOVUPD      544(BP), Y2
-	VMOVUPD      608(BP), Y3
-	VADDPD       Y10, Y2, Y4
-	VMAXPD       Y10, Y2, Y5
-	VMINPD       Y10, Y2, Y10
-	VSUBPD       Y5, Y4, Y5
-	VSUBPD       Y5, Y10, Y10
-	VADDPD       Y10, Y3, Y3
-	VMOVAPD      Y4, Y2
-	VMOVUPD      Y2, 544(BP)
-	VMOVUPD      Y3, 608(BP)
 	VADDPD       Y8, Y6, Y2
 	VFMADD213PD  Y2, Y8, Y6
 	VADDPD       Y9, Y7, Y2
@@ -8422,15 +8391,15 @@ entered332:
 	JNZ          second334
 	CMPQ         R8, $0x10
 	JLE          both335
-	VMOVUPD      Y6, 2688(BP)
-	VMOVUPD      Y7, 2720(BP)
+	VMOVUPD      Y6, 2560(BP)
+	VMOVUPD      Y7, 2592(BP)
 	JMP          added333
 
 second334:
-	VMOVUPD     2688(BP), Y2
+	VMOVUPD     2560(BP), Y2
 	VADDPD      Y2, Y6, Y3
 	VFMADD213PD Y3, Y2, Y6
-	VMOVUPD     2720(BP), Y2
+	VMOVUPD     2592(BP), Y2
 	VADDPD      Y2, Y7, Y3
 	VFMADD213PD Y3, Y2, Y7
 
@@ -8535,7 +8504,7 @@ both335:
 	VMOVUPD     Y4, 480(BP)
 
 added333:
-	CMPB 904(BP)(R11*1), $0x00
+	CMPB 776(BP)(R11*1), $0x00
 	JEQ  out336
 
 left337:
@@ -8582,46 +8551,6 @@ left337:
 	VADDPD       X4, X2, X2
 	VMOVSD       X2, (R8)
 	ADDQ         $0x08, sum+0(FP)
-	MOVQ         slope+128(FP), R8
-	TESTQ        R8, R8
-	JZ           none340
-	VMOVUPD      512(BP), Y2
-	VMOVUPD      544(BP), Y3
-	VMOVUPD      576(BP), Y4
-	VMOVUPD      608(BP), Y5
-	VADDPD       Y5, Y4, Y4
-	VADDPD       Y3, Y2, Y5
-	VMAXPD       Y3, Y2, Y6
-	VMINPD       Y3, Y2, Y3
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y3, Y3
-	VADDPD       Y3, Y4, Y4
-	VMOVAPD      Y5, Y2
-	VEXTRACTF128 $0x01, Y2, X3
-	VEXTRACTF128 $0x01, Y4, X5
-	VADDPD       X5, X4, X4
-	VADDPD       X3, X2, X5
-	VMAXPD       X3, X2, X6
-	VMINPD       X3, X2, X3
-	VSUBPD       X6, X5, X6
-	VSUBPD       X6, X3, X3
-	VADDPD       X3, X4, X4
-	VMOVAPD      X5, X2
-	VUNPCKHPD    X2, X2, X3
-	VUNPCKHPD    X4, X4, X5
-	VADDPD       X5, X4, X4
-	VADDPD       X3, X2, X5
-	VMAXPD       X3, X2, X6
-	VMINPD       X3, X2, X3
-	VSUBPD       X6, X5, X6
-	VSUBPD       X6, X3, X3
-	VADDPD       X3, X4, X4
-	VMOVAPD      X5, X2
-	VADDPD       X4, X2, X2
-	VMOVSD       X2, (R8)
-	ADDQ         $0x08, slope+128(FP)
-
-none340:
 	ADDQ         336(BP), R9
 	DECQ         rows+72(FP)
 	JZ           end339
@@ -8630,11 +8559,6 @@ none340:
 	VMOVUPD      Y2, 416(BP)
 	VMOVUPD      Y2, 448(BP)
 	VMOVUPD      Y2, 480(BP)
-	VXORPS       Y2, Y2, Y2
-	VMOVUPD      Y2, 512(BP)
-	VMOVUPD      Y2, 544(BP)
-	VMOVUPD      Y2, 576(BP)
-	VMOVUPD      Y2, 608(BP)
 	MOVQ         scale+112(FP), R8
 	VBROADCASTSD (R8), Y2
 	VMOVUPD      Y2, 192(BP)
@@ -8722,14 +8646,14 @@ out336:
 end339:
 last318:
 	TESTQ DX, DX
-	JZ    none342
+	JZ    none341
 
-more341:
+more340:
 	TESTQ      $0x00000f00, AX
-	JNZ        same343
+	JNZ        same342
 	PREFETCHT0 16384(AX)
 
-same343:
+same342:
 	VMOVUPD  (CX), Y0
 	VMOVNTPD Y0, (AX)
 	VMOVUPD  32(CX), Y0
@@ -8749,9 +8673,9 @@ same343:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more341
+	JNZ      more340
 
-none342:
+none341:
 	VZEROUPPER
 	RET
 
@@ -8764,9 +8688,9 @@ TEXT ·bceGrad64AVX2(SB), $2624-160
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last344
+	JEQ          last343
 	CMPQ         n+80(FP), $0x00
-	JEQ          last344
+	JEQ          last343
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -8808,19 +8732,19 @@ TEXT ·bceGrad64AVX2(SB), $2624-160
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 
-first346:
+first345:
 	CMPQ 232(BP), $0x00
-	JG   same347
+	JG   same346
 	LEAQ (BP), R10
 	DECQ 240(BP)
-	JLE  none348
+	JLE  none347
 	ADDQ 256(BP), BX
 	ADDQ 248(BP), SI
 	ADDQ 248(BP), DI
 	MOVQ n+80(FP), R13
 	MOVQ R13, 232(BP)
 
-same347:
+same346:
 	MOVQ    BX, R10
 	MOVWLZX (SI), R13
 	MOVQ    R13, 704(BP)(R12*1)
@@ -8828,15 +8752,15 @@ same347:
 	CMPL    R13, $0x0000ffff
 	SETEQ   R14
 	MOVB    R14, 712(BP)(R12*1)
-	JNE     other349
+	JNE     other348
 
-ready350:
+ready349:
 	ADDQ $+128, BX
 	ADDQ $0x02, SI
 	ADDQ $0x02, DI
 	SUBQ $0x10, 232(BP)
 
-none348:
+none347:
 	VPBROADCASTD 704(BP)(R12*1), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	PREFETCHT0   12288(R10)
@@ -8898,16 +8822,16 @@ none348:
 	ADDQ         $+512, R12
 	ANDQ         $+2047, R12
 	TESTQ        R11, R11
-	JNZ          first346
+	JNZ          first345
 
-group345:
+group344:
 	TESTQ      DX, DX
-	JZ         none351
+	JZ         none350
 	TESTQ      $0x00000f00, AX
-	JNZ        same352
+	JNZ        same351
 	PREFETCHT0 16384(AX)
 
-same352:
+same351:
 	VMOVUPD  (CX), Y4
 	VMOVNTPD Y4, (AX)
 	VMOVUPD  32(CX), Y4
@@ -8928,19 +8852,19 @@ same352:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none351:
+none350:
 	CMPQ 232(BP), $0x00
-	JG   same353
+	JG   same352
 	LEAQ (BP), R10
 	DECQ 240(BP)
-	JLE  none354
+	JLE  none353
 	ADDQ 256(BP), BX
 	ADDQ 248(BP), SI
 	ADDQ 248(BP), DI
 	MOVQ n+80(FP), R13
 	MOVQ R13, 232(BP)
 
-same353:
+same352:
 	MOVQ    BX, R10
 	MOVWLZX (SI), R13
 	MOVQ    R13, 704(BP)(R12*1)
@@ -8948,19 +8872,19 @@ same353:
 	CMPL    R13, $0x0000ffff
 	SETEQ   R14
 	MOVB    R14, 712(BP)(R12*1)
-	JNE     other355
+	JNE     other354
 
-ready356:
+ready355:
 	ADDQ $+128, BX
 	ADDQ $0x02, SI
 	ADDQ $0x02, DI
 	SUBQ $0x10, 232(BP)
 
-none354:
+none353:
 	CMPB 712(BP)(R11*1), $0x00
-	JEQ  into357
+	JEQ  into356
 
-entered358:
+entered357:
 	VMOVUPD      448(BP)(R11*1), Y4
 	VMOVUPD      480(BP)(R11*1), Y5
 	VMOVUPD      512(BP)(R11*1), Y6
@@ -9124,14 +9048,14 @@ entered358:
 	MOVQ         n+80(FP), R10
 	SUBQ         R8, R10
 	TESTQ        $0x00000010, R10
-	JNZ          second360
+	JNZ          second359
 	CMPQ         R8, $0x10
-	JLE          both361
+	JLE          both360
 	VMOVUPD      Y8, 2496(BP)
 	VMOVUPD      Y9, 2528(BP)
-	JMP          added359
+	JMP          added358
 
-second360:
+second359:
 	VMOVUPD     2496(BP), Y4
 	VADDPD      Y4, Y8, Y5
 	VFMADD213PD Y5, Y4, Y8
@@ -9139,7 +9063,7 @@ second360:
 	VADDPD      Y4, Y9, Y5
 	VFMADD213PD Y5, Y4, Y9
 
-both361:
+both360:
 	VSUBPD      Y8, Y8, Y4
 	VMAXPD      Y0, Y8, Y5
 	VMINPD      Y0, Y8, Y6
@@ -9239,18 +9163,18 @@ both361:
 	VMOVUPD     Y4, 352(BP)
 	VMOVUPD     Y6, 416(BP)
 
-added359:
+added358:
 	CMPB 712(BP)(R11*1), $0x00
-	JEQ  out362
+	JEQ  out361
 
-left363:
+left362:
 	ADDQ         $+128, R9
 	ADDQ         $+512, R11
 	ANDQ         $+2047, R11
 	ADDQ         $+512, R12
 	ANDQ         $+2047, R12
 	SUBQ         $0x10, R8
-	JG           group345
+	JG           group344
 	MOVQ         sum+0(FP), R8
 	VMOVUPD      320(BP), Y4
 	VMOVUPD      352(BP), Y5
@@ -9289,7 +9213,7 @@ left363:
 	ADDQ         $0x08, sum+0(FP)
 	ADDQ         264(BP), R9
 	DECQ         rows+72(FP)
-	JZ           end365
+	JZ           end364
 	VXORPS       Y4, Y4, Y4
 	VMOVUPD      Y4, 320(BP)
 	VMOVUPD      Y4, 352(BP)
@@ -9300,9 +9224,9 @@ left363:
 	VMOVUPD      Y4, 192(BP)
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
-	JMP          group345
+	JMP          group344
 
-other349:
+other348:
 	MOVQ         R13, 224(BP)
 	VPBROADCASTD 224(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -9324,9 +9248,9 @@ other349:
 	VBLENDVPD    Y4, Y6, Y5, Y4
 	VMOVUPD      Y4, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready350
+	JMP          ready349
 
-other355:
+other354:
 	MOVQ         R13, 224(BP)
 	VPBROADCASTD 224(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -9348,14 +9272,14 @@ other355:
 	VBLENDVPD    Y4, Y6, Y5, Y4
 	VMOVUPD      Y4, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready356
+	JMP          ready355
 
-into357:
+into356:
 	MOVQ R9, 160(BP)
 	LEAQ (BP), R9
-	JMP  entered358
+	JMP  entered357
 
-out362:
+out361:
 	MOVQ       160(BP), R9
 	MOVQ       $0x00000010, R10
 	CMPQ       R8, R10
@@ -9375,19 +9299,19 @@ out362:
 	VMOVUPD    96(BP), Y4
 	VMOVUPD    352(R13), Y5
 	VMASKMOVPD Y4, Y5, 96(R9)
-	JMP        left363
+	JMP        left362
 
-end365:
-last344:
+end364:
+last343:
 	TESTQ DX, DX
-	JZ    none367
+	JZ    none366
 
-more366:
+more365:
 	TESTQ      $0x00000f00, AX
-	JNZ        same368
+	JNZ        same367
 	PREFETCHT0 16384(AX)
 
-same368:
+same367:
 	VMOVUPD  (CX), Y0
 	VMOVNTPD Y0, (AX)
 	VMOVUPD  32(CX), Y0
@@ -9407,9 +9331,9 @@ same368:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more366
+	JNZ      more365
 
-none367:
+none366:
 	VZEROUPPER
 	RET
 
@@ -9419,9 +9343,9 @@ TEXT ·weightedBCE64AVX2(SB), $4736-136
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	CMPQ         rows+64(FP), $0x00
-	JEQ          last369
+	JEQ          last368
 	CMPQ         n+72(FP), $0x00
-	JEQ          last369
+	JEQ          last368
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+80(FP), CX
 	MOVQ         neg+88(FP), DX
@@ -9469,13 +9393,13 @@ TEXT ·weightedBCE64AVX2(SB), $4736-136
 	VMOVUPD      f64_43380000000003ff<>+0(SB), Y0
 	MOVQ         288(BP), BX
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain371
+	JEQ          plain370
 	VBROADCASTSD 8(BX), Y1
 	VMOVUPD      Y1, 224(BP)
 	VBROADCASTSD 16(BX), Y1
 	VMOVUPD      Y1, 256(BP)
 
-plain371:
+plain370:
 	VXORPS       Y1, Y1, Y1
 	VMOVUPD      Y1, 384(BP)
 	VMOVUPD      Y1, 416(BP)
@@ -9488,12 +9412,12 @@ plain371:
 	MOVQ         negWeight+120(FP), DI
 	MOVQ         n+72(FP), BX
 
-first372:
+first371:
 	CMPQ         328(BP), $0x00
-	JG           same373
+	JG           same372
 	LEAQ         (BP), R8
 	DECQ         336(BP)
-	JLE          none374
+	JLE          none373
 	ADDQ         352(BP), AX
 	ADDQ         344(BP), CX
 	ADDQ         344(BP), DX
@@ -9502,14 +9426,14 @@ first372:
 	ADDQ         $0x18, 288(BP)
 	MOVQ         288(BP), R8
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain377
+	JEQ          plain376
 	VBROADCASTSD 8(R8), Y1
 	VMOVUPD      Y1, 224(BP)
 	VBROADCASTSD 16(R8), Y1
 	VMOVUPD      Y1, 256(BP)
 
-plain377:
-same373:
+plain376:
+same372:
 	MOVQ    AX, R8
 	MOVWLZX (CX), R11
 	MOVQ    R11, 768(BP)(R10*1)
@@ -9518,20 +9442,20 @@ same373:
 	SETEQ   R12
 	MOVQ    R11, 784(BP)(R10*1)
 	MOVB    R12, 776(BP)(R10*1)
-	JNE     other375
+	JNE     other374
 
-ready376:
+ready375:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
 	SUBQ $0x10, 328(BP)
 
-none374:
+none373:
 	PREFETCHT0 12288(R8)
 	VMOVUPD    (R8), Y1
 	VXORPS     Y2, Y2, Y2
 	CMPQ       shifted+112(FP), $0x00
-	JEQ        plain378
+	JEQ        plain377
 	VSUBPD     224(BP), Y1, Y2
 	VSUBPD     Y1, Y2, Y4
 	VSUBPD     Y4, Y2, Y3
@@ -9543,7 +9467,7 @@ none374:
 	VANDNPD    f64_8000000000000000<>+0(SB), Y2, Y2
 	VXORPD     Y2, Y3, Y2
 
-plain378:
+plain377:
 	VMOVUPD     Y1, 800(BP)(R10*1)
 	VORPD       f64_8000000000000000<>+0(SB), Y1, Y1
 	VADDPD      Y2, Y1, Y3
@@ -9562,7 +9486,7 @@ plain378:
 	VMOVUPD     32(R8), Y1
 	VXORPS      Y2, Y2, Y2
 	CMPQ        shifted+112(FP), $0x00
-	JEQ         plain379
+	JEQ         plain378
 	VSUBPD      224(BP), Y1, Y2
 	VSUBPD      Y1, Y2, Y4
 	VSUBPD      Y4, Y2, Y3
@@ -9574,7 +9498,7 @@ plain378:
 	VANDNPD     f64_8000000000000000<>+0(SB), Y2, Y2
 	VXORPD      Y2, Y3, Y2
 
-plain379:
+plain378:
 	VMOVUPD     Y1, 832(BP)(R10*1)
 	VORPD       f64_8000000000000000<>+0(SB), Y1, Y1
 	VADDPD      Y2, Y1, Y3
@@ -9594,7 +9518,7 @@ plain379:
 	VMOVUPD     64(R8), Y1
 	VXORPS      Y2, Y2, Y2
 	CMPQ        shifted+112(FP), $0x00
-	JEQ         plain380
+	JEQ         plain379
 	VSUBPD      224(BP), Y1, Y2
 	VSUBPD      Y1, Y2, Y4
 	VSUBPD      Y4, Y2, Y3
@@ -9606,7 +9530,7 @@ plain379:
 	VANDNPD     f64_8000000000000000<>+0(SB), Y2, Y2
 	VXORPD      Y2, Y3, Y2
 
-plain380:
+plain379:
 	VMOVUPD     Y1, 864(BP)(R10*1)
 	VORPD       f64_8000000000000000<>+0(SB), Y1, Y1
 	VADDPD      Y2, Y1, Y3
@@ -9625,7 +9549,7 @@ plain380:
 	VMOVUPD     96(R8), Y1
 	VXORPS      Y2, Y2, Y2
 	CMPQ        shifted+112(FP), $0x00
-	JEQ         plain381
+	JEQ         plain380
 	VSUBPD      224(BP), Y1, Y2
 	VSUBPD      Y1, Y2, Y4
 	VSUBPD      Y4, Y2, Y3
@@ -9637,7 +9561,7 @@ plain380:
 	VANDNPD     f64_8000000000000000<>+0(SB), Y2, Y2
 	VXORPD      Y2, Y3, Y2
 
-plain381:
+plain380:
 	VMOVUPD     Y1, 896(BP)(R10*1)
 	VORPD       f64_8000000000000000<>+0(SB), Y1, Y1
 	VADDPD      Y2, Y1, Y3
@@ -9658,14 +9582,14 @@ plain381:
 	ADDQ        $+1024, R10
 	ANDQ        $+4095, R10
 	TESTQ       R9, R9
-	JNZ         first372
+	JNZ         first371
 
-group370:
+group369:
 	CMPQ         328(BP), $0x00
-	JG           same382
+	JG           same381
 	LEAQ         (BP), R8
 	DECQ         336(BP)
-	JLE          none383
+	JLE          none382
 	ADDQ         352(BP), AX
 	ADDQ         344(BP), CX
 	ADDQ         344(BP), DX
@@ -9674,14 +9598,14 @@ group370:
 	ADDQ         $0x18, 288(BP)
 	MOVQ         288(BP), R8
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain386
+	JEQ          plain385
 	VBROADCASTSD 8(R8), Y1
 	VMOVUPD      Y1, 224(BP)
 	VBROADCASTSD 16(R8), Y1
 	VMOVUPD      Y1, 256(BP)
 
-plain386:
-same382:
+plain385:
+same381:
 	MOVQ    AX, R8
 	MOVWLZX (CX), R11
 	MOVQ    R11, 768(BP)(R10*1)
@@ -9690,19 +9614,19 @@ same382:
 	SETEQ   R12
 	MOVQ    R11, 784(BP)(R10*1)
 	MOVB    R12, 776(BP)(R10*1)
-	JNE     other384
+	JNE     other383
 
-ready385:
+ready384:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
 	SUBQ $0x10, 328(BP)
 
-none383:
+none382:
 	CMPB 776(BP)(R9*1), $0x00
-	JEQ  into387
+	JEQ  into386
 
-entered388:
+entered387:
 	VMOVUPD     512(BP)(R9*1), Y1
 	VMOVUPD     544(BP)(R9*1), Y2
 	VMOVUPD     576(BP)(R9*1), Y3
@@ -9721,7 +9645,7 @@ entered388:
 	VMOVUPD     (R8), Y9
 	VXORPS      Y10, Y10, Y10
 	CMPQ        shifted+112(FP), $0x00
-	JEQ         plain389
+	JEQ         plain388
 	VSUBPD      224(BP), Y9, Y10
 	VSUBPD      Y9, Y10, Y12
 	VSUBPD      Y12, Y10, Y11
@@ -9733,7 +9657,7 @@ entered388:
 	VANDNPD     f64_8000000000000000<>+0(SB), Y10, Y10
 	VXORPD      Y10, Y11, Y10
 
-plain389:
+plain388:
 	VMOVUPD     Y9, 800(BP)(R10*1)
 	VORPD       f64_8000000000000000<>+0(SB), Y9, Y9
 	VADDPD      Y10, Y9, Y11
@@ -9762,7 +9686,7 @@ plain389:
 	VMOVUPD     32(R8), Y9
 	VXORPS      Y10, Y10, Y10
 	CMPQ        shifted+112(FP), $0x00
-	JEQ         plain390
+	JEQ         plain389
 	VSUBPD      224(BP), Y9, Y10
 	VSUBPD      Y9, Y10, Y12
 	VSUBPD      Y12, Y10, Y11
@@ -9774,7 +9698,7 @@ plain389:
 	VANDNPD     f64_8000000000000000<>+0(SB), Y10, Y10
 	VXORPD      Y10, Y11, Y10
 
-plain390:
+plain389:
 	VMOVUPD     Y9, 832(BP)(R10*1)
 	VORPD       f64_8000000000000000<>+0(SB), Y9, Y9
 	VADDPD      Y10, Y9, Y11
@@ -9804,7 +9728,7 @@ plain390:
 	VMOVUPD     64(R8), Y9
 	VXORPS      Y10, Y10, Y10
 	CMPQ        shifted+112(FP), $0x00
-	JEQ         plain391
+	JEQ         plain390
 	VSUBPD      224(BP), Y9, Y10
 	VSUBPD      Y9, Y10, Y12
 	VSUBPD      Y12, Y10, Y11
@@ -9816,7 +9740,7 @@ plain390:
 	VANDNPD     f64_8000000000000000<>+0(SB), Y10, Y10
 	VXORPD      Y10, Y11, Y10
 
-plain391:
+plain390:
 	VMOVUPD     Y9, 864(BP)(R10*1)
 	VORPD       f64_8000000000000000<>+0(SB), Y9, Y9
 	VADDPD      Y10, Y9, Y11
@@ -9845,7 +9769,7 @@ plain391:
 	VMOVUPD     96(R8), Y9
 	VXORPS      Y10, Y10, Y10
 	CMPQ        shifted+112(FP), $0x00
-	JEQ         plain392
+	JEQ         plain391
 	VSUBPD      224(BP), Y9, Y10
 	VSUBPD      Y9, Y10, Y12
 	VSUBPD      Y12, Y10, Y11
@@ -9857,7 +9781,7 @@ plain391:
 	VANDNPD     f64_8000000000000000<>+0(SB), Y10, Y10
 	VXORPD      Y10, Y11, Y10
 
-plain392:
+plain391:
 	VMOVUPD      Y9, 896(BP)(R10*1)
 	VORPD        f64_8000000000000000<>+0(SB), Y9, Y9
 	VADDPD       Y10, Y9, Y11
@@ -9940,13 +9864,13 @@ plain392:
 	VMOVUPD      800(BP)(R9*1), Y11
 	VMASKMOVPD   (DI), Y7, Y5
 	CMPQ         t+48(FP), $0x00
-	JNE          soft393
+	JNE          soft392
 	VBLENDVPD    Y12, (R8), Y5, Y5
 	VXORPD       Y11, Y12, Y12
 	VXORPS       Y7, Y7, Y7
 	VBLENDVPD    Y12, Y7, Y5, Y7
 
-weights394:
+weights393:
 	VFMADD213PD  Y1, Y3, Y4
 	VMULPD       Y5, Y4, Y4
 	VFNMADD231PD 928(BP)(R9*1), Y7, Y4
@@ -9959,18 +9883,18 @@ weights394:
 	VMOVUPD      864(BP)(R9*1), Y13
 	VMASKMOVPD   64(DI), Y12, Y3
 	CMPQ         t+48(FP), $0x00
-	JNE          soft395
+	JNE          soft394
 	VBLENDVPD    Y14, 64(R8), Y3, Y3
 	VXORPD       Y13, Y14, Y14
 	VXORPS       Y12, Y12, Y12
 	VBLENDVPD    Y14, Y12, Y3, Y12
 
-weights396:
+weights395:
 	VFMADD213PD  Y2, Y9, Y10
 	VMULPD       Y3, Y10, Y10
 	VFNMADD231PD 992(BP)(R9*1), Y12, Y10
 	CMPQ         dst+16(FP), $0x00
-	JEQ          none397
+	JEQ          none396
 	VMULPD       192(BP), Y7, Y7
 	VMULPD       192(BP), Y5, Y5
 	VFNMADD231PD Y1, Y5, Y7
@@ -9984,13 +9908,13 @@ weights396:
 	VXORPD       Y1, Y12, Y12
 	VMOVUPD      Y12, 64(SI)
 
-none397:
+none396:
 	CMPQ    terms+8(FP), $0x00
-	JEQ     without398
+	JEQ     without397
 	VMOVUPD Y4, (R11)
 	VMOVUPD Y10, 64(R11)
 
-without398:
+without397:
 	VADDPD       Y10, Y4, Y4
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y6, Y1
 	VDIVPD       Y1, Y6, Y1
@@ -10031,13 +9955,13 @@ without398:
 	VMOVUPD      832(BP)(R9*1), Y10
 	VMASKMOVPD   32(DI), Y8, Y6
 	CMPQ         t+48(FP), $0x00
-	JNE          soft399
+	JNE          soft398
 	VBLENDVPD    Y11, 32(R8), Y6, Y6
 	VXORPD       Y10, Y11, Y11
 	VXORPS       Y8, Y8, Y8
 	VBLENDVPD    Y11, Y8, Y6, Y8
 
-weights400:
+weights399:
 	VFMADD213PD  Y1, Y3, Y5
 	VMULPD       Y6, Y5, Y5
 	VFNMADD231PD 960(BP)(R9*1), Y8, Y5
@@ -10050,18 +9974,18 @@ weights400:
 	VMOVUPD      896(BP)(R9*1), Y12
 	VMASKMOVPD   96(DI), Y11, Y3
 	CMPQ         t+48(FP), $0x00
-	JNE          soft401
+	JNE          soft400
 	VBLENDVPD    Y13, 96(R8), Y3, Y3
 	VXORPD       Y12, Y13, Y13
 	VXORPS       Y11, Y11, Y11
 	VBLENDVPD    Y13, Y11, Y3, Y11
 
-weights402:
+weights401:
 	VFMADD213PD  Y2, Y7, Y9
 	VMULPD       Y3, Y9, Y9
 	VFNMADD231PD 1024(BP)(R9*1), Y11, Y9
 	CMPQ         dst+16(FP), $0x00
-	JEQ          none403
+	JEQ          none402
 	VMULPD       192(BP), Y8, Y8
 	VMULPD       192(BP), Y6, Y6
 	VFNMADD231PD Y1, Y6, Y8
@@ -10075,13 +9999,13 @@ weights402:
 	VXORPD       Y1, Y11, Y11
 	VMOVUPD      Y11, 96(SI)
 
-none403:
+none402:
 	CMPQ    terms+8(FP), $0x00
-	JEQ     without404
+	JEQ     without403
 	VMOVUPD Y5, 32(R11)
 	VMOVUPD Y9, 96(R11)
 
-without404:
+without403:
 	VADDPD  Y9, Y5, Y5
 	VMOVUPD 384(BP), Y1
 	VMOVUPD 448(BP), Y2
@@ -10106,9 +10030,9 @@ without404:
 	VMOVUPD Y1, 416(BP)
 	VMOVUPD Y2, 480(BP)
 	CMPB    776(BP)(R9*1), $0x00
-	JEQ     out405
+	JEQ     out404
 
-left406:
+left405:
 	ADDQ         $+128, SI
 	ADDQ         $+128, DI
 	ADDQ         $+128, 312(BP)
@@ -10117,7 +10041,7 @@ left406:
 	ADDQ         $+1024, R10
 	ANDQ         $+4095, R10
 	SUBQ         $0x10, BX
-	JG           group370
+	JG           group369
 	MOVQ         sum+0(FP), BX
 	VMOVUPD      384(BP), Y1
 	VMOVUPD      416(BP), Y2
@@ -10158,7 +10082,7 @@ left406:
 	MOVQ         368(BP), BX
 	ADDQ         BX, 312(BP)
 	DECQ         rows+64(FP)
-	JZ           end408
+	JZ           end407
 	VXORPS       Y1, Y1, Y1
 	VMOVUPD      Y1, 384(BP)
 	VMOVUPD      Y1, 416(BP)
@@ -10170,9 +10094,9 @@ left406:
 	ADDQ         $0x18, p+104(FP)
 	MOVQ         negWeight+120(FP), DI
 	MOVQ         n+72(FP), BX
-	JMP          group370
+	JMP          group369
 
-other375:
+other374:
 	MOVQ         R11, 320(BP)
 	VPBROADCASTD 320(BP), Y1
 	VPSRLVQ      lanes64<>+0(SB), Y1, Y1
@@ -10194,9 +10118,9 @@ other375:
 	VBLENDVPD    Y1, Y3, Y2, Y1
 	VMOVUPD      Y1, 96(BP)
 	LEAQ         (BP), R8
-	JMP          ready376
+	JMP          ready375
 
-other384:
+other383:
 	MOVQ         R11, 320(BP)
 	VPBROADCASTD 320(BP), Y1
 	VPSRLVQ      lanes64<>+0(SB), Y1, Y1
@@ -10218,53 +10142,53 @@ other384:
 	VBLENDVPD    Y1, Y3, Y2, Y1
 	VMOVUPD      Y1, 96(BP)
 	LEAQ         (BP), R8
-	JMP          ready385
+	JMP          ready384
 
-into387:
+into386:
 	MOVQ SI, 160(BP)
 	LEAQ (BP), SI
-	JMP  entered388
+	JMP  entered387
 
-soft393:
+soft392:
 	MOVQ         312(BP), R12
 	VMASKMOVPD   (R12), Y7, Y12
 	VFNMADD231PD Y12, Y5, Y5
 	VMULPD       (R8), Y12, Y12
 	VBLENDVPD    Y11, Y12, Y5, Y7
 	VADDPD       Y12, Y5, Y5
-	JMP          weights394
+	JMP          weights393
 
-soft395:
+soft394:
 	MOVQ         312(BP), R12
 	VMASKMOVPD   64(R12), Y12, Y14
 	VFNMADD231PD Y14, Y3, Y3
 	VMULPD       64(R8), Y14, Y14
 	VBLENDVPD    Y13, Y14, Y3, Y12
 	VADDPD       Y14, Y3, Y3
-	JMP          weights396
+	JMP          weights395
 
-soft399:
+soft398:
 	MOVQ         312(BP), R12
 	VMASKMOVPD   32(R12), Y8, Y11
 	VFNMADD231PD Y11, Y6, Y6
 	VMULPD       32(R8), Y11, Y11
 	VBLENDVPD    Y10, Y11, Y6, Y8
 	VADDPD       Y11, Y6, Y6
-	JMP          weights400
+	JMP          weights399
 
-soft401:
+soft400:
 	MOVQ         312(BP), R12
 	VMASKMOVPD   96(R12), Y11, Y13
 	VFNMADD231PD Y13, Y3, Y3
 	VMULPD       96(R8), Y13, Y13
 	VBLENDVPD    Y12, Y13, Y3, Y11
 	VADDPD       Y13, Y3, Y3
-	JMP          weights402
+	JMP          weights401
 
-out405:
+out404:
 	MOVQ       160(BP), SI
 	CMPQ       dst+16(FP), $0x00
-	JEQ        left406
+	JEQ        left405
 	MOVQ       $0x00000010, R8
 	CMPQ       BX, R8
 	CMOVQLT    BX, R8
@@ -10283,10 +10207,10 @@ out405:
 	VMOVUPD    96(BP), Y1
 	VMOVUPD    352(R11), Y2
 	VMASKMOVPD Y1, Y2, 96(SI)
-	JMP        left406
+	JMP        left405
 
-end408:
-last369:
+end407:
+last368:
 	VZEROUPPER
 	RET
 
@@ -10354,9 +10278,9 @@ GLOBL f64_3fb5555555555529<>(SB), RODATA|NOPTR, $32
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, MMX+
 TEXT ·bceSumsShifted64AVX512(SB), $512-136
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last409
+	JEQ          last408
 	CMPQ         n+56(FP), $0x00
-	JEQ          last409
+	JEQ          last408
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
@@ -10390,10 +10314,10 @@ TEXT ·bceSumsShifted64AVX512(SB), $512-136
 	VXORPS       Y3, Y3, Y3
 	MOVQ         n+56(FP), BX
 	CMPQ         336(SP), $0x00
-	JG           same412
+	JG           same411
 	LEAQ         (SP), SI
 	DECQ         344(SP)
-	JLE          none413
+	JLE          none412
 	ADDQ         360(SP), AX
 	ADDQ         352(SP), CX
 	ADDQ         352(SP), DX
@@ -10404,7 +10328,7 @@ TEXT ·bceSumsShifted64AVX512(SB), $512-136
 	VBROADCASTSD 8(SI), Z0
 	VBROADCASTSD 16(SI), Z1
 
-same412:
+same411:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -10412,15 +10336,15 @@ same412:
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other414
+	JNE   other413
 
-ready415:
+ready414:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 336(SP)
 
-none413:
+none412:
 	KMOVB        384(SP)(R8*1), K1
 	PREFETCHT0   12288(SI)
 	VMOVUPD      (SI), Z7
@@ -10496,12 +10420,12 @@ none413:
 	XORQ         $+64, DI
 	XORQ         $+64, R8
 
-group410:
+group409:
 	CMPQ         336(SP), $0x00
-	JG           same416
+	JG           same415
 	LEAQ         (SP), SI
 	DECQ         344(SP)
-	JLE          none417
+	JLE          none416
 	ADDQ         360(SP), AX
 	ADDQ         352(SP), CX
 	ADDQ         352(SP), DX
@@ -10512,7 +10436,7 @@ group410:
 	VBROADCASTSD 8(SI), Z0
 	VBROADCASTSD 16(SI), Z1
 
-same416:
+same415:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -10520,15 +10444,15 @@ same416:
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other418
+	JNE   other417
 
-ready419:
+ready418:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 336(SP)
 
-none417:
+none416:
 	VMOVUPD          Z7, Z20
 	VFMADD213PD      Z5, Z6, Z20
 	VMOVUPD          Z8, Z21
@@ -10739,7 +10663,7 @@ none417:
 	XORQ             $+64, DI
 	XORQ             $+64, R8
 	SUBQ             $0x20, BX
-	JG               group410
+	JG               group409
 	MOVQ             sum+0(FP), BX
 	VEXTRACTF64X4    $0x01, Z2, Y15
 	VEXTRACTF64X4    $0x01, Z3, Y16
@@ -10775,13 +10699,13 @@ none417:
 	VMOVSD           X2, (BX)
 	ADDQ             $0x08, sum+0(FP)
 	DECQ             rows+48(FP)
-	JZ               end422
+	JZ               end421
 	VXORPS           Y2, Y2, Y2
 	VXORPS           Y3, Y3, Y3
 	MOVQ             n+56(FP), BX
-	JMP              group410
+	JMP              group409
 
-other414:
+other413:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z7
 	VADDPD       Z0, Z7, Z7
 	KMOVB        R9, K1
@@ -10804,9 +10728,9 @@ other414:
 	VMOVUPD      192(AX), K1, Z7
 	VMOVUPD      Z7, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready415
+	JMP          ready414
 
-other418:
+other417:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z15
 	VADDPD       Z0, Z15, Z15
 	KMOVB        R9, K1
@@ -10829,10 +10753,10 @@ other418:
 	VMOVUPD      192(AX), K1, Z15
 	VMOVUPD      Z15, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready419
+	JMP          ready418
 
-end422:
-last409:
+end421:
+last408:
 	VZEROUPPER
 	RET
 
@@ -10840,9 +10764,9 @@ last409:
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, MMX+
 TEXT ·bceSums64AVX512(SB), $512-136
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last423
+	JEQ          last422
 	CMPQ         n+56(FP), $0x00
-	JEQ          last423
+	JEQ          last422
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
@@ -10873,17 +10797,17 @@ TEXT ·bceSums64AVX512(SB), $512-136
 	VXORPS       Y1, Y1, Y1
 	MOVQ         n+56(FP), BX
 	CMPQ         328(SP), $0x00
-	JG           same426
+	JG           same425
 	LEAQ         (SP), SI
 	DECQ         336(SP)
-	JLE          none427
+	JLE          none426
 	ADDQ         352(SP), AX
 	ADDQ         344(SP), CX
 	ADDQ         344(SP), DX
 	MOVQ         n+56(FP), R9
 	MOVQ         R9, 328(SP)
 
-same426:
+same425:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -10891,15 +10815,15 @@ same426:
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other428
+	JNE   other427
 
-ready429:
+ready428:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 328(SP)
 
-none427:
+none426:
 	KMOVB       384(SP)(R8*1), K1
 	PREFETCHT0  12288(SI)
 	VMOVUPD     (SI), Z7
@@ -10927,19 +10851,19 @@ none427:
 	XORQ        $+64, DI
 	XORQ        $+64, R8
 
-group424:
+group423:
 	CMPQ 328(SP), $0x00
-	JG   same430
+	JG   same429
 	LEAQ (SP), SI
 	DECQ 336(SP)
-	JLE  none431
+	JLE  none430
 	ADDQ 352(SP), AX
 	ADDQ 344(SP), CX
 	ADDQ 344(SP), DX
 	MOVQ n+56(FP), R9
 	MOVQ R9, 328(SP)
 
-same430:
+same429:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -10947,15 +10871,15 @@ same430:
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other432
+	JNE   other431
 
-ready433:
+ready432:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 328(SP)
 
-none431:
+none430:
 	VMOVUPD          Z7, Z15
 	VFMADD213PD      Z5, Z6, Z15
 	VMOVUPD          Z8, Z16
@@ -11114,7 +11038,7 @@ none431:
 	XORQ             $+64, DI
 	XORQ             $+64, R8
 	SUBQ             $0x20, BX
-	JG               group424
+	JG               group423
 	MOVQ             sum+0(FP), BX
 	VEXTRACTF64X4    $0x01, Z0, Y11
 	VEXTRACTF64X4    $0x01, Z1, Y12
@@ -11150,13 +11074,13 @@ none431:
 	VMOVSD           X0, (BX)
 	ADDQ             $0x08, sum+0(FP)
 	DECQ             rows+48(FP)
-	JZ               end436
+	JZ               end435
 	VXORPS           Y0, Y0, Y0
 	VXORPS           Y1, Y1, Y1
 	MOVQ             n+56(FP), BX
-	JMP              group424
+	JMP              group423
 
-other428:
+other427:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z7
 	KMOVB        R9, K1
 	VMOVUPD      Z7, Z8
@@ -11178,9 +11102,9 @@ other428:
 	VMOVUPD      192(AX), K1, Z7
 	VMOVUPD      Z7, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready429
+	JMP          ready428
 
-other432:
+other431:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z11
 	KMOVB        R9, K1
 	VMOVUPD      Z11, Z12
@@ -11202,23 +11126,23 @@ other432:
 	VMOVUPD      192(AX), K1, Z11
 	VMOVUPD      Z11, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready433
+	JMP          ready432
 
-end436:
-last423:
+end435:
+last422:
 	VZEROUPPER
 	RET
 
 // func bceGradShifted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, slope *float64, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, MMX+
-TEXT ·bceGradShifted64AVX512(SB), $768-160
+TEXT ·bceGradShifted64AVX512(SB), $512-160
 	MOVQ         to+32(FP), AX
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last437
+	JEQ          last436
 	CMPQ         n+80(FP), $0x00
-	JEQ          last437
+	JEQ          last436
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -11255,19 +11179,16 @@ TEXT ·bceGradShifted64AVX512(SB), $768-160
 	VBROADCASTSD 16(R8), Z2
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
-	VXORPS       Y0, Y0, Y0
-	VMOVUPD      Z0, 384(SP)
-	VMOVUPD      Z0, 448(SP)
 	MOVQ         scale+112(FP), R8
 	VBROADCASTSD (R8), Z0
 	VMOVUPD      Z0, Z0
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 	CMPQ         344(SP), $0x00
-	JG           same440
+	JG           same439
 	LEAQ         (SP), R10
 	DECQ         352(SP)
-	JLE          none441
+	JLE          none440
 	ADDQ         368(SP), BX
 	ADDQ         360(SP), SI
 	ADDQ         360(SP), DI
@@ -11278,24 +11199,24 @@ TEXT ·bceGradShifted64AVX512(SB), $768-160
 	VBROADCASTSD 8(R10), Z1
 	VBROADCASTSD 16(R10), Z2
 
-same440:
+same439:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
-	MOVQ  R13, 640(SP)(R12*1)
+	MOVQ  R13, 384(SP)(R12*1)
 	ORL   (DI), R13
 	CMPL  R13, $-1
 	SETEQ R14
-	MOVB  R14, 648(SP)(R12*1)
-	JNE   other442
+	MOVB  R14, 392(SP)(R12*1)
+	JNE   other441
 
-ready443:
+ready442:
 	ADDQ $+256, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 344(SP)
 
-none441:
-	KMOVB        640(SP)(R12*1), K1
+none440:
+	KMOVB        384(SP)(R12*1), K1
 	PREFETCHT0   12288(R10)
 	VMOVUPD      (R10), Z8
 	VSUBPD       Z1, Z8, Z9
@@ -11313,7 +11234,7 @@ none441:
 	VMAXPD       Z8, Z9, Z8
 	VBROADCASTSD f64_40862e42fefa39ef<>+0(SB), Z9
 	VMINPD       Z8, Z9, Z8
-	KMOVB        641(SP)(R12*1), K1
+	KMOVB        385(SP)(R12*1), K1
 	PREFETCHT0   12352(R10)
 	VMOVUPD      64(R10), Z9
 	VSUBPD       Z1, Z9, Z10
@@ -11331,7 +11252,7 @@ none441:
 	VMAXPD       Z9, Z10, Z9
 	VBROADCASTSD f64_40862e42fefa39ef<>+0(SB), Z10
 	VMINPD       Z9, Z10, Z9
-	KMOVB        642(SP)(R12*1), K1
+	KMOVB        386(SP)(R12*1), K1
 	PREFETCHT0   12416(R10)
 	VMOVUPD      128(R10), Z10
 	VSUBPD       Z1, Z10, Z11
@@ -11349,7 +11270,7 @@ none441:
 	VMAXPD       Z10, Z11, Z10
 	VBROADCASTSD f64_40862e42fefa39ef<>+0(SB), Z11
 	VMINPD       Z10, Z11, Z10
-	KMOVB        643(SP)(R12*1), K1
+	KMOVB        387(SP)(R12*1), K1
 	PREFETCHT0   12480(R10)
 	VMOVUPD      192(R10), Z11
 	VSUBPD       Z1, Z11, Z15
@@ -11370,14 +11291,14 @@ none441:
 	XORQ         $+64, R11
 	XORQ         $+64, R12
 
-group438:
+group437:
 	TESTQ      DX, DX
-	JZ         none444
+	JZ         none443
 	TESTQ      $0x00000f00, AX
-	JNZ        same445
+	JNZ        same444
 	PREFETCHT0 16384(AX)
 
-same445:
+same444:
 	VMOVUPD  (CX), Z16
 	VMOVNTPD Z16, (AX)
 	VMOVUPD  64(CX), Z16
@@ -11390,12 +11311,12 @@ same445:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none444:
+none443:
 	CMPQ         344(SP), $0x00
-	JG           same446
+	JG           same445
 	LEAQ         (SP), R10
 	DECQ         352(SP)
-	JLE          none447
+	JLE          none446
 	ADDQ         368(SP), BX
 	ADDQ         360(SP), SI
 	ADDQ         360(SP), DI
@@ -11406,27 +11327,27 @@ none444:
 	VBROADCASTSD 8(R10), Z1
 	VBROADCASTSD 16(R10), Z2
 
-same446:
+same445:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
-	MOVQ  R13, 640(SP)(R12*1)
+	MOVQ  R13, 384(SP)(R12*1)
 	ORL   (DI), R13
 	CMPL  R13, $-1
 	SETEQ R14
-	MOVB  R14, 648(SP)(R12*1)
-	JNE   other448
+	MOVB  R14, 392(SP)(R12*1)
+	JNE   other447
 
-ready449:
+ready448:
 	ADDQ $+256, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 344(SP)
 
-none447:
-	CMPB 648(SP)(R11*1), $0x00
-	JEQ  into450
+none446:
+	CMPB 392(SP)(R11*1), $0x00
+	JEQ  into449
 
-entered451:
+entered450:
 	VMOVUPD          Z8, Z21
 	VFMADD213PD      Z6, Z7, Z21
 	VMOVUPD          Z9, Z22
@@ -11463,7 +11384,7 @@ entered451:
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z26, Z18
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z27, Z19
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z28, Z20
-	KMOVB            640(SP)(R12*1), K1
+	KMOVB            384(SP)(R12*1), K1
 	PREFETCHT0       12288(R10)
 	VMOVUPD          (R10), Z8
 	VSUBPD           Z1, Z8, Z9
@@ -11489,7 +11410,7 @@ entered451:
 	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z26, Z18
 	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z27, Z19
 	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z28, Z20
-	KMOVB            641(SP)(R12*1), K1
+	KMOVB            385(SP)(R12*1), K1
 	PREFETCHT0       12352(R10)
 	VMOVUPD          64(R10), Z9
 	VSUBPD           Z1, Z9, Z10
@@ -11515,7 +11436,7 @@ entered451:
 	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z26, Z18
 	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z27, Z19
 	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z28, Z20
-	KMOVB            642(SP)(R12*1), K1
+	KMOVB            386(SP)(R12*1), K1
 	PREFETCHT0       12416(R10)
 	VMOVUPD          128(R10), Z10
 	VSUBPD           Z1, Z10, Z11
@@ -11541,7 +11462,7 @@ entered451:
 	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z26, Z18
 	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z27, Z19
 	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z28, Z20
-	KMOVB            643(SP)(R12*1), K1
+	KMOVB            387(SP)(R12*1), K1
 	PREFETCHT0       12480(R10)
 	VMOVUPD          192(R10), Z11
 	VSUBPD           Z1, Z11, Z15
@@ -11585,54 +11506,28 @@ entered451:
 	VMULPD           Z24, Z20, Z20
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z16, Z21
 	VDIVPD           Z21, Z16, Z21
-	KMOVB            640(SP)(R11*1), K1
+	KMOVB            384(SP)(R11*1), K1
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z21, K1, Z21
 	VMULPD           Z0, Z21, Z21
 	VMOVUPD          Z21, (R9)
-	VMOVUPD          Z21, Z21
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z22
-	VDIVPD           Z22, Z18, Z22
-	KMOVB            641(SP)(R11*1), K1
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z22, K1, Z22
-	VMULPD           Z0, Z22, Z22
-	VMOVUPD          Z22, 64(R9)
-	VADDPD           Z22, Z21, Z21
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z19, Z22
-	VDIVPD           Z22, Z19, Z22
-	KMOVB            642(SP)(R11*1), K1
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z22, K1, Z22
-	VMULPD           Z0, Z22, Z22
-	VMOVUPD          Z22, 128(R9)
-	VMOVUPD          Z22, Z22
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z23
-	VDIVPD           Z23, Z20, Z23
-	KMOVB            643(SP)(R11*1), K1
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z23, K1, Z23
-	VMULPD           Z0, Z23, Z23
-	VMOVUPD          Z23, 192(R9)
-	VADDPD           Z23, Z22, Z22
-	VMOVUPD          384(SP), Z23
-	VMOVUPD          448(SP), Z24
-	VADDPD           Z21, Z23, Z25
-	VMAXPD           Z21, Z23, Z26
-	VMINPD           Z21, Z23, Z21
-	VSUBPD           Z26, Z25, Z26
-	VSUBPD           Z26, Z21, Z21
-	VADDPD           Z21, Z24, Z24
-	VMOVAPD          Z25, Z23
-	VMOVUPD          Z23, 384(SP)
-	VMOVUPD          Z24, 448(SP)
-	VMOVUPD          384(SP), Z21
-	VMOVUPD          448(SP), Z23
-	VADDPD           Z22, Z21, Z24
-	VMAXPD           Z22, Z21, Z25
-	VMINPD           Z22, Z21, Z22
-	VSUBPD           Z25, Z24, Z25
-	VSUBPD           Z25, Z22, Z22
-	VADDPD           Z22, Z23, Z23
-	VMOVAPD          Z24, Z21
-	VMOVUPD          Z21, 384(SP)
-	VMOVUPD          Z23, 448(SP)
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z21
+	VDIVPD           Z21, Z18, Z21
+	KMOVB            385(SP)(R11*1), K1
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z21, K1, Z21
+	VMULPD           Z0, Z21, Z21
+	VMOVUPD          Z21, 64(R9)
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z19, Z21
+	VDIVPD           Z21, Z19, Z21
+	KMOVB            386(SP)(R11*1), K1
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z21, K1, Z21
+	VMULPD           Z0, Z21, Z21
+	VMOVUPD          Z21, 128(R9)
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z21
+	VDIVPD           Z21, Z20, Z21
+	KMOVB            387(SP)(R11*1), K1
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z21, K1, Z21
+	VMULPD           Z0, Z21, Z21
+	VMOVUPD          Z21, 192(R9)
 	VADDPD           Z18, Z16, Z21
 	VFMADD213PD      Z21, Z18, Z16
 	VADDPD           Z20, Z19, Z18
@@ -11684,15 +11579,15 @@ entered451:
 	VSUBPD           Z18, Z19, Z19
 	VADDPD           Z19, Z4, Z4
 	VMOVAPD          Z16, Z3
-	CMPB             648(SP)(R11*1), $0x00
-	JEQ              out453
+	CMPB             392(SP)(R11*1), $0x00
+	JEQ              out452
 
-left454:
+left453:
 	ADDQ          $+256, R9
 	XORQ          $+64, R11
 	XORQ          $+64, R12
 	SUBQ          $0x20, R8
-	JG            group438
+	JG            group437
 	MOVQ          sum+0(FP), R8
 	VEXTRACTF64X4 $0x01, Z3, Y0
 	VEXTRACTF64X4 $0x01, Z4, Y16
@@ -11727,62 +11622,19 @@ left454:
 	VADDPD        X4, X3, X3
 	VMOVSD        X3, (R8)
 	ADDQ          $0x08, sum+0(FP)
-	MOVQ          slope+128(FP), R8
-	TESTQ         R8, R8
-	JZ            none457
-	VMOVUPD       384(SP), Z0
-	VMOVUPD       448(SP), Z16
-	VEXTRACTF64X4 $0x01, Z0, Y3
-	VEXTRACTF64X4 $0x01, Z16, Y4
-	VADDPD        Y4, Y16, Y16
-	VADDPD        Y3, Y0, Y4
-	VMAXPD        Y3, Y0, Y17
-	VMINPD        Y3, Y0, Y3
-	VSUBPD        Y17, Y4, Y17
-	VSUBPD        Y17, Y3, Y3
-	VADDPD        Y3, Y16, Y16
-	VMOVAPD       Y4, Y0
-	VEXTRACTF64X2 $0x01, Y0, X3
-	VEXTRACTF64X2 $0x01, Y16, X4
-	VADDPD        X4, X16, X16
-	VADDPD        X3, X0, X4
-	VMAXPD        X3, X0, X17
-	VMINPD        X3, X0, X3
-	VSUBPD        X17, X4, X17
-	VSUBPD        X17, X3, X3
-	VADDPD        X3, X16, X16
-	VMOVAPD       X4, X0
-	VUNPCKHPD     X0, X0, X3
-	VUNPCKHPD     X16, X16, X4
-	VADDPD        X4, X16, X16
-	VADDPD        X3, X0, X4
-	VMAXPD        X3, X0, X17
-	VMINPD        X3, X0, X3
-	VSUBPD        X17, X4, X17
-	VSUBPD        X17, X3, X3
-	VADDPD        X3, X16, X16
-	VMOVAPD       X4, X0
-	VADDPD        X16, X0, X0
-	VMOVSD        X0, (R8)
-	ADDQ          $0x08, slope+128(FP)
+	ADDQ          376(SP), R9
+	DECQ          rows+72(FP)
+	JZ            end455
+	VXORPS        Y3, Y3, Y3
+	VXORPS        Y4, Y4, Y4
+	MOVQ          scale+112(FP), R8
+	VBROADCASTSD  (R8), Z0
+	VMOVUPD       Z0, Z0
+	ADDQ          $0x08, scale+112(FP)
+	MOVQ          n+80(FP), R8
+	JMP           group437
 
-none457:
-	ADDQ         376(SP), R9
-	DECQ         rows+72(FP)
-	JZ           end456
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y17, Y17, Y17
-	VMOVUPD      Z17, 384(SP)
-	VMOVUPD      Z17, 448(SP)
-	MOVQ         scale+112(FP), R8
-	VBROADCASTSD (R8), Z0
-	VMOVUPD      Z0, Z0
-	ADDQ         $0x08, scale+112(FP)
-	MOVQ         n+80(FP), R8
-	JMP          group438
-
-other442:
+other441:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z8
 	VADDPD       Z1, Z8, Z8
 	KMOVB        R13, K1
@@ -11805,9 +11657,9 @@ other442:
 	VMOVUPD      192(BX), K1, Z8
 	VMOVUPD      Z8, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready443
+	JMP          ready442
 
-other448:
+other447:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z16
 	VADDPD       Z1, Z16, Z16
 	KMOVB        R13, K1
@@ -11830,14 +11682,14 @@ other448:
 	VMOVUPD      192(BX), K1, Z16
 	VMOVUPD      Z16, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready449
+	JMP          ready448
 
-into450:
+into449:
 	MOVQ R9, 320(SP)
 	LEAQ (SP), R9
-	JMP  entered451
+	JMP  entered450
 
-out453:
+out452:
 	MOVQ    320(SP), R9
 	MOVQ    $0x00000020, R10
 	CMPQ    R8, R10
@@ -11859,19 +11711,19 @@ out453:
 	VMOVUPD Z16, K3, 128(R9)
 	VMOVUPD 192(SP), Z16
 	VMOVUPD Z16, K4, 192(R9)
-	JMP     left454
+	JMP     left453
 
-end456:
-last437:
+end455:
+last436:
 	TESTQ DX, DX
-	JZ    none459
+	JZ    none457
 
-more458:
+more456:
 	TESTQ      $0x00000f00, AX
-	JNZ        same460
+	JNZ        same458
 	PREFETCHT0 16384(AX)
 
-same460:
+same458:
 	VMOVUPD  (CX), Z0
 	VMOVNTPD Z0, (AX)
 	VMOVUPD  64(CX), Z0
@@ -11883,9 +11735,9 @@ same460:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more458
+	JNZ      more456
 
-none459:
+none457:
 	VZEROUPPER
 	RET
 
@@ -11896,9 +11748,9 @@ TEXT ·bceGrad64AVX512(SB), $512-160
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last461
+	JEQ          last459
 	CMPQ         n+80(FP), $0x00
-	JEQ          last461
+	JEQ          last459
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -11938,17 +11790,17 @@ TEXT ·bceGrad64AVX512(SB), $512-160
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 	CMPQ         336(SP), $0x00
-	JG           same464
+	JG           same462
 	LEAQ         (SP), R10
 	DECQ         344(SP)
-	JLE          none465
+	JLE          none463
 	ADDQ         360(SP), BX
 	ADDQ         352(SP), SI
 	ADDQ         352(SP), DI
 	MOVQ         n+80(FP), R13
 	MOVQ         R13, 336(SP)
 
-same464:
+same462:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -11956,15 +11808,15 @@ same464:
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other466
+	JNE   other464
 
-ready467:
+ready465:
 	ADDQ $+256, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 336(SP)
 
-none465:
+none463:
 	KMOVB       384(SP)(R12*1), K1
 	PREFETCHT0  12288(R10)
 	VMOVUPD     (R10), Z8
@@ -11992,14 +11844,14 @@ none465:
 	XORQ        $+64, R11
 	XORQ        $+64, R12
 
-group462:
+group460:
 	TESTQ      DX, DX
-	JZ         none468
+	JZ         none466
 	TESTQ      $0x00000f00, AX
-	JNZ        same469
+	JNZ        same467
 	PREFETCHT0 16384(AX)
 
-same469:
+same467:
 	VMOVUPD  (CX), Z12
 	VMOVNTPD Z12, (AX)
 	VMOVUPD  64(CX), Z12
@@ -12012,19 +11864,19 @@ same469:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none468:
+none466:
 	CMPQ 336(SP), $0x00
-	JG   same470
+	JG   same468
 	LEAQ (SP), R10
 	DECQ 344(SP)
-	JLE  none471
+	JLE  none469
 	ADDQ 360(SP), BX
 	ADDQ 352(SP), SI
 	ADDQ 352(SP), DI
 	MOVQ n+80(FP), R13
 	MOVQ R13, 336(SP)
 
-same470:
+same468:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -12032,19 +11884,19 @@ same470:
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other472
+	JNE   other470
 
-ready473:
+ready471:
 	ADDQ $+256, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 336(SP)
 
-none471:
+none469:
 	CMPB 392(SP)(R11*1), $0x00
-	JEQ  into474
+	JEQ  into472
 
-entered475:
+entered473:
 	VMOVUPD          Z8, Z17
 	VFMADD213PD      Z6, Z7, Z17
 	VMOVUPD          Z9, Z18
@@ -12225,14 +12077,14 @@ entered475:
 	VADDPD           Z15, Z2, Z2
 	VMOVAPD          Z12, Z1
 	CMPB             392(SP)(R11*1), $0x00
-	JEQ              out477
+	JEQ              out475
 
-left478:
+left476:
 	ADDQ          $+256, R9
 	XORQ          $+64, R11
 	XORQ          $+64, R12
 	SUBQ          $0x20, R8
-	JG            group462
+	JG            group460
 	MOVQ          sum+0(FP), R8
 	VEXTRACTF64X4 $0x01, Z1, Y0
 	VEXTRACTF64X4 $0x01, Z2, Y12
@@ -12269,7 +12121,7 @@ left478:
 	ADDQ          $0x08, sum+0(FP)
 	ADDQ          368(SP), R9
 	DECQ          rows+72(FP)
-	JZ            end480
+	JZ            end478
 	VXORPS        Y1, Y1, Y1
 	VXORPS        Y2, Y2, Y2
 	MOVQ          scale+112(FP), R8
@@ -12277,9 +12129,9 @@ left478:
 	VMOVUPD       Z0, Z0
 	ADDQ          $0x08, scale+112(FP)
 	MOVQ          n+80(FP), R8
-	JMP           group462
+	JMP           group460
 
-other466:
+other464:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z8
 	KMOVB        R13, K1
 	VMOVUPD      Z8, Z9
@@ -12301,9 +12153,9 @@ other466:
 	VMOVUPD      192(BX), K1, Z8
 	VMOVUPD      Z8, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready467
+	JMP          ready465
 
-other472:
+other470:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z12
 	KMOVB        R13, K1
 	VMOVUPD      Z12, Z14
@@ -12325,14 +12177,14 @@ other472:
 	VMOVUPD      192(BX), K1, Z12
 	VMOVUPD      Z12, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready473
+	JMP          ready471
 
-into474:
+into472:
 	MOVQ R9, 320(SP)
 	LEAQ (SP), R9
-	JMP  entered475
+	JMP  entered473
 
-out477:
+out475:
 	MOVQ    320(SP), R9
 	MOVQ    $0x00000020, R10
 	CMPQ    R8, R10
@@ -12354,19 +12206,19 @@ out477:
 	VMOVUPD Z12, K3, 128(R9)
 	VMOVUPD 192(SP), Z12
 	VMOVUPD Z12, K4, 192(R9)
-	JMP     left478
+	JMP     left476
 
-end480:
-last461:
+end478:
+last459:
 	TESTQ DX, DX
-	JZ    none482
+	JZ    none480
 
-more481:
+more479:
 	TESTQ      $0x00000f00, AX
-	JNZ        same483
+	JNZ        same481
 	PREFETCHT0 16384(AX)
 
-same483:
+same481:
 	VMOVUPD  (CX), Z0
 	VMOVNTPD Z0, (AX)
 	VMOVUPD  64(CX), Z0
@@ -12378,9 +12230,9 @@ same483:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more481
+	JNZ      more479
 
-none482:
+none480:
 	VZEROUPPER
 	RET
 
@@ -12388,9 +12240,9 @@ none482:
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, MMX+
 TEXT ·weightedBCE64AVX512(SB), $2496-136
 	CMPQ         rows+64(FP), $0x00
-	JEQ          last484
+	JEQ          last482
 	CMPQ         n+72(FP), $0x00
-	JEQ          last484
+	JEQ          last482
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+80(FP), CX
 	MOVQ         neg+88(FP), DX
@@ -12439,11 +12291,11 @@ TEXT ·weightedBCE64AVX512(SB), $2496-136
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
 	MOVQ         328(SP), BX
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain486
+	JEQ          plain484
 	VBROADCASTSD 8(BX), Z1
 	VBROADCASTSD 16(BX), Z2
 
-plain486:
+plain484:
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
 	MOVQ         p+104(FP), BX
@@ -12452,10 +12304,10 @@ plain486:
 	MOVQ         negWeight+120(FP), DI
 	MOVQ         n+72(FP), BX
 	CMPQ         368(SP), $0x00
-	JG           same488
+	JG           same486
 	LEAQ         (SP), R8
 	DECQ         376(SP)
-	JLE          none489
+	JLE          none487
 	ADDQ         392(SP), AX
 	ADDQ         384(SP), CX
 	ADDQ         384(SP), DX
@@ -12464,12 +12316,12 @@ plain486:
 	ADDQ         $0x18, 328(SP)
 	MOVQ         328(SP), R8
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain492
+	JEQ          plain490
 	VBROADCASTSD 8(R8), Z1
 	VBROADCASTSD 16(R8), Z2
 
-plain492:
-same488:
+plain490:
+same486:
 	MOVQ  AX, R8
 	MOVL  (CX), R11
 	MOVQ  R11, 448(SP)(R10*1)
@@ -12478,20 +12330,20 @@ same488:
 	SETEQ R12
 	MOVQ  R11, 464(SP)(R10*1)
 	MOVB  R12, 456(SP)(R10*1)
-	JNE   other490
+	JNE   other488
 
-ready491:
+ready489:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 368(SP)
 
-none489:
+none487:
 	PREFETCHT0   12288(R8)
 	VMOVUPD      (R8), Z7
 	VXORPS       Y8, Y8, Y8
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain493
+	JEQ          plain491
 	VSUBPD       Z1, Z7, Z8
 	VSUBPD       Z7, Z8, Z12
 	VSUBPD       Z12, Z8, Z11
@@ -12503,7 +12355,7 @@ none489:
 	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z8, Z8
 	VXORPD       Z8, Z11, Z8
 
-plain493:
+plain491:
 	VMOVUPD      Z7, 512(SP)(R10*1)
 	VORPD.BCST   f64_8000000000000000<>+0(SB), Z7, Z7
 	VADDPD       Z8, Z7, Z11
@@ -12516,7 +12368,7 @@ plain493:
 	VMOVUPD      64(R8), Z8
 	VXORPS       Y9, Y9, Y9
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain494
+	JEQ          plain492
 	VSUBPD       Z1, Z8, Z9
 	VSUBPD       Z8, Z9, Z13
 	VSUBPD       Z13, Z9, Z12
@@ -12528,7 +12380,7 @@ plain493:
 	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z9, Z9
 	VXORPD       Z9, Z12, Z9
 
-plain494:
+plain492:
 	VMOVUPD      Z8, 576(SP)(R10*1)
 	VORPD.BCST   f64_8000000000000000<>+0(SB), Z8, Z8
 	VADDPD       Z9, Z8, Z12
@@ -12541,7 +12393,7 @@ plain494:
 	VMOVUPD      128(R8), Z9
 	VXORPS       Y10, Y10, Y10
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain495
+	JEQ          plain493
 	VSUBPD       Z1, Z9, Z10
 	VSUBPD       Z9, Z10, Z15
 	VSUBPD       Z15, Z10, Z13
@@ -12553,7 +12405,7 @@ plain494:
 	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z10, Z10
 	VXORPD       Z10, Z13, Z10
 
-plain495:
+plain493:
 	VMOVUPD      Z9, 640(SP)(R10*1)
 	VORPD.BCST   f64_8000000000000000<>+0(SB), Z9, Z9
 	VADDPD       Z10, Z9, Z13
@@ -12566,7 +12418,7 @@ plain495:
 	VMOVUPD      192(R8), Z10
 	VXORPS       Y14, Y14, Y14
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain496
+	JEQ          plain494
 	VSUBPD       Z1, Z10, Z14
 	VSUBPD       Z10, Z14, Z20
 	VSUBPD       Z20, Z14, Z15
@@ -12578,7 +12430,7 @@ plain495:
 	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z14, Z14
 	VXORPD       Z14, Z15, Z14
 
-plain496:
+plain494:
 	VMOVUPD      Z10, 704(SP)(R10*1)
 	VORPD.BCST   f64_8000000000000000<>+0(SB), Z10, Z10
 	VADDPD       Z14, Z10, Z15
@@ -12590,12 +12442,12 @@ plain496:
 	XORQ         $+1024, R9
 	XORQ         $+1024, R10
 
-group485:
+group483:
 	CMPQ         368(SP), $0x00
-	JG           same497
+	JG           same495
 	LEAQ         (SP), R8
 	DECQ         376(SP)
-	JLE          none498
+	JLE          none496
 	ADDQ         392(SP), AX
 	ADDQ         384(SP), CX
 	ADDQ         384(SP), DX
@@ -12604,12 +12456,12 @@ group485:
 	ADDQ         $0x18, 328(SP)
 	MOVQ         328(SP), R8
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain501
+	JEQ          plain499
 	VBROADCASTSD 8(R8), Z1
 	VBROADCASTSD 16(R8), Z2
 
-plain501:
-same497:
+plain499:
+same495:
 	MOVQ  AX, R8
 	MOVL  (CX), R11
 	MOVQ  R11, 448(SP)(R10*1)
@@ -12618,19 +12470,19 @@ same497:
 	SETEQ R12
 	MOVQ  R11, 464(SP)(R10*1)
 	MOVB  R12, 456(SP)(R10*1)
-	JNE   other499
+	JNE   other497
 
-ready500:
+ready498:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 368(SP)
 
-none498:
+none496:
 	CMPB 456(SP)(R9*1), $0x00
-	JEQ  into502
+	JEQ  into500
 
-entered503:
+entered501:
 	VMOVUPD          Z7, Z23
 	VFMADD213PD      Z5, Z6, Z23
 	VMOVUPD          Z8, Z24
@@ -12671,7 +12523,7 @@ entered503:
 	VMOVUPD          (R8), Z7
 	VXORPS           Y16, Y16, Y16
 	CMPQ             shifted+112(FP), $0x00
-	JEQ              plain504
+	JEQ              plain502
 	VSUBPD           Z1, Z7, Z9
 	VSUBPD           Z7, Z9, Z10
 	VSUBPD           Z10, Z9, Z8
@@ -12683,7 +12535,7 @@ entered503:
 	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z9, Z16
 	VXORPD           Z16, Z8, Z16
 
-plain504:
+plain502:
 	VMOVUPD          Z7, 512(SP)(R10*1)
 	VORPD.BCST       f64_8000000000000000<>+0(SB), Z7, Z7
 	VADDPD           Z16, Z7, Z8
@@ -12704,7 +12556,7 @@ plain504:
 	VMOVUPD          64(R8), Z8
 	VXORPS           Y17, Y17, Y17
 	CMPQ             shifted+112(FP), $0x00
-	JEQ              plain505
+	JEQ              plain503
 	VSUBPD           Z1, Z8, Z10
 	VSUBPD           Z8, Z10, Z12
 	VSUBPD           Z12, Z10, Z9
@@ -12716,7 +12568,7 @@ plain504:
 	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z10, Z17
 	VXORPD           Z17, Z9, Z17
 
-plain505:
+plain503:
 	VMOVUPD          Z8, 576(SP)(R10*1)
 	VORPD.BCST       f64_8000000000000000<>+0(SB), Z8, Z8
 	VADDPD           Z17, Z8, Z9
@@ -12737,7 +12589,7 @@ plain505:
 	VMOVUPD          128(R8), Z9
 	VXORPS           Y18, Y18, Y18
 	CMPQ             shifted+112(FP), $0x00
-	JEQ              plain506
+	JEQ              plain504
 	VSUBPD           Z1, Z9, Z13
 	VSUBPD           Z9, Z13, Z14
 	VSUBPD           Z14, Z13, Z10
@@ -12749,7 +12601,7 @@ plain505:
 	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z13, Z18
 	VXORPD           Z18, Z10, Z18
 
-plain506:
+plain504:
 	VMOVUPD          Z9, 640(SP)(R10*1)
 	VORPD.BCST       f64_8000000000000000<>+0(SB), Z9, Z9
 	VADDPD           Z18, Z9, Z10
@@ -12770,7 +12622,7 @@ plain506:
 	VMOVUPD          192(R8), Z10
 	VXORPS           Y19, Y19, Y19
 	CMPQ             shifted+112(FP), $0x00
-	JEQ              plain507
+	JEQ              plain505
 	VSUBPD           Z1, Z10, Z19
 	VSUBPD           Z10, Z19, Z31
 	VSUBPD           Z31, Z19, Z14
@@ -12782,7 +12634,7 @@ plain506:
 	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z19, Z19
 	VXORPD           Z19, Z14, Z19
 
-plain507:
+plain505:
 	VMOVUPD           Z10, 704(SP)(R10*1)
 	VORPD.BCST        f64_8000000000000000<>+0(SB), Z10, Z10
 	VADDPD            Z19, Z10, Z14
@@ -12855,12 +12707,12 @@ plain507:
 	VPMOVQ2M          Z15, K3
 	VMOVUPD.Z         (DI), K1, Z15
 	CMPQ              t+48(FP), $0x00
-	JNE               soft508
+	JNE               soft506
 	VMOVUPD           (R8), K2, Z15
 	KXNORB            K3, K2, K1
 	VMOVAPD.Z         Z15, K1, Z20
 
-weights509:
+weights507:
 	VFMADD213PD  Z23, Z25, Z26
 	VMULPD       Z15, Z26, Z26
 	VFNMADD231PD 768(SP)(R9*1), Z20, Z26
@@ -12870,17 +12722,17 @@ weights509:
 	VPMOVQ2M     Z25, K4
 	VMOVUPD.Z    64(DI), K1, Z25
 	CMPQ         t+48(FP), $0x00
-	JNE          soft510
+	JNE          soft508
 	VMOVUPD      64(R8), K2, Z25
 	KXNORB       K4, K2, K1
 	VMOVAPD.Z    Z25, K1, Z29
 
-weights511:
+weights509:
 	VFMADD213PD  Z24, Z27, Z28
 	VMULPD       Z25, Z28, Z28
 	VFNMADD231PD 832(SP)(R9*1), Z29, Z28
 	CMPQ         dst+16(FP), $0x00
-	JEQ          none512
+	JEQ          none510
 	VMULPD       Z0, Z20, Z20
 	VMULPD       Z0, Z15, Z15
 	VFNMADD231PD Z23, Z15, Z20
@@ -12892,13 +12744,13 @@ weights511:
 	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z29, K4, Z29
 	VMOVUPD      Z29, 64(SI)
 
-none512:
+none510:
 	CMPQ    terms+8(FP), $0x00
-	JEQ     without513
+	JEQ     without511
 	VMOVUPD Z26, (R11)
 	VMOVUPD Z28, 64(R11)
 
-without513:
+without511:
 	VADDPD            Z28, Z26, Z26
 	VADDPD.BCST       f64_3ff0000000000000<>+0(SB), Z21, Z15
 	VDIVPD            Z15, Z21, Z15
@@ -12936,12 +12788,12 @@ without513:
 	VPMOVQ2M          Z21, K3
 	VMOVUPD.Z         128(DI), K1, Z21
 	CMPQ              t+48(FP), $0x00
-	JNE               soft514
+	JNE               soft512
 	VMOVUPD           128(R8), K2, Z21
 	KXNORB            K3, K2, K1
 	VMOVAPD.Z         Z21, K1, Z22
 
-weights515:
+weights513:
 	VFMADD213PD  Z15, Z23, Z24
 	VMULPD       Z21, Z24, Z24
 	VFNMADD231PD 896(SP)(R9*1), Z22, Z24
@@ -12951,17 +12803,17 @@ weights515:
 	VPMOVQ2M     Z23, K4
 	VMOVUPD.Z    192(DI), K1, Z23
 	CMPQ         t+48(FP), $0x00
-	JNE          soft516
+	JNE          soft514
 	VMOVUPD      192(R8), K2, Z23
 	KXNORB       K4, K2, K1
 	VMOVAPD.Z    Z23, K1, Z28
 
-weights517:
+weights515:
 	VFMADD213PD  Z20, Z25, Z27
 	VMULPD       Z23, Z27, Z27
 	VFNMADD231PD 960(SP)(R9*1), Z28, Z27
 	CMPQ         dst+16(FP), $0x00
-	JEQ          none518
+	JEQ          none516
 	VMULPD       Z0, Z22, Z22
 	VMULPD       Z0, Z21, Z21
 	VFNMADD231PD Z15, Z21, Z22
@@ -12973,13 +12825,13 @@ weights517:
 	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z28, K4, Z28
 	VMOVUPD      Z28, 192(SI)
 
-none518:
+none516:
 	CMPQ    terms+8(FP), $0x00
-	JEQ     without519
+	JEQ     without517
 	VMOVUPD Z24, 128(R11)
 	VMOVUPD Z27, 192(R11)
 
-without519:
+without517:
 	VADDPD  Z27, Z24, Z24
 	VADDPD  Z26, Z3, Z15
 	VMAXPD  Z26, Z3, Z20
@@ -12996,16 +12848,16 @@ without519:
 	VADDPD  Z24, Z4, Z4
 	VMOVAPD Z15, Z3
 	CMPB    456(SP)(R9*1), $0x00
-	JEQ     out520
+	JEQ     out518
 
-left521:
+left519:
 	ADDQ          $+256, SI
 	ADDQ          $+256, DI
 	ADDQ          $+256, 352(SP)
 	XORQ          $+1024, R9
 	XORQ          $+1024, R10
 	SUBQ          $0x20, BX
-	JG            group485
+	JG            group483
 	MOVQ          sum+0(FP), BX
 	VEXTRACTF64X4 $0x01, Z3, Y0
 	VEXTRACTF64X4 $0x01, Z4, Y15
@@ -13044,7 +12896,7 @@ left521:
 	MOVQ          408(SP), BX
 	ADDQ          BX, 352(SP)
 	DECQ          rows+64(FP)
-	JZ            end523
+	JZ            end521
 	VXORPS        Y3, Y3, Y3
 	VXORPS        Y4, Y4, Y4
 	MOVQ          p+104(FP), BX
@@ -13052,9 +12904,9 @@ left521:
 	ADDQ          $0x18, p+104(FP)
 	MOVQ          negWeight+120(FP), DI
 	MOVQ          n+72(FP), BX
-	JMP           group485
+	JMP           group483
 
-other490:
+other488:
 	KMOVB   R11, K1
 	VMOVUPD Z1, Z7
 	VMOVUPD (AX), K1, Z7
@@ -13075,9 +12927,9 @@ other490:
 	VMOVUPD 192(AX), K1, Z7
 	VMOVUPD Z7, 192(SP)
 	LEAQ    (SP), R8
-	JMP     ready491
+	JMP     ready489
 
-other499:
+other497:
 	KMOVB   R11, K1
 	VMOVUPD Z1, Z15
 	VMOVUPD (AX), K1, Z15
@@ -13098,14 +12950,14 @@ other499:
 	VMOVUPD 192(AX), K1, Z15
 	VMOVUPD Z15, 192(SP)
 	LEAQ    (SP), R8
-	JMP     ready500
+	JMP     ready498
 
-into502:
+into500:
 	MOVQ SI, 320(SP)
 	LEAQ (SP), SI
-	JMP  entered503
+	JMP  entered501
 
-soft508:
+soft506:
 	MOVQ         352(SP), R12
 	VMOVUPD.Z    (R12), K1, Z29
 	VFNMADD231PD Z29, Z15, Z15
@@ -13113,9 +12965,9 @@ soft508:
 	VMOVUPD      Z15, Z20
 	VMOVAPD      Z29, K3, Z20
 	VADDPD       Z29, Z15, Z15
-	JMP          weights509
+	JMP          weights507
 
-soft510:
+soft508:
 	MOVQ         352(SP), R12
 	VMOVUPD.Z    64(R12), K1, Z30
 	VFNMADD231PD Z30, Z25, Z25
@@ -13123,9 +12975,9 @@ soft510:
 	VMOVUPD      Z25, Z29
 	VMOVAPD      Z30, K4, Z29
 	VADDPD       Z30, Z25, Z25
-	JMP          weights511
+	JMP          weights509
 
-soft514:
+soft512:
 	MOVQ         352(SP), R12
 	VMOVUPD.Z    128(R12), K1, Z28
 	VFNMADD231PD Z28, Z21, Z21
@@ -13133,9 +12985,9 @@ soft514:
 	VMOVUPD      Z21, Z22
 	VMOVAPD      Z28, K3, Z22
 	VADDPD       Z28, Z21, Z21
-	JMP          weights515
+	JMP          weights513
 
-soft516:
+soft514:
 	MOVQ         352(SP), R12
 	VMOVUPD.Z    192(R12), K1, Z29
 	VFNMADD231PD Z29, Z23, Z23
@@ -13143,12 +12995,12 @@ soft516:
 	VMOVUPD      Z23, Z28
 	VMOVAPD      Z29, K4, Z28
 	VADDPD       Z29, Z23, Z23
-	JMP          weights517
+	JMP          weights515
 
-out520:
+out518:
 	MOVQ    320(SP), SI
 	CMPQ    dst+16(FP), $0x00
-	JEQ     left521
+	JEQ     left519
 	MOVQ    $0x00000020, R8
 	CMPQ    BX, R8
 	CMOVQLT BX, R8
@@ -13169,9 +13021,9 @@ out520:
 	VMOVUPD Z15, K3, 128(SI)
 	VMOVUPD 192(SP), Z15
 	VMOVUPD Z15, K4, 192(SI)
-	JMP     left521
+	JMP     left519
 
-end523:
-last484:
+end521:
+last482:
 	VZEROUPPER
 	RET

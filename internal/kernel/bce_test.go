@@ -74,7 +74,7 @@ func elementCase[T Float](r *kerneltest.Rand, rows, n, kind int) *BCEArgs[T] {
 		}
 	}
 	a.Sum = make([]float64, rows)
-	if kind == 3 && rows != 2 {
+	if IsFloat32[T]() && kind == 3 && rows != 2 {
 		a.Slope = make([]float64, rows)
 	}
 	if IsFloat32[T]() && kind/2 < 2 {

@@ -67,8 +67,9 @@ func (w *Work[T]) finishShifted(scale []float64) (anySlow bool) {
 		anySlow, joined = w.shiftSums(scale)
 		joined = kernel.FinishSums[T](w.c.Loss, nil, nil, u, v, nil) && joined
 	} else {
+		w.exactPowers()
 		for i := range rows {
-			w.shiftRow(i, scale)
+			w.shiftBy(i, scale, w.up[i], w.down[i])
 			anySlow = anySlow || w.slow[i]
 		}
 	}
@@ -120,11 +121,15 @@ func (w *Work[T]) shiftSums(scale []float64) (anySlow, joined bool) {
 
 // shiftRow sets the arguments u and v of the loss of row i, and the factors of its gradient.
 func (w *Work[T]) shiftRow(i int, scale []float64) {
+	s0 := w.c.Threshold[i]
+	w.shiftBy(i, scale, scalar.Exp(s0), scalar.Exp(-s0))
+}
+
+// shiftBy is shiftRow, given e^s0 and e^-s0; they are open where |s0| is 600 or more.
+func (w *Work[T]) shiftBy(i int, scale []float64, up, down float64) {
 	a, b, s0 := w.a[i], w.b[i], w.c.Threshold[i]
 	ok := kernel.FastSum[T](a) && kernel.FastSum[T](b)
-	up, down := 1.0, 1.0
 	if s0 != 0 {
-		up, down = scalar.Exp(s0), scalar.Exp(-s0)
 		a *= down
 		b *= up
 		ok = ok && math.Abs(s0) < 600 && fastTerm(a) && fastTerm(b)
@@ -151,6 +156,21 @@ func (w *Work[T]) thresholdPowers() {
 	w.down = kernel.Resize(w.down, n)
 	clear(w.down[copy(w.down, w.c.Threshold[:w.c.Rows]):])
 	kernel.TiltExp(w.down, w.down, -1, 0)
+}
+
+// exactPowers sets up and down to scalar.Exp of the thresholds and of their negatives: the
+// kernel gives the same bits.
+func (w *Work[T]) exactPowers() {
+	const group = 64 // of which it takes whole ones
+	n := (w.c.Rows + group - 1) &^ (group - 1)
+	w.up, w.down = kernel.Resize(w.up, n), kernel.Resize(w.down, n)
+	clear(w.up[copy(w.up, w.c.Threshold[:w.c.Rows]):])
+	for i, s0 := range w.up {
+		w.down[i] = -s0
+	}
+	p := kernel.PivotParams[float64](0)
+	kernel.ShortPowers(w.up, w.up, &p)
+	kernel.ShortPowers(w.down, w.down, &p)
 }
 
 // thresholdGradient computes the gradient by the thresholds.

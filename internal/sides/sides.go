@@ -42,7 +42,7 @@ type Work[T kernel.Float] struct {
 	scale      []float64 // the factor of every row's gradient, if wanted: c.Scale, or own; NaN where it is no normal number
 	own        []float64
 	a, b, u, v []float64
-	down       []float64 // e^-s0 of every row
+	down, up   []float64 // e^-s0 and e^s0 of every row
 	kept       []T       // exponentials of the chunk, but of those of inGrad rows
 	labels     labelCheck
 	inGrad     int    // so many rows of one target have them in the gradient
