@@ -105,14 +105,26 @@ func (b *bceJoin) weigh(e []vreg) {
 		apart, step = 2, 1
 	}
 	var sums []vreg
+	last := b.newLabel("weighed")
 	for first := range 2 {
 		i := first * step
 		j := i + apart
+		if b.wide() && first > 0 {
+			// The end of a row may have nothing in the other two.
+			b.CMPQ(b.left, operand.U8(2*b.lanes))
+			b.JLE(operand.LabelRef(last))
+		}
 		l := b.weighTwo([2]int{i, j}, [2]vreg{e[i], e[j]}, pos, terms)
 		b.add(l[0], l[1], l[0])
+		if b.wide() {
+			b.sum.take(&half{}, l[0])
+		}
 		sums = append(sums, l[0])
 	}
-	b.takeSums(b.sum, sums)
+	b.Label(last)
+	if !b.wide() {
+		b.takeSums(b.sum, sums)
+	}
 }
 
 // weighTwo returns the terms of registers i, with a = (1-t)·w of the weight of a negative,

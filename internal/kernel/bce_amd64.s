@@ -3241,13 +3241,13 @@ plain135:
 	VMOVUPS      800(BP)(R9*1), Y11
 	VMASKMOVPS   (DI), Y7, Y5
 	CMPQ         t+48(FP), $0x00
-	JNE          soft136
+	JNE          soft137
 	VBLENDVPS    Y12, (R8), Y5, Y5
 	VXORPS       Y11, Y12, Y12
 	VXORPS       Y7, Y7, Y7
 	VBLENDVPS    Y12, Y7, Y5, Y7
 
-weights137:
+weights138:
 	VFMADD213PS  Y1, Y3, Y4
 	VMULPS       Y5, Y4, Y4
 	VFNMADD231PS 928(BP)(R9*1), Y7, Y4
@@ -3260,18 +3260,18 @@ weights137:
 	VMOVUPS      864(BP)(R9*1), Y13
 	VMASKMOVPS   64(DI), Y12, Y3
 	CMPQ         t+48(FP), $0x00
-	JNE          soft138
+	JNE          soft139
 	VBLENDVPS    Y14, 64(R8), Y3, Y3
 	VXORPS       Y13, Y14, Y14
 	VXORPS       Y12, Y12, Y12
 	VBLENDVPS    Y14, Y12, Y3, Y12
 
-weights139:
+weights140:
 	VFMADD213PS  Y2, Y9, Y10
 	VMULPS       Y3, Y10, Y10
 	VFNMADD231PS 992(BP)(R9*1), Y12, Y10
 	CMPQ         dst+16(FP), $0x00
-	JEQ          none140
+	JEQ          none141
 	VMULPS       192(BP), Y7, Y7
 	VMULPS       192(BP), Y5, Y5
 	VFNMADD231PS Y1, Y5, Y7
@@ -3285,13 +3285,13 @@ weights139:
 	VXORPS       Y1, Y12, Y12
 	VMOVUPS      Y12, 64(SI)
 
-none140:
+none141:
 	CMPQ    terms+8(FP), $0x00
-	JEQ     without141
+	JEQ     without142
 	VMOVUPS Y4, (R11)
 	VMOVUPS Y10, 64(R11)
 
-without141:
+without142:
 	VADDPS       Y10, Y4, Y4
 	VADDPS       f32_3f800000<>+0(SB), Y6, Y1
 	VDIVPS       Y1, Y6, Y1
@@ -3320,13 +3320,13 @@ without141:
 	VMOVUPS      832(BP)(R9*1), Y10
 	VMASKMOVPS   32(DI), Y8, Y6
 	CMPQ         t+48(FP), $0x00
-	JNE          soft142
+	JNE          soft143
 	VBLENDVPS    Y11, 32(R8), Y6, Y6
 	VXORPS       Y10, Y11, Y11
 	VXORPS       Y8, Y8, Y8
 	VBLENDVPS    Y11, Y8, Y6, Y8
 
-weights143:
+weights144:
 	VFMADD213PS  Y1, Y3, Y5
 	VMULPS       Y6, Y5, Y5
 	VFNMADD231PS 960(BP)(R9*1), Y8, Y5
@@ -3339,18 +3339,18 @@ weights143:
 	VMOVUPS      896(BP)(R9*1), Y12
 	VMASKMOVPS   96(DI), Y11, Y3
 	CMPQ         t+48(FP), $0x00
-	JNE          soft144
+	JNE          soft145
 	VBLENDVPS    Y13, 96(R8), Y3, Y3
 	VXORPS       Y12, Y13, Y13
 	VXORPS       Y11, Y11, Y11
 	VBLENDVPS    Y13, Y11, Y3, Y11
 
-weights145:
+weights146:
 	VFMADD213PS  Y2, Y7, Y9
 	VMULPS       Y3, Y9, Y9
 	VFNMADD231PS 1024(BP)(R9*1), Y11, Y9
 	CMPQ         dst+16(FP), $0x00
-	JEQ          none146
+	JEQ          none147
 	VMULPS       192(BP), Y8, Y8
 	VMULPS       192(BP), Y6, Y6
 	VFNMADD231PS Y1, Y6, Y8
@@ -3364,13 +3364,13 @@ weights145:
 	VXORPS       Y1, Y11, Y11
 	VMOVUPS      Y11, 96(SI)
 
-none146:
+none147:
 	CMPQ    terms+8(FP), $0x00
-	JEQ     without147
+	JEQ     without148
 	VMOVUPS Y5, 32(R11)
 	VMOVUPS Y9, 96(R11)
 
-without147:
+without148:
 	VADDPS       Y9, Y5, Y5
 	VADDPS       Y5, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X1
@@ -3381,9 +3381,9 @@ without147:
 	VADDPD       416(BP), Y1, Y1
 	VMOVUPD      Y1, 416(BP)
 	CMPB         776(BP)(R9*1), $0x00
-	JEQ          out148
+	JEQ          out149
 
-left149:
+left150:
 	ADDQ         $+128, SI
 	ADDQ         $+128, DI
 	ADDQ         $+128, 312(BP)
@@ -3407,7 +3407,7 @@ left149:
 	MOVQ         368(BP), BX
 	ADDQ         BX, 312(BP)
 	DECQ         rows+64(FP)
-	JZ           end151
+	JZ           end152
 	VXORPS       Y1, Y1, Y1
 	VMOVUPS      Y1, 384(BP)
 	VMOVUPS      Y1, 416(BP)
@@ -3472,46 +3472,46 @@ into130:
 	LEAQ (BP), SI
 	JMP  entered131
 
-soft136:
+soft137:
 	MOVQ         312(BP), R12
 	VMASKMOVPS   (R12), Y7, Y12
 	VFNMADD231PS Y12, Y5, Y5
 	VMULPS       (R8), Y12, Y12
 	VBLENDVPS    Y11, Y12, Y5, Y7
 	VADDPS       Y12, Y5, Y5
-	JMP          weights137
+	JMP          weights138
 
-soft138:
+soft139:
 	MOVQ         312(BP), R12
 	VMASKMOVPS   64(R12), Y12, Y14
 	VFNMADD231PS Y14, Y3, Y3
 	VMULPS       64(R8), Y14, Y14
 	VBLENDVPS    Y13, Y14, Y3, Y12
 	VADDPS       Y14, Y3, Y3
-	JMP          weights139
+	JMP          weights140
 
-soft142:
+soft143:
 	MOVQ         312(BP), R12
 	VMASKMOVPS   32(R12), Y8, Y11
 	VFNMADD231PS Y11, Y6, Y6
 	VMULPS       32(R8), Y11, Y11
 	VBLENDVPS    Y10, Y11, Y6, Y8
 	VADDPS       Y11, Y6, Y6
-	JMP          weights143
+	JMP          weights144
 
-soft144:
+soft145:
 	MOVQ         312(BP), R12
 	VMASKMOVPS   96(R12), Y11, Y13
 	VFNMADD231PS Y13, Y3, Y3
 	VMULPS       96(R8), Y13, Y13
 	VBLENDVPS    Y12, Y13, Y3, Y11
 	VADDPS       Y13, Y3, Y3
-	JMP          weights145
+	JMP          weights146
 
-out148:
+out149:
 	MOVQ       160(BP), SI
 	CMPQ       dst+16(FP), $0x00
-	JEQ        left149
+	JEQ        left150
 	MOVQ       $0x00000020, R8
 	CMPQ       BX, R8
 	CMOVQLT    BX, R8
@@ -3530,9 +3530,9 @@ out148:
 	VMOVUPS    96(BP), Y1
 	VMOVUPS    352(R11), Y2
 	VMASKMOVPS Y1, Y2, 96(SI)
-	JMP        left149
+	JMP        left150
 
-end151:
+end152:
 last112:
 	VZEROUPPER
 	RET
@@ -3591,9 +3591,9 @@ GLOBL f32_3f000000<>(SB), RODATA|NOPTR, $32
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·bceSumsShifted32AVX512(SB), $512-136
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last152
+	JEQ          last153
 	CMPQ         n+56(FP), $0x00
-	JEQ          last152
+	JEQ          last153
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
@@ -3625,10 +3625,10 @@ TEXT ·bceSumsShifted32AVX512(SB), $512-136
 	VBROADCASTSS 8(BX), Z1
 	MOVQ         n+56(FP), BX
 	CMPQ         336(SP), $0x00
-	JG           same155
+	JG           same156
 	LEAQ         (SP), SI
 	DECQ         344(SP)
-	JLE          none156
+	JLE          none157
 	ADDQ         360(SP), AX
 	ADDQ         352(SP), CX
 	ADDQ         352(SP), DX
@@ -3639,7 +3639,7 @@ TEXT ·bceSumsShifted32AVX512(SB), $512-136
 	VBROADCASTSS 4(SI), Z0
 	VBROADCASTSS 8(SI), Z1
 
-same155:
+same156:
 	MOVQ  AX, SI
 	MOVQ  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -3647,15 +3647,15 @@ same155:
 	CMPQ  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other157
+	JNE   other158
 
-ready158:
+ready159:
 	ADDQ $+256, AX
 	ADDQ $0x08, CX
 	ADDQ $0x08, DX
 	SUBQ $0x40, 336(SP)
 
-none156:
+none157:
 	KMOVW        384(SP)(R8*1), K1
 	PREFETCHT0   12288(SI)
 	VMOVUPS      (SI), Z5
@@ -3731,12 +3731,12 @@ none156:
 	XORQ         $+64, DI
 	XORQ         $+64, R8
 
-group153:
+group154:
 	CMPQ         336(SP), $0x00
-	JG           same159
+	JG           same160
 	LEAQ         (SP), SI
 	DECQ         344(SP)
-	JLE          none160
+	JLE          none161
 	ADDQ         360(SP), AX
 	ADDQ         352(SP), CX
 	ADDQ         352(SP), DX
@@ -3747,7 +3747,7 @@ group153:
 	VBROADCASTSS 4(SI), Z0
 	VBROADCASTSS 8(SI), Z1
 
-same159:
+same160:
 	MOVQ  AX, SI
 	MOVQ  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -3755,15 +3755,15 @@ same159:
 	CMPQ  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other161
+	JNE   other162
 
-ready162:
+ready163:
 	ADDQ $+256, AX
 	ADDQ $0x08, CX
 	ADDQ $0x08, DX
 	SUBQ $0x40, 336(SP)
 
-none160:
+none161:
 	VMOVUPS          Z5, Z17
 	VFMADD213PS      Z3, Z4, Z17
 	VMOVUPS          Z6, Z18
@@ -3919,10 +3919,10 @@ none160:
 	XORQ             $+64, R8
 	SUBQ             $0x40, BX
 	MOVQ             n+56(FP), SI
-	JLE              row163
+	JLE              row164
 	SUBQ             BX, SI
 	TESTQ            $0x0000007f, SI
-	JNZ              group153
+	JNZ              group154
 	MOVQ             product+8(FP), SI
 	VEXTRACTF64X4    $0x01, Z2, Y13
 	VADDPD           Y2, Y13, Y14
@@ -3936,9 +3936,9 @@ none160:
 	VMOVSD           X2, (SI)
 	VXORPS           Y2, Y2, Y2
 	ADDQ             $0x08, product+8(FP)
-	JMP              group153
+	JMP              group154
 
-row163:
+row164:
 	MOVQ          product+8(FP), BX
 	VEXTRACTF64X4 $0x01, Z2, Y13
 	VADDPD        Y2, Y13, Y14
@@ -3953,11 +3953,11 @@ row163:
 	VXORPS        Y2, Y2, Y2
 	ADDQ          $0x08, product+8(FP)
 	DECQ          rows+48(FP)
-	JZ            end164
+	JZ            end165
 	MOVQ          n+56(FP), BX
-	JMP           group153
+	JMP           group154
 
-other157:
+other158:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z5
 	VADDPS       Z0, Z5, Z5
 	KMOVW        R9, K1
@@ -3980,9 +3980,9 @@ other157:
 	VMOVUPS      192(AX), K1, Z5
 	VMOVUPS      Z5, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready158
+	JMP          ready159
 
-other161:
+other162:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z13
 	VADDPS       Z0, Z13, Z13
 	KMOVW        R9, K1
@@ -4005,10 +4005,10 @@ other161:
 	VMOVUPS      192(AX), K1, Z13
 	VMOVUPS      Z13, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready162
+	JMP          ready163
 
-end164:
-last152:
+end165:
+last153:
 	VZEROUPPER
 	RET
 
@@ -4016,9 +4016,9 @@ last152:
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·bceSums32AVX512(SB), $520-136
 	CMPQ rows+48(FP), $0x00
-	JEQ  last165
+	JEQ  last166
 	CMPQ n+56(FP), $0x00
-	JEQ  last165
+	JEQ  last166
 	MOVQ x+32(FP), AX
 	MOVQ pos+64(FP), CX
 	MOVQ neg+72(FP), DX
@@ -4039,11 +4039,11 @@ TEXT ·bceSums32AVX512(SB), $520-136
 	SUBQ DI, BX
 	MOVQ BX, 352(SP)
 	CMPQ kind+112(FP), $0x00
-	JEQ  single166
+	JEQ  single167
 	MOVQ x16+120(FP), AX
 	SARQ $0x01, 352(SP)
 
-single166:
+single167:
 	VXORPS       Y0, Y0, Y0
 	VBROADCASTSS f32_c2b00f34<>+0(SB), Z1
 	VBROADCASTSS f32_42b17218<>+0(SB), Z2
@@ -4061,20 +4061,20 @@ single166:
 	VBROADCASTSS f32_3f800000<>+0(SB), Z12
 	MOVQ         n+56(FP), BX
 	CMPQ         328(SP), $0x00
-	JG           same169
+	JG           same170
 	LEAQ         (SP), SI
 	DECQ         336(SP)
-	JLE          none170
+	JLE          none171
 	ADDQ         352(SP), AX
 	ADDQ         344(SP), CX
 	ADDQ         344(SP), DX
 	MOVQ         n+56(FP), R9
 	MOVQ         R9, 328(SP)
 
-same169:
+same170:
 	MOVQ  $0x00000000, 512(SP)
 	CMPQ  kind+112(FP), $0x00
-	JNE   sixteen173
+	JNE   sixteen174
 	MOVQ  AX, SI
 	MOVQ  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -4082,15 +4082,15 @@ same169:
 	CMPQ  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other171
+	JNE   other172
 
-ready172:
+ready173:
 	ADDQ $+256, AX
 	ADDQ $0x08, CX
 	ADDQ $0x08, DX
 	SUBQ $0x40, 328(SP)
 
-none170:
+none171:
 	KMOVW       384(SP)(R8*1), K1
 	PREFETCHT0  12288(SI)
 	VMOVUPS     (SI), Z13
@@ -4118,21 +4118,21 @@ none170:
 	XORQ        $+64, DI
 	XORQ        $+64, R8
 
-group167:
+group168:
 	CMPQ 328(SP), $0x00
-	JG   same174
+	JG   same175
 	LEAQ (SP), SI
 	DECQ 336(SP)
-	JLE  none175
+	JLE  none176
 	ADDQ 352(SP), AX
 	ADDQ 344(SP), CX
 	ADDQ 344(SP), DX
 	MOVQ n+56(FP), R9
 	MOVQ R9, 328(SP)
 
-same174:
+same175:
 	CMPQ  kind+112(FP), $0x00
-	JNE   sixteen173
+	JNE   sixteen174
 	MOVQ  AX, SI
 	MOVQ  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -4140,15 +4140,15 @@ same174:
 	CMPQ  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other176
+	JNE   other177
 
-ready177:
+ready178:
 	ADDQ $+256, AX
 	ADDQ $0x08, CX
 	ADDQ $0x08, DX
 	SUBQ $0x40, 328(SP)
 
-none175:
+none176:
 	VMOVUPS       Z13, Z21
 	VFMADD213PS   Z3, Z4, Z21
 	VMOVUPS       Z14, Z22
@@ -4252,10 +4252,10 @@ none175:
 	XORQ          $+64, R8
 	SUBQ          $0x40, BX
 	MOVQ          n+56(FP), SI
-	JLE           row178
+	JLE           row179
 	SUBQ          BX, SI
 	TESTQ         $0x0000007f, SI
-	JNZ           group167
+	JNZ           group168
 	MOVQ          product+8(FP), SI
 	VEXTRACTF64X4 $0x01, Z0, Y17
 	VADDPD        Y0, Y17, Y18
@@ -4269,9 +4269,9 @@ none175:
 	VMOVSD        X0, (SI)
 	VXORPS        Y0, Y0, Y0
 	ADDQ          $0x08, product+8(FP)
-	JMP           group167
+	JMP           group168
 
-row178:
+row179:
 	MOVQ          product+8(FP), BX
 	VEXTRACTF64X4 $0x01, Z0, Y17
 	VADDPD        Y0, Y17, Y18
@@ -4286,22 +4286,22 @@ row178:
 	VXORPS        Y0, Y0, Y0
 	ADDQ          $0x08, product+8(FP)
 	DECQ          rows+48(FP)
-	JZ            end179
+	JZ            end180
 	MOVQ          n+56(FP), BX
-	JMP           group167
+	JMP           group168
 
-sixteen173:
+sixteen174:
 	MOVQ       (CX), SI
 	MOVQ       SI, 384(SP)(R8*1)
 	ORQ        (DX), SI
 	CMPQ       SI, $-1
-	JNE        some180
+	JNE        some181
 	PREFETCHT0 12288(AX)
 	PREFETCHT0 12352(AX)
 	LEAQ       64(SP), SI
 	ANDQ       $-64, SI
 	CMPQ       kind+112(FP), $0x01
-	JNE        float16183
+	JNE        float16184
 	VPMOVZXWD  (AX), Z17
 	VPSLLD     $0x10, Z17, Z17
 	VMOVUPS    Z17, (SI)
@@ -4314,9 +4314,9 @@ sixteen173:
 	VPMOVZXWD  96(AX), Z17
 	VPSLLD     $0x10, Z17, Z17
 	VMOVUPS    Z17, 192(SI)
-	JMP        widened182
+	JMP        widened183
 
-float16183:
+float16184:
 	VCVTPH2PS (AX), Z17
 	VMOVUPS   Z17, (SI)
 	VCVTPH2PS 32(AX), Z17
@@ -4326,10 +4326,10 @@ float16183:
 	VCVTPH2PS 96(AX), Z17
 	VMOVUPS   Z17, 192(SI)
 
-widened182:
-	JMP read181
+widened183:
+	JMP read182
 
-some180:
+some181:
 	KMOVW        SI, K1
 	SHRQ         $0x10, SI
 	KMOVW        SI, K2
@@ -4343,7 +4343,7 @@ some180:
 	LEAQ         64(SP), SI
 	ANDQ         $-64, SI
 	CMPQ         kind+112(FP), $0x01
-	JNE          float16185
+	JNE          float16186
 	VPMOVZXWD.Z  (AX), K1, Z19
 	VMOVUPS      Z17, Z18
 	VPSLLD       $0x10, Z19, K1, Z18
@@ -4360,9 +4360,9 @@ some180:
 	VMOVUPS      Z17, Z18
 	VPSLLD       $0x10, Z19, K4, Z18
 	VMOVUPS      Z18, 192(SI)
-	JMP          widened184
+	JMP          widened185
 
-float16185:
+float16186:
 	VMOVUPS   Z17, Z18
 	VCVTPH2PS (AX), K1, Z18
 	VMOVUPS   Z18, (SI)
@@ -4376,15 +4376,15 @@ float16185:
 	VCVTPH2PS 96(AX), K4, Z18
 	VMOVUPS   Z18, 192(SI)
 
-widened184:
-read181:
+widened185:
+read182:
 	SUBQ $+128, AX
 	CMPQ 512(SP), $0x00
-	JNE  ready177
+	JNE  ready178
 	INCQ 512(SP)
-	JMP  ready172
+	JMP  ready173
 
-other171:
+other172:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z13
 	KMOVW        R9, K1
 	VMOVUPS      Z13, Z14
@@ -4406,9 +4406,9 @@ other171:
 	VMOVUPS      192(AX), K1, Z13
 	VMOVUPS      Z13, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready172
+	JMP          ready173
 
-other176:
+other177:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z17
 	KMOVW        R9, K1
 	VMOVUPS      Z17, Z18
@@ -4430,10 +4430,10 @@ other176:
 	VMOVUPS      192(AX), K1, Z17
 	VMOVUPS      Z17, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready177
+	JMP          ready178
 
-end179:
-last165:
+end180:
+last166:
 	VZEROUPPER
 	RET
 
@@ -4444,9 +4444,9 @@ TEXT ·bceGradShifted32AVX512(SB), $768-160
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last186
+	JEQ          last187
 	CMPQ         n+80(FP), $0x00
-	JEQ          last186
+	JEQ          last187
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -4491,10 +4491,10 @@ TEXT ·bceGradShifted32AVX512(SB), $768-160
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 	CMPQ         344(SP), $0x00
-	JG           same189
+	JG           same190
 	LEAQ         (SP), R10
 	DECQ         352(SP)
-	JLE          none190
+	JLE          none191
 	ADDQ         368(SP), BX
 	ADDQ         360(SP), SI
 	ADDQ         360(SP), DI
@@ -4505,7 +4505,7 @@ TEXT ·bceGradShifted32AVX512(SB), $768-160
 	VBROADCASTSS 4(R10), Z1
 	VBROADCASTSS 8(R10), Z2
 
-same189:
+same190:
 	MOVQ  BX, R10
 	MOVQ  (SI), R13
 	MOVQ  R13, 640(SP)(R12*1)
@@ -4513,15 +4513,15 @@ same189:
 	CMPQ  R13, $-1
 	SETEQ R14
 	MOVB  R14, 648(SP)(R12*1)
-	JNE   other191
+	JNE   other192
 
-ready192:
+ready193:
 	ADDQ $+256, BX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	SUBQ $0x40, 344(SP)
 
-none190:
+none191:
 	KMOVW        640(SP)(R12*1), K1
 	PREFETCHT0   12288(R10)
 	VMOVUPS      (R10), Z6
@@ -4597,14 +4597,14 @@ none190:
 	XORQ         $+64, R11
 	XORQ         $+64, R12
 
-group187:
+group188:
 	TESTQ      DX, DX
-	JZ         none193
+	JZ         none194
 	TESTQ      $0x00000f00, AX
-	JNZ        same194
+	JNZ        same195
 	PREFETCHT0 16384(AX)
 
-same194:
+same195:
 	VMOVUPS  (CX), Z14
 	VMOVNTPS Z14, (AX)
 	VMOVUPS  64(CX), Z14
@@ -4617,12 +4617,12 @@ same194:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none193:
+none194:
 	CMPQ         344(SP), $0x00
-	JG           same195
+	JG           same196
 	LEAQ         (SP), R10
 	DECQ         352(SP)
-	JLE          none196
+	JLE          none197
 	ADDQ         368(SP), BX
 	ADDQ         360(SP), SI
 	ADDQ         360(SP), DI
@@ -4633,7 +4633,7 @@ none193:
 	VBROADCASTSS 4(R10), Z1
 	VBROADCASTSS 8(R10), Z2
 
-same195:
+same196:
 	MOVQ  BX, R10
 	MOVQ  (SI), R13
 	MOVQ  R13, 640(SP)(R12*1)
@@ -4641,19 +4641,19 @@ same195:
 	CMPQ  R13, $-1
 	SETEQ R14
 	MOVB  R14, 648(SP)(R12*1)
-	JNE   other197
+	JNE   other198
 
-ready198:
+ready199:
 	ADDQ $+256, BX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	SUBQ $0x40, 344(SP)
 
-none196:
+none197:
 	CMPB 648(SP)(R11*1), $0x00
-	JEQ  into199
+	JEQ  into200
 
-entered200:
+entered201:
 	VMOVUPS          Z6, Z19
 	VFMADD213PS      Z4, Z5, Z19
 	VMOVUPS          Z7, Z20
@@ -4844,18 +4844,18 @@ entered200:
 	VADDPD           Z3, Z14, Z16
 	VFMADD213PD      Z16, Z14, Z3
 	CMPB             648(SP)(R11*1), $0x00
-	JEQ              out201
+	JEQ              out202
 
-left202:
+left203:
 	ADDQ          $+256, R9
 	XORQ          $+64, R11
 	XORQ          $+64, R12
 	SUBQ          $0x40, R8
 	MOVQ          n+80(FP), R10
-	JLE           row203
+	JLE           row204
 	SUBQ          R8, R10
 	TESTQ         $0x0000007f, R10
-	JNZ           group187
+	JNZ           group188
 	MOVQ          product+8(FP), R10
 	VEXTRACTF64X4 $0x01, Z3, Y14
 	VADDPD        Y3, Y14, Y15
@@ -4869,9 +4869,9 @@ left202:
 	VMOVSD        X3, (R10)
 	VXORPS        Y3, Y3, Y3
 	ADDQ          $0x08, product+8(FP)
-	JMP           group187
+	JMP           group188
 
-row203:
+row204:
 	MOVQ          product+8(FP), R8
 	VEXTRACTF64X4 $0x01, Z3, Y0
 	VADDPD        Y3, Y0, Y14
@@ -4887,7 +4887,7 @@ row203:
 	ADDQ          $0x08, product+8(FP)
 	MOVQ          slope+128(FP), R8
 	TESTQ         R8, R8
-	JZ            none205
+	JZ            none206
 	VMOVUPS       384(SP), Z0
 	VEXTRACTF64X4 $0x01, Z0, Y14
 	VADDPD        Y14, Y0, Y0
@@ -4898,10 +4898,10 @@ row203:
 	VMOVSD        X0, (R8)
 	ADDQ          $0x08, slope+128(FP)
 
-none205:
+none206:
 	ADDQ         376(SP), R9
 	DECQ         rows+72(FP)
-	JZ           end204
+	JZ           end205
 	VXORPS       Y15, Y15, Y15
 	VMOVUPS      Z15, 384(SP)
 	MOVQ         scale+112(FP), R8
@@ -4911,9 +4911,9 @@ none205:
 	VMOVUPS      Z0, Z0
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
-	JMP          group187
+	JMP          group188
 
-other191:
+other192:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z6
 	VADDPS       Z1, Z6, Z6
 	KMOVW        R13, K1
@@ -4936,9 +4936,9 @@ other191:
 	VMOVUPS      192(BX), K1, Z6
 	VMOVUPS      Z6, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready192
+	JMP          ready193
 
-other197:
+other198:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z14
 	VADDPS       Z1, Z14, Z14
 	KMOVW        R13, K1
@@ -4961,14 +4961,14 @@ other197:
 	VMOVUPS      192(BX), K1, Z14
 	VMOVUPS      Z14, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready198
+	JMP          ready199
 
-into199:
+into200:
 	MOVQ R9, 320(SP)
 	LEAQ (SP), R9
-	JMP  entered200
+	JMP  entered201
 
-out201:
+out202:
 	MOVQ    320(SP), R9
 	MOVQ    $0x00000040, R10
 	CMPQ    R8, R10
@@ -4990,19 +4990,19 @@ out201:
 	VMOVUPS Z14, K3, 128(R9)
 	VMOVUPS 192(SP), Z14
 	VMOVUPS Z14, K4, 192(R9)
-	JMP     left202
+	JMP     left203
 
-end204:
-last186:
+end205:
+last187:
 	TESTQ DX, DX
-	JZ    none207
+	JZ    none208
 
-more206:
+more207:
 	TESTQ      $0x00000f00, AX
-	JNZ        same208
+	JNZ        same209
 	PREFETCHT0 16384(AX)
 
-same208:
+same209:
 	VMOVUPS  (CX), Z0
 	VMOVNTPS Z0, (AX)
 	VMOVUPS  64(CX), Z0
@@ -5014,9 +5014,9 @@ same208:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more206
+	JNZ      more207
 
-none207:
+none208:
 	VZEROUPPER
 	RET
 
@@ -5027,9 +5027,9 @@ TEXT ·bceGrad32AVX512(SB), $520-160
 	MOVQ from+40(FP), CX
 	MOVQ blocks+48(FP), DX
 	CMPQ rows+72(FP), $0x00
-	JEQ  last209
+	JEQ  last210
 	CMPQ n+80(FP), $0x00
-	JEQ  last209
+	JEQ  last210
 	MOVQ x+56(FP), BX
 	MOVQ pos+88(FP), SI
 	MOVQ neg+96(FP), DI
@@ -5055,13 +5055,13 @@ TEXT ·bceGrad32AVX512(SB), $520-160
 	SUBQ R12, R10
 	MOVQ R10, 368(SP)
 	CMPQ kind+136(FP), $0x00
-	JEQ  single210
+	JEQ  single211
 	MOVQ x16+144(FP), BX
 	MOVQ dst16+152(FP), R9
 	SARQ $0x01, 360(SP)
 	SARQ $0x01, 368(SP)
 
-single210:
+single211:
 	VXORPS       Y1, Y1, Y1
 	VBROADCASTSS f32_c2b00f34<>+0(SB), Z2
 	VBROADCASTSS f32_42b17218<>+0(SB), Z3
@@ -5077,20 +5077,20 @@ single210:
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 	CMPQ         336(SP), $0x00
-	JG           same213
+	JG           same214
 	LEAQ         (SP), R10
 	DECQ         344(SP)
-	JLE          none214
+	JLE          none215
 	ADDQ         360(SP), BX
 	ADDQ         352(SP), SI
 	ADDQ         352(SP), DI
 	MOVQ         n+80(FP), R13
 	MOVQ         R13, 336(SP)
 
-same213:
+same214:
 	MOVQ  $0x00000000, 512(SP)
 	CMPQ  kind+136(FP), $0x00
-	JNE   sixteen217
+	JNE   sixteen218
 	MOVQ  BX, R10
 	MOVQ  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -5098,15 +5098,15 @@ same213:
 	CMPQ  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other215
+	JNE   other216
 
-ready216:
+ready217:
 	ADDQ $+256, BX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	SUBQ $0x40, 336(SP)
 
-none214:
+none215:
 	KMOVW       384(SP)(R12*1), K1
 	PREFETCHT0  12288(R10)
 	VMOVUPS     (R10), Z6
@@ -5134,14 +5134,14 @@ none214:
 	XORQ        $+64, R11
 	XORQ        $+64, R12
 
-group211:
+group212:
 	TESTQ      DX, DX
-	JZ         none218
+	JZ         none219
 	TESTQ      $0x00000f00, AX
-	JNZ        same219
+	JNZ        same220
 	PREFETCHT0 16384(AX)
 
-same219:
+same220:
 	VMOVUPS  (CX), Z10
 	VMOVNTPS Z10, (AX)
 	VMOVUPS  64(CX), Z10
@@ -5154,21 +5154,21 @@ same219:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none218:
+none219:
 	CMPQ 336(SP), $0x00
-	JG   same220
+	JG   same221
 	LEAQ (SP), R10
 	DECQ 344(SP)
-	JLE  none221
+	JLE  none222
 	ADDQ 360(SP), BX
 	ADDQ 352(SP), SI
 	ADDQ 352(SP), DI
 	MOVQ n+80(FP), R13
 	MOVQ R13, 336(SP)
 
-same220:
+same221:
 	CMPQ  kind+136(FP), $0x00
-	JNE   sixteen217
+	JNE   sixteen218
 	MOVQ  BX, R10
 	MOVQ  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -5176,19 +5176,19 @@ same220:
 	CMPQ  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other222
+	JNE   other223
 
-ready223:
+ready224:
 	ADDQ $+256, BX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	SUBQ $0x40, 336(SP)
 
-none221:
+none222:
 	CMPB 392(SP)(R11*1), $0x00
-	JEQ  into224
+	JEQ  into225
 
-entered225:
+entered226:
 	VMOVUPS          Z6, Z14
 	VFMADD213PS      Z4, Z5, Z14
 	VMOVUPS          Z7, Z15
@@ -5274,7 +5274,7 @@ entered225:
 	VMULPS           Z16, Z12, Z12
 	VMULPS           Z17, Z13, Z13
 	CMPQ             kind+136(FP), $0x00
-	JNE              narrow226
+	JNE              narrow227
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z10, Z14
 	VDIVPS           Z14, Z10, Z14
 	KMOVW            384(SP)(R11*1), K1
@@ -5300,7 +5300,7 @@ entered225:
 	VMULPS           Z0, Z14, Z14
 	VMOVUPS          Z14, 192(R9)
 
-stored227:
+stored228:
 	VADDPS        Z11, Z10, Z14
 	VFMADD213PS   Z14, Z11, Z10
 	VADDPS        Z13, Z12, Z11
@@ -5317,18 +5317,18 @@ stored227:
 	VADDPD        Z1, Z10, Z11
 	VFMADD213PD   Z11, Z10, Z1
 	CMPB          392(SP)(R11*1), $0x00
-	JEQ           out228
+	JEQ           out229
 
-left229:
+left230:
 	ADDQ          $+256, R9
 	XORQ          $+64, R11
 	XORQ          $+64, R12
 	SUBQ          $0x40, R8
 	MOVQ          n+80(FP), R10
-	JLE           row230
+	JLE           row231
 	SUBQ          R8, R10
 	TESTQ         $0x0000007f, R10
-	JNZ           group211
+	JNZ           group212
 	MOVQ          product+8(FP), R10
 	VEXTRACTF64X4 $0x01, Z1, Y10
 	VADDPD        Y1, Y10, Y11
@@ -5342,9 +5342,9 @@ left229:
 	VMOVSD        X1, (R10)
 	VXORPS        Y1, Y1, Y1
 	ADDQ          $0x08, product+8(FP)
-	JMP           group211
+	JMP           group212
 
-row230:
+row231:
 	MOVQ          product+8(FP), R8
 	VEXTRACTF64X4 $0x01, Z1, Y0
 	VADDPD        Y1, Y0, Y10
@@ -5360,7 +5360,7 @@ row230:
 	ADDQ          $0x08, product+8(FP)
 	ADDQ          368(SP), R9
 	DECQ          rows+72(FP)
-	JZ            end231
+	JZ            end232
 	MOVQ          scale+112(FP), R8
 	VBROADCASTSD  (R8), Z0
 	VCVTPD2PS     Z0, Y0
@@ -5368,21 +5368,21 @@ row230:
 	VMOVUPS       Z0, Z0
 	ADDQ          $0x08, scale+112(FP)
 	MOVQ          n+80(FP), R8
-	JMP           group211
+	JMP           group212
 
-sixteen217:
+sixteen218:
 	MOVQ       (SI), R10
 	MOVQ       R10, 384(SP)(R12*1)
 	ORQ        (DI), R10
 	MOVB       $0x01, 392(SP)(R12*1)
 	CMPQ       R10, $-1
-	JNE        some232
+	JNE        some233
 	PREFETCHT0 12288(BX)
 	PREFETCHT0 12352(BX)
 	LEAQ       64(SP), R10
 	ANDQ       $-64, R10
 	CMPQ       kind+136(FP), $0x01
-	JNE        float16235
+	JNE        float16236
 	VPMOVZXWD  (BX), Z10
 	VPSLLD     $0x10, Z10, Z10
 	VMOVUPS    Z10, (R10)
@@ -5395,9 +5395,9 @@ sixteen217:
 	VPMOVZXWD  96(BX), Z10
 	VPSLLD     $0x10, Z10, Z10
 	VMOVUPS    Z10, 192(R10)
-	JMP        widened234
+	JMP        widened235
 
-float16235:
+float16236:
 	VCVTPH2PS (BX), Z10
 	VMOVUPS   Z10, (R10)
 	VCVTPH2PS 32(BX), Z10
@@ -5407,10 +5407,10 @@ float16235:
 	VCVTPH2PS 96(BX), Z10
 	VMOVUPS   Z10, 192(R10)
 
-widened234:
-	JMP read233
+widened235:
+	JMP read234
 
-some232:
+some233:
 	KMOVW        R10, K1
 	SHRQ         $0x10, R10
 	KMOVW        R10, K2
@@ -5424,7 +5424,7 @@ some232:
 	LEAQ         64(SP), R10
 	ANDQ         $-64, R10
 	CMPQ         kind+136(FP), $0x01
-	JNE          float16237
+	JNE          float16238
 	VPMOVZXWD.Z  (BX), K1, Z12
 	VMOVUPS      Z10, Z11
 	VPSLLD       $0x10, Z12, K1, Z11
@@ -5441,9 +5441,9 @@ some232:
 	VMOVUPS      Z10, Z11
 	VPSLLD       $0x10, Z12, K4, Z11
 	VMOVUPS      Z11, 192(R10)
-	JMP          widened236
+	JMP          widened237
 
-float16237:
+float16238:
 	VMOVUPS   Z10, Z11
 	VCVTPH2PS (BX), K1, Z11
 	VMOVUPS   Z11, (R10)
@@ -5457,15 +5457,15 @@ float16237:
 	VCVTPH2PS 96(BX), K4, Z11
 	VMOVUPS   Z11, 192(R10)
 
-widened236:
-read233:
+widened237:
+read234:
 	SUBQ $+128, BX
 	CMPQ 512(SP), $0x00
-	JNE  ready223
+	JNE  ready224
 	INCQ 512(SP)
-	JMP  ready216
+	JMP  ready217
 
-other215:
+other216:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z6
 	KMOVW        R13, K1
 	VMOVUPS      Z6, Z7
@@ -5487,9 +5487,9 @@ other215:
 	VMOVUPS      192(BX), K1, Z6
 	VMOVUPS      Z6, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready216
+	JMP          ready217
 
-other222:
+other223:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z10
 	KMOVW        R13, K1
 	VMOVUPS      Z10, Z11
@@ -5511,14 +5511,14 @@ other222:
 	VMOVUPS      192(BX), K1, Z10
 	VMOVUPS      Z10, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready223
+	JMP          ready224
 
-into224:
+into225:
 	MOVQ R9, 320(SP)
 	LEAQ (SP), R9
-	JMP  entered225
+	JMP  entered226
 
-narrow226:
+narrow227:
 	VADDPS.BCST  f32_3f800000<>+0(SB), Z10, Z14
 	VDIVPS       Z14, Z10, Z14
 	KMOVW        384(SP)(R11*1), K1
@@ -5540,7 +5540,7 @@ narrow226:
 	VXORPS.BCST  f32_80000000<>+0(SB), Z17, K1, Z17
 	VMULPS       Z0, Z17, Z17
 	CMPQ         kind+136(FP), $0x01
-	JNE          float16239
+	JNE          float16240
 	VBROADCASTSS f32_8000<>+0(SB), Z18
 	VMOVUPS      odd_words<>+0(SB), Z19
 	VPADDD       Z18, Z14, Z14
@@ -5552,12 +5552,12 @@ narrow226:
 	VPMINUW      Z20, Z21, Z20
 	VPTESTNMD    low_words<>+0(SB), Z20, K1
 	KORTESTW     K1, K1
-	JNE          tie240
+	JNE          tie241
 	VPERMT2W     Z15, Z19, Z14
 	VPERMT2W     Z17, Z19, Z16
-	JMP          narrowed238
+	JMP          narrowed239
 
-tie240:
+tie241:
 	VMOVUPS  even_words<>+0(SB), Z20
 	VPSUBD   Z18, Z14, Z14
 	VPSUBD   Z18, Z15, Z15
@@ -5579,9 +5579,9 @@ tie240:
 	VPAVGW   Z15, Z17, Z17
 	VPSRLW   $0x0f, Z17, Z17
 	VPADDW   Z17, Z16, Z16
-	JMP      narrowed238
+	JMP      narrowed239
 
-float16239:
+float16240:
 	VCVTPS2PH    $0x00, Z14, Y14
 	VCVTPS2PH    $0x00, Z15, Y15
 	VINSERTF64X4 $0x01, Y15, Z14, Z14
@@ -5589,9 +5589,9 @@ float16239:
 	VCVTPS2PH    $0x00, Z17, Y17
 	VINSERTF64X4 $0x01, Y17, Z16, Z16
 
-narrowed238:
+narrowed239:
 	CMPQ      R8, $0x40
-	JGE       whole241
+	JGE       whole242
 	MOVQ      $-1, R10
 	BZHIQ     R8, R10, R10
 	KMOVD     R10, K1
@@ -5600,17 +5600,17 @@ narrowed238:
 	KMOVD     R10, K1
 	SHRQ      $0x20, R10
 	VMOVDQU16 Z16, K1, 64(R9)
-	JMP       stored242
+	JMP       stored243
 
-whole241:
+whole242:
 	VMOVUPS Z14, (R9)
 	VMOVUPS Z16, 64(R9)
 
-stored242:
+stored243:
 	SUBQ $+128, R9
-	JMP  stored227
+	JMP  stored228
 
-out228:
+out229:
 	MOVQ    320(SP), R9
 	MOVQ    $0x00000040, R10
 	CMPQ    R8, R10
@@ -5632,19 +5632,19 @@ out228:
 	VMOVUPS Z10, K3, 128(R9)
 	VMOVUPS 192(SP), Z10
 	VMOVUPS Z10, K4, 192(R9)
-	JMP     left229
+	JMP     left230
 
-end231:
-last209:
+end232:
+last210:
 	TESTQ DX, DX
-	JZ    none244
+	JZ    none245
 
-more243:
+more244:
 	TESTQ      $0x00000f00, AX
-	JNZ        same245
+	JNZ        same246
 	PREFETCHT0 16384(AX)
 
-same245:
+same246:
 	VMOVUPS  (CX), Z0
 	VMOVNTPS Z0, (AX)
 	VMOVUPS  64(CX), Z0
@@ -5656,9 +5656,9 @@ same245:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more243
+	JNZ      more244
 
-none244:
+none245:
 	VZEROUPPER
 	RET
 
@@ -5836,9 +5836,9 @@ GLOBL words_7ffe<>(SB), RODATA|NOPTR, $64
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, MMX+
 TEXT ·weightedBCE32AVX512(SB), $2496-136
 	CMPQ         rows+64(FP), $0x00
-	JEQ          last246
+	JEQ          last247
 	CMPQ         n+72(FP), $0x00
-	JEQ          last246
+	JEQ          last247
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+80(FP), CX
 	MOVQ         neg+88(FP), DX
@@ -5887,11 +5887,11 @@ TEXT ·weightedBCE32AVX512(SB), $2496-136
 	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z5
 	MOVQ         328(SP), BX
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain248
+	JEQ          plain249
 	VBROADCASTSS 4(BX), Z1
 	VBROADCASTSS 8(BX), Z2
 
-plain248:
+plain249:
 	VXORPS       Y3, Y3, Y3
 	MOVQ         p+104(FP), BX
 	VBROADCASTSS (BX), Z0
@@ -5899,10 +5899,10 @@ plain248:
 	MOVQ         negWeight+120(FP), DI
 	MOVQ         n+72(FP), BX
 	CMPQ         368(SP), $0x00
-	JG           same250
+	JG           same251
 	LEAQ         (SP), R8
 	DECQ         376(SP)
-	JLE          none251
+	JLE          none252
 	ADDQ         392(SP), AX
 	ADDQ         384(SP), CX
 	ADDQ         384(SP), DX
@@ -5911,12 +5911,12 @@ plain248:
 	ADDQ         $0x0c, 328(SP)
 	MOVQ         328(SP), R8
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain254
+	JEQ          plain255
 	VBROADCASTSS 4(R8), Z1
 	VBROADCASTSS 8(R8), Z2
 
-plain254:
-same250:
+plain255:
+same251:
 	MOVQ  AX, R8
 	MOVQ  (CX), R11
 	MOVQ  R11, 448(SP)(R10*1)
@@ -5925,20 +5925,20 @@ same250:
 	SETEQ R12
 	MOVQ  R11, 464(SP)(R10*1)
 	MOVB  R12, 456(SP)(R10*1)
-	JNE   other252
+	JNE   other253
 
-ready253:
+ready254:
 	ADDQ $+256, AX
 	ADDQ $0x08, CX
 	ADDQ $0x08, DX
 	SUBQ $0x40, 368(SP)
 
-none251:
+none252:
 	PREFETCHT0   12288(R8)
 	VMOVUPS      (R8), Z6
 	VXORPS       Y7, Y7, Y7
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain255
+	JEQ          plain256
 	VSUBPS       Z1, Z6, Z7
 	VSUBPS       Z6, Z7, Z11
 	VSUBPS       Z11, Z7, Z10
@@ -5950,7 +5950,7 @@ none251:
 	VANDNPS.BCST f32_80000000<>+0(SB), Z7, Z7
 	VXORPS       Z7, Z10, Z7
 
-plain255:
+plain256:
 	VMOVUPS      Z6, 512(SP)(R10*1)
 	VORPS.BCST   f32_80000000<>+0(SB), Z6, Z6
 	VADDPS       Z7, Z6, Z10
@@ -5963,7 +5963,7 @@ plain255:
 	VMOVUPS      64(R8), Z7
 	VXORPS       Y8, Y8, Y8
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain256
+	JEQ          plain257
 	VSUBPS       Z1, Z7, Z8
 	VSUBPS       Z7, Z8, Z12
 	VSUBPS       Z12, Z8, Z11
@@ -5975,7 +5975,7 @@ plain255:
 	VANDNPS.BCST f32_80000000<>+0(SB), Z8, Z8
 	VXORPS       Z8, Z11, Z8
 
-plain256:
+plain257:
 	VMOVUPS      Z7, 576(SP)(R10*1)
 	VORPS.BCST   f32_80000000<>+0(SB), Z7, Z7
 	VADDPS       Z8, Z7, Z11
@@ -5988,7 +5988,7 @@ plain256:
 	VMOVUPS      128(R8), Z8
 	VXORPS       Y9, Y9, Y9
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain257
+	JEQ          plain258
 	VSUBPS       Z1, Z8, Z9
 	VSUBPS       Z8, Z9, Z14
 	VSUBPS       Z14, Z9, Z12
@@ -6000,7 +6000,7 @@ plain256:
 	VANDNPS.BCST f32_80000000<>+0(SB), Z9, Z9
 	VXORPS       Z9, Z12, Z9
 
-plain257:
+plain258:
 	VMOVUPS      Z8, 640(SP)(R10*1)
 	VORPS.BCST   f32_80000000<>+0(SB), Z8, Z8
 	VADDPS       Z9, Z8, Z12
@@ -6013,7 +6013,7 @@ plain257:
 	VMOVUPS      192(R8), Z9
 	VXORPS       Y13, Y13, Y13
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain258
+	JEQ          plain259
 	VSUBPS       Z1, Z9, Z13
 	VSUBPS       Z9, Z13, Z19
 	VSUBPS       Z19, Z13, Z14
@@ -6025,7 +6025,7 @@ plain257:
 	VANDNPS.BCST f32_80000000<>+0(SB), Z13, Z13
 	VXORPS       Z13, Z14, Z13
 
-plain258:
+plain259:
 	VMOVUPS      Z9, 704(SP)(R10*1)
 	VORPS.BCST   f32_80000000<>+0(SB), Z9, Z9
 	VADDPS       Z13, Z9, Z14
@@ -6037,12 +6037,12 @@ plain258:
 	XORQ         $+1024, R9
 	XORQ         $+1024, R10
 
-group247:
+group248:
 	CMPQ         368(SP), $0x00
-	JG           same259
+	JG           same260
 	LEAQ         (SP), R8
 	DECQ         376(SP)
-	JLE          none260
+	JLE          none261
 	ADDQ         392(SP), AX
 	ADDQ         384(SP), CX
 	ADDQ         384(SP), DX
@@ -6051,12 +6051,12 @@ group247:
 	ADDQ         $0x0c, 328(SP)
 	MOVQ         328(SP), R8
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain263
+	JEQ          plain264
 	VBROADCASTSS 4(R8), Z1
 	VBROADCASTSS 8(R8), Z2
 
-plain263:
-same259:
+plain264:
+same260:
 	MOVQ  AX, R8
 	MOVQ  (CX), R11
 	MOVQ  R11, 448(SP)(R10*1)
@@ -6065,19 +6065,19 @@ same259:
 	SETEQ R12
 	MOVQ  R11, 464(SP)(R10*1)
 	MOVB  R12, 456(SP)(R10*1)
-	JNE   other261
+	JNE   other262
 
-ready262:
+ready263:
 	ADDQ $+256, AX
 	ADDQ $0x08, CX
 	ADDQ $0x08, DX
 	SUBQ $0x40, 368(SP)
 
-none260:
+none261:
 	CMPB 456(SP)(R9*1), $0x00
-	JEQ  into264
+	JEQ  into265
 
-entered265:
+entered266:
 	VMOVUPS          Z6, Z22
 	VFMADD213PS      Z4, Z5, Z22
 	VMOVUPS          Z7, Z23
@@ -6118,7 +6118,7 @@ entered265:
 	VMOVUPS          (R8), Z6
 	VXORPS           Y15, Y15, Y15
 	CMPQ             shifted+112(FP), $0x00
-	JEQ              plain266
+	JEQ              plain267
 	VSUBPS           Z1, Z6, Z8
 	VSUBPS           Z6, Z8, Z9
 	VSUBPS           Z9, Z8, Z7
@@ -6130,7 +6130,7 @@ entered265:
 	VANDNPS.BCST     f32_80000000<>+0(SB), Z8, Z15
 	VXORPS           Z15, Z7, Z15
 
-plain266:
+plain267:
 	VMOVUPS          Z6, 512(SP)(R10*1)
 	VORPS.BCST       f32_80000000<>+0(SB), Z6, Z6
 	VADDPS           Z15, Z6, Z7
@@ -6147,7 +6147,7 @@ plain266:
 	VMOVUPS          64(R8), Z7
 	VXORPS           Y16, Y16, Y16
 	CMPQ             shifted+112(FP), $0x00
-	JEQ              plain267
+	JEQ              plain268
 	VSUBPS           Z1, Z7, Z9
 	VSUBPS           Z7, Z9, Z11
 	VSUBPS           Z11, Z9, Z8
@@ -6159,7 +6159,7 @@ plain266:
 	VANDNPS.BCST     f32_80000000<>+0(SB), Z9, Z16
 	VXORPS           Z16, Z8, Z16
 
-plain267:
+plain268:
 	VMOVUPS          Z7, 576(SP)(R10*1)
 	VORPS.BCST       f32_80000000<>+0(SB), Z7, Z7
 	VADDPS           Z16, Z7, Z8
@@ -6176,7 +6176,7 @@ plain267:
 	VMOVUPS          128(R8), Z8
 	VXORPS           Y17, Y17, Y17
 	CMPQ             shifted+112(FP), $0x00
-	JEQ              plain268
+	JEQ              plain269
 	VSUBPS           Z1, Z8, Z12
 	VSUBPS           Z8, Z12, Z13
 	VSUBPS           Z13, Z12, Z9
@@ -6188,7 +6188,7 @@ plain267:
 	VANDNPS.BCST     f32_80000000<>+0(SB), Z12, Z17
 	VXORPS           Z17, Z9, Z17
 
-plain268:
+plain269:
 	VMOVUPS          Z8, 640(SP)(R10*1)
 	VORPS.BCST       f32_80000000<>+0(SB), Z8, Z8
 	VADDPS           Z17, Z8, Z9
@@ -6205,7 +6205,7 @@ plain268:
 	VMOVUPS          192(R8), Z9
 	VXORPS           Y18, Y18, Y18
 	CMPQ             shifted+112(FP), $0x00
-	JEQ              plain269
+	JEQ              plain270
 	VSUBPS           Z1, Z9, Z18
 	VSUBPS           Z9, Z18, Z30
 	VSUBPS           Z30, Z18, Z13
@@ -6217,7 +6217,7 @@ plain268:
 	VANDNPS.BCST     f32_80000000<>+0(SB), Z18, Z18
 	VXORPS           Z18, Z13, Z18
 
-plain269:
+plain270:
 	VMOVUPS           Z9, 704(SP)(R10*1)
 	VORPS.BCST        f32_80000000<>+0(SB), Z9, Z9
 	VADDPS            Z18, Z9, Z13
@@ -6270,12 +6270,12 @@ plain269:
 	VPMOVD2M          Z14, K3
 	VMOVUPS.Z         (DI), K1, Z14
 	CMPQ              t+48(FP), $0x00
-	JNE               soft270
+	JNE               soft272
 	VMOVUPS           (R8), K2, Z14
 	KXNORW            K3, K2, K1
 	VMOVAPS.Z         Z14, K1, Z19
 
-weights271:
+weights273:
 	VFMADD213PS  Z22, Z24, Z25
 	VMULPS       Z14, Z25, Z25
 	VFNMADD231PS 768(SP)(R9*1), Z19, Z25
@@ -6285,17 +6285,17 @@ weights271:
 	VPMOVD2M     Z24, K4
 	VMOVUPS.Z    64(DI), K1, Z24
 	CMPQ         t+48(FP), $0x00
-	JNE          soft272
+	JNE          soft274
 	VMOVUPS      64(R8), K2, Z24
 	KXNORW       K4, K2, K1
 	VMOVAPS.Z    Z24, K1, Z28
 
-weights273:
+weights275:
 	VFMADD213PS  Z23, Z26, Z27
 	VMULPS       Z24, Z27, Z27
 	VFNMADD231PS 832(SP)(R9*1), Z28, Z27
 	CMPQ         dst+16(FP), $0x00
-	JEQ          none274
+	JEQ          none276
 	VMULPS       Z0, Z19, Z19
 	VMULPS       Z0, Z14, Z14
 	VFNMADD231PS Z22, Z14, Z19
@@ -6307,14 +6307,20 @@ weights273:
 	VXORPS.BCST  f32_80000000<>+0(SB), Z28, K4, Z28
 	VMOVUPS      Z28, 64(SI)
 
-none274:
+none276:
 	CMPQ    terms+8(FP), $0x00
-	JEQ     without275
+	JEQ     without277
 	VMOVUPS Z25, (R11)
 	VMOVUPS Z27, 64(R11)
 
-without275:
+without277:
 	VADDPS            Z27, Z25, Z25
+	VEXTRACTF64X4     $0x01, Z25, Y14
+	VADDPS            Y14, Y25, Y25
+	VCVTPS2PD         Y25, Z14
+	VADDPD            Z14, Z3, Z3
+	CMPQ              BX, $0x20
+	JLE               weighed271
 	VADDPS.BCST       f32_3f800000<>+0(SB), Z20, Z14
 	VDIVPS            Z14, Z20, Z14
 	VADDPS.BCST       f32_3f800000<>+0(SB), Z21, Z19
@@ -6324,27 +6330,27 @@ without275:
 	VBROADCASTSS      f32_ba1faed7<>+0(SB), Z23
 	VMULPS            Z19, Z21, Z24
 	VADDPS            Z19, Z21, Z21
-	VBROADCASTSS      f32_ba1faed7<>+0(SB), Z26
+	VBROADCASTSS      f32_ba1faed7<>+0(SB), Z25
 	VFMADD213PS.BCST  f32_3b65463c<>+0(SB), Z22, Z23
-	VFMADD213PS.BCST  f32_3b65463c<>+0(SB), Z24, Z26
+	VFMADD213PS.BCST  f32_3b65463c<>+0(SB), Z24, Z25
 	VFMADD213PS.BCST  f32_bc886fee<>+0(SB), Z22, Z23
-	VFMADD213PS.BCST  f32_bc886fee<>+0(SB), Z24, Z26
+	VFMADD213PS.BCST  f32_bc886fee<>+0(SB), Z24, Z25
 	VFMADD213PS.BCST  f32_3daaaa5b<>+0(SB), Z22, Z23
-	VFMADD213PS.BCST  f32_3daaaa5b<>+0(SB), Z24, Z26
+	VFMADD213PS.BCST  f32_3daaaa5b<>+0(SB), Z24, Z25
 	VFNMADD213PS.BCST f32_3f000000<>+0(SB), Z20, Z23
-	VFNMADD213PS.BCST f32_3f000000<>+0(SB), Z21, Z26
+	VFNMADD213PS.BCST f32_3f000000<>+0(SB), Z21, Z25
 	KMOVW             468(SP)(R9*1), K1
 	KMOVW             452(SP)(R9*1), K2
 	VMOVUPS           640(SP)(R9*1), Z20
 	VPMOVD2M          Z20, K3
 	VMOVUPS.Z         128(DI), K1, Z20
 	CMPQ              t+48(FP), $0x00
-	JNE               soft276
+	JNE               soft278
 	VMOVUPS           128(R8), K2, Z20
 	KXNORW            K3, K2, K1
 	VMOVAPS.Z         Z20, K1, Z21
 
-weights277:
+weights279:
 	VFMADD213PS  Z14, Z22, Z23
 	VMULPS       Z20, Z23, Z23
 	VFNMADD231PS 896(SP)(R9*1), Z21, Z23
@@ -6354,55 +6360,53 @@ weights277:
 	VPMOVD2M     Z22, K4
 	VMOVUPS.Z    192(DI), K1, Z22
 	CMPQ         t+48(FP), $0x00
-	JNE          soft278
+	JNE          soft280
 	VMOVUPS      192(R8), K2, Z22
 	KXNORW       K4, K2, K1
-	VMOVAPS.Z    Z22, K1, Z27
+	VMOVAPS.Z    Z22, K1, Z26
 
-weights279:
-	VFMADD213PS  Z19, Z24, Z26
-	VMULPS       Z22, Z26, Z26
-	VFNMADD231PS 960(SP)(R9*1), Z27, Z26
+weights281:
+	VFMADD213PS  Z19, Z24, Z25
+	VMULPS       Z22, Z25, Z25
+	VFNMADD231PS 960(SP)(R9*1), Z26, Z25
 	CMPQ         dst+16(FP), $0x00
-	JEQ          none280
+	JEQ          none282
 	VMULPS       Z0, Z21, Z21
 	VMULPS       Z0, Z20, Z20
 	VFNMADD231PS Z14, Z20, Z21
 	VXORPS.BCST  f32_80000000<>+0(SB), Z21, K3, Z21
 	VMOVUPS      Z21, 128(SI)
-	VMULPS       Z0, Z27, Z27
+	VMULPS       Z0, Z26, Z26
 	VMULPS       Z0, Z22, Z22
-	VFNMADD231PS Z19, Z22, Z27
-	VXORPS.BCST  f32_80000000<>+0(SB), Z27, K4, Z27
-	VMOVUPS      Z27, 192(SI)
+	VFNMADD231PS Z19, Z22, Z26
+	VXORPS.BCST  f32_80000000<>+0(SB), Z26, K4, Z26
+	VMOVUPS      Z26, 192(SI)
 
-none280:
+none282:
 	CMPQ    terms+8(FP), $0x00
-	JEQ     without281
+	JEQ     without283
 	VMOVUPS Z23, 128(R11)
-	VMOVUPS Z26, 192(R11)
+	VMOVUPS Z25, 192(R11)
 
-without281:
-	VADDPS        Z26, Z23, Z23
-	VEXTRACTF64X4 $0x01, Z25, Y14
-	VADDPS        Y14, Y25, Y25
-	VCVTPS2PD     Y25, Z14
-	VADDPD        Z14, Z3, Z3
+without283:
+	VADDPS        Z25, Z23, Z23
 	VEXTRACTF64X4 $0x01, Z23, Y14
 	VADDPS        Y14, Y23, Y23
 	VCVTPS2PD     Y23, Z14
 	VADDPD        Z14, Z3, Z3
-	CMPB          456(SP)(R9*1), $0x00
-	JEQ           out282
 
-left283:
+weighed271:
+	CMPB 456(SP)(R9*1), $0x00
+	JEQ  out284
+
+left285:
 	ADDQ          $+256, SI
 	ADDQ          $+256, DI
 	ADDQ          $+256, 352(SP)
 	XORQ          $+1024, R9
 	XORQ          $+1024, R10
 	SUBQ          $0x40, BX
-	JG            group247
+	JG            group248
 	MOVQ          sum+0(FP), BX
 	VEXTRACTF64X4 $0x01, Z3, Y0
 	VADDPD        Y0, Y3, Y3
@@ -6416,16 +6420,16 @@ left283:
 	MOVQ          408(SP), BX
 	ADDQ          BX, 352(SP)
 	DECQ          rows+64(FP)
-	JZ            end285
+	JZ            end287
 	VXORPS        Y3, Y3, Y3
 	MOVQ          p+104(FP), BX
 	VBROADCASTSS  (BX), Z0
 	ADDQ          $0x0c, p+104(FP)
 	MOVQ          negWeight+120(FP), DI
 	MOVQ          n+72(FP), BX
-	JMP           group247
+	JMP           group248
 
-other252:
+other253:
 	KMOVW   R11, K1
 	VMOVUPS Z1, Z6
 	VMOVUPS (AX), K1, Z6
@@ -6446,9 +6450,9 @@ other252:
 	VMOVUPS 192(AX), K1, Z6
 	VMOVUPS Z6, 192(SP)
 	LEAQ    (SP), R8
-	JMP     ready253
+	JMP     ready254
 
-other261:
+other262:
 	KMOVW   R11, K1
 	VMOVUPS Z1, Z14
 	VMOVUPS (AX), K1, Z14
@@ -6469,14 +6473,14 @@ other261:
 	VMOVUPS 192(AX), K1, Z14
 	VMOVUPS Z14, 192(SP)
 	LEAQ    (SP), R8
-	JMP     ready262
+	JMP     ready263
 
-into264:
+into265:
 	MOVQ SI, 320(SP)
 	LEAQ (SP), SI
-	JMP  entered265
+	JMP  entered266
 
-soft270:
+soft272:
 	MOVQ         352(SP), R12
 	VMOVUPS.Z    (R12), K1, Z28
 	VFNMADD231PS Z28, Z14, Z14
@@ -6484,9 +6488,9 @@ soft270:
 	VMOVUPS      Z14, Z19
 	VMOVAPS      Z28, K3, Z19
 	VADDPS       Z28, Z14, Z14
-	JMP          weights271
+	JMP          weights273
 
-soft272:
+soft274:
 	MOVQ         352(SP), R12
 	VMOVUPS.Z    64(R12), K1, Z29
 	VFNMADD231PS Z29, Z24, Z24
@@ -6494,32 +6498,32 @@ soft272:
 	VMOVUPS      Z24, Z28
 	VMOVAPS      Z29, K4, Z28
 	VADDPS       Z29, Z24, Z24
-	JMP          weights273
-
-soft276:
-	MOVQ         352(SP), R12
-	VMOVUPS.Z    128(R12), K1, Z27
-	VFNMADD231PS Z27, Z20, Z20
-	VMULPS       128(R8), Z27, Z27
-	VMOVUPS      Z20, Z21
-	VMOVAPS      Z27, K3, Z21
-	VADDPS       Z27, Z20, Z20
-	JMP          weights277
+	JMP          weights275
 
 soft278:
 	MOVQ         352(SP), R12
-	VMOVUPS.Z    192(R12), K1, Z28
-	VFNMADD231PS Z28, Z22, Z22
-	VMULPS       192(R8), Z28, Z28
-	VMOVUPS      Z22, Z27
-	VMOVAPS      Z28, K4, Z27
-	VADDPS       Z28, Z22, Z22
+	VMOVUPS.Z    128(R12), K1, Z26
+	VFNMADD231PS Z26, Z20, Z20
+	VMULPS       128(R8), Z26, Z26
+	VMOVUPS      Z20, Z21
+	VMOVAPS      Z26, K3, Z21
+	VADDPS       Z26, Z20, Z20
 	JMP          weights279
 
-out282:
+soft280:
+	MOVQ         352(SP), R12
+	VMOVUPS.Z    192(R12), K1, Z27
+	VFNMADD231PS Z27, Z22, Z22
+	VMULPS       192(R8), Z27, Z27
+	VMOVUPS      Z22, Z26
+	VMOVAPS      Z27, K4, Z26
+	VADDPS       Z27, Z22, Z22
+	JMP          weights281
+
+out284:
 	MOVQ    320(SP), SI
 	CMPQ    dst+16(FP), $0x00
-	JEQ     left283
+	JEQ     left285
 	MOVQ    $0x00000040, R8
 	CMPQ    BX, R8
 	CMOVQLT BX, R8
@@ -6540,10 +6544,10 @@ out282:
 	VMOVUPS Z14, K3, 128(SI)
 	VMOVUPS 192(SP), Z14
 	VMOVUPS Z14, K4, 192(SI)
-	JMP     left283
+	JMP     left285
 
-end285:
-last246:
+end287:
+last247:
 	VZEROUPPER
 	RET
 
@@ -6553,9 +6557,9 @@ TEXT ·bceSumsShifted64AVX2(SB), $2624-136
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last286
+	JEQ          last288
 	CMPQ         n+56(FP), $0x00
-	JEQ          last286
+	JEQ          last288
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
@@ -6593,12 +6597,12 @@ TEXT ·bceSumsShifted64AVX2(SB), $2624-136
 	VMOVUPD      Y2, 416(BP)
 	MOVQ         n+56(FP), BX
 
-first288:
+first290:
 	CMPQ         240(BP), $0x00
-	JG           same289
+	JG           same291
 	LEAQ         (BP), SI
 	DECQ         248(BP)
-	JLE          none290
+	JLE          none292
 	ADDQ         264(BP), AX
 	ADDQ         256(BP), CX
 	ADDQ         256(BP), DX
@@ -6611,7 +6615,7 @@ first288:
 	VBROADCASTSD 16(SI), Y2
 	VMOVUPD      Y2, 192(BP)
 
-same289:
+same291:
 	MOVQ    AX, SI
 	MOVWLZX (CX), R9
 	MOVQ    R9, 704(BP)(R8*1)
@@ -6619,15 +6623,15 @@ same289:
 	CMPL    R9, $0x0000ffff
 	SETEQ   R10
 	MOVB    R10, 712(BP)(R8*1)
-	JNE     other291
+	JNE     other293
 
-ready292:
+ready294:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
 	SUBQ $0x10, 240(BP)
 
-none290:
+none292:
 	VPBROADCASTD 704(BP)(R8*1), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
 	PREFETCHT0   12288(SI)
@@ -6737,14 +6741,14 @@ none290:
 	ADDQ         $+512, R8
 	ANDQ         $+2047, R8
 	TESTQ        DI, DI
-	JNZ          first288
+	JNZ          first290
 
-group287:
+group289:
 	CMPQ         240(BP), $0x00
-	JG           same293
+	JG           same295
 	LEAQ         (BP), SI
 	DECQ         248(BP)
-	JLE          none294
+	JLE          none296
 	ADDQ         264(BP), AX
 	ADDQ         256(BP), CX
 	ADDQ         256(BP), DX
@@ -6757,7 +6761,7 @@ group287:
 	VBROADCASTSD 16(SI), Y2
 	VMOVUPD      Y2, 192(BP)
 
-same293:
+same295:
 	MOVQ    AX, SI
 	MOVWLZX (CX), R9
 	MOVQ    R9, 704(BP)(R8*1)
@@ -6765,15 +6769,15 @@ same293:
 	CMPL    R9, $0x0000ffff
 	SETEQ   R10
 	MOVB    R10, 712(BP)(R8*1)
-	JNE     other295
+	JNE     other297
 
-ready296:
+ready298:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
 	SUBQ $0x10, 240(BP)
 
-none294:
+none296:
 	VMOVUPD      448(BP)(DI*1), Y2
 	VMOVUPD      480(BP)(DI*1), Y3
 	VMOVUPD      512(BP)(DI*1), Y4
@@ -6953,14 +6957,14 @@ none294:
 	MOVQ         n+56(FP), SI
 	SUBQ         BX, SI
 	TESTQ        $0x00000010, SI
-	JNZ          second298
+	JNZ          second300
 	CMPQ         BX, $0x10
-	JLE          both299
+	JLE          both301
 	VMOVUPD      Y6, 2496(BP)
 	VMOVUPD      Y7, 2528(BP)
-	JMP          added297
+	JMP          added299
 
-second298:
+second300:
 	VMOVUPD     2496(BP), Y2
 	VADDPD      Y2, Y6, Y3
 	VFMADD213PD Y3, Y2, Y6
@@ -6968,7 +6972,7 @@ second298:
 	VADDPD      Y2, Y7, Y3
 	VFMADD213PD Y3, Y2, Y7
 
-both299:
+both301:
 	VSUBPD      Y6, Y6, Y2
 	VMAXPD      Y0, Y6, Y3
 	VMINPD      Y0, Y6, Y4
@@ -7068,13 +7072,13 @@ both299:
 	VMOVUPD     Y2, 352(BP)
 	VMOVUPD     Y4, 416(BP)
 
-added297:
+added299:
 	ADDQ         $+512, DI
 	ANDQ         $+2047, DI
 	ADDQ         $+512, R8
 	ANDQ         $+2047, R8
 	SUBQ         $0x10, BX
-	JG           group287
+	JG           group289
 	MOVQ         sum+0(FP), BX
 	VMOVUPD      320(BP), Y2
 	VMOVUPD      352(BP), Y3
@@ -7112,16 +7116,16 @@ added297:
 	VMOVSD       X2, (BX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+48(FP)
-	JZ           end301
+	JZ           end303
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 320(BP)
 	VMOVUPD      Y2, 352(BP)
 	VMOVUPD      Y2, 384(BP)
 	VMOVUPD      Y2, 416(BP)
 	MOVQ         n+56(FP), BX
-	JMP          group287
+	JMP          group289
 
-other291:
+other293:
 	MOVQ         R9, 232(BP)
 	VPBROADCASTD 232(BP), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
@@ -7144,9 +7148,9 @@ other291:
 	VBLENDVPD    Y2, Y4, Y3, Y2
 	VMOVUPD      Y2, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready292
+	JMP          ready294
 
-other295:
+other297:
 	MOVQ         R9, 232(BP)
 	VPBROADCASTD 232(BP), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
@@ -7169,10 +7173,10 @@ other295:
 	VBLENDVPD    Y2, Y4, Y3, Y2
 	VMOVUPD      Y2, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready296
+	JMP          ready298
 
-end301:
-last286:
+end303:
+last288:
 	VZEROUPPER
 	RET
 
@@ -7398,9 +7402,9 @@ TEXT ·bceSums64AVX2(SB), $2560-136
 	LEAQ    63(SP), BP
 	ANDQ    $-64, BP
 	CMPQ    rows+48(FP), $0x00
-	JEQ     last302
+	JEQ     last304
 	CMPQ    n+56(FP), $0x00
-	JEQ     last302
+	JEQ     last304
 	MOVQ    x+32(FP), AX
 	MOVQ    pos+64(FP), CX
 	MOVQ    neg+72(FP), DX
@@ -7433,19 +7437,19 @@ TEXT ·bceSums64AVX2(SB), $2560-136
 	VMOVUPD Y4, 352(BP)
 	MOVQ    n+56(FP), BX
 
-first304:
+first306:
 	CMPQ 168(BP), $0x00
-	JG   same305
+	JG   same307
 	LEAQ (BP), SI
 	DECQ 176(BP)
-	JLE  none306
+	JLE  none308
 	ADDQ 192(BP), AX
 	ADDQ 184(BP), CX
 	ADDQ 184(BP), DX
 	MOVQ n+56(FP), R9
 	MOVQ R9, 168(BP)
 
-same305:
+same307:
 	MOVQ    AX, SI
 	MOVWLZX (CX), R9
 	MOVQ    R9, 640(BP)(R8*1)
@@ -7453,15 +7457,15 @@ same305:
 	CMPL    R9, $0x0000ffff
 	SETEQ   R10
 	MOVB    R10, 648(BP)(R8*1)
-	JNE     other307
+	JNE     other309
 
-ready308:
+ready310:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
 	SUBQ $0x10, 168(BP)
 
-none306:
+none308:
 	VPBROADCASTD 640(BP)(R8*1), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	PREFETCHT0   12288(SI)
@@ -7523,21 +7527,21 @@ none306:
 	ADDQ         $+512, R8
 	ANDQ         $+2047, R8
 	TESTQ        DI, DI
-	JNZ          first304
+	JNZ          first306
 
-group303:
+group305:
 	CMPQ 168(BP), $0x00
-	JG   same309
+	JG   same311
 	LEAQ (BP), SI
 	DECQ 176(BP)
-	JLE  none310
+	JLE  none312
 	ADDQ 192(BP), AX
 	ADDQ 184(BP), CX
 	ADDQ 184(BP), DX
 	MOVQ n+56(FP), R9
 	MOVQ R9, 168(BP)
 
-same309:
+same311:
 	MOVQ    AX, SI
 	MOVWLZX (CX), R9
 	MOVQ    R9, 640(BP)(R8*1)
@@ -7545,15 +7549,15 @@ same309:
 	CMPL    R9, $0x0000ffff
 	SETEQ   R10
 	MOVB    R10, 648(BP)(R8*1)
-	JNE     other311
+	JNE     other313
 
-ready312:
+ready314:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
 	SUBQ $0x10, 168(BP)
 
-none310:
+none312:
 	VMOVUPD      384(BP)(DI*1), Y4
 	VMOVUPD      416(BP)(DI*1), Y5
 	VMOVUPD      448(BP)(DI*1), Y6
@@ -7685,14 +7689,14 @@ none310:
 	MOVQ         n+56(FP), SI
 	SUBQ         BX, SI
 	TESTQ        $0x00000010, SI
-	JNZ          second314
+	JNZ          second316
 	CMPQ         BX, $0x10
-	JLE          both315
+	JLE          both317
 	VMOVUPD      Y8, 2432(BP)
 	VMOVUPD      Y9, 2464(BP)
-	JMP          added313
+	JMP          added315
 
-second314:
+second316:
 	VMOVUPD     2432(BP), Y4
 	VADDPD      Y4, Y8, Y5
 	VFMADD213PD Y5, Y4, Y8
@@ -7700,7 +7704,7 @@ second314:
 	VADDPD      Y4, Y9, Y5
 	VFMADD213PD Y5, Y4, Y9
 
-both315:
+both317:
 	VSUBPD      Y8, Y8, Y4
 	VMAXPD      Y0, Y8, Y5
 	VMINPD      Y0, Y8, Y6
@@ -7800,13 +7804,13 @@ both315:
 	VMOVUPD     Y4, 288(BP)
 	VMOVUPD     Y6, 352(BP)
 
-added313:
+added315:
 	ADDQ         $+512, DI
 	ANDQ         $+2047, DI
 	ADDQ         $+512, R8
 	ANDQ         $+2047, R8
 	SUBQ         $0x10, BX
-	JG           group303
+	JG           group305
 	MOVQ         sum+0(FP), BX
 	VMOVUPD      256(BP), Y4
 	VMOVUPD      288(BP), Y5
@@ -7844,16 +7848,16 @@ added313:
 	VMOVSD       X4, (BX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+48(FP)
-	JZ           end317
+	JZ           end319
 	VXORPS       Y4, Y4, Y4
 	VMOVUPD      Y4, 256(BP)
 	VMOVUPD      Y4, 288(BP)
 	VMOVUPD      Y4, 320(BP)
 	VMOVUPD      Y4, 352(BP)
 	MOVQ         n+56(FP), BX
-	JMP          group303
+	JMP          group305
 
-other307:
+other309:
 	MOVQ         R9, 160(BP)
 	VPBROADCASTD 160(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -7875,9 +7879,9 @@ other307:
 	VBLENDVPD    Y4, Y6, Y5, Y4
 	VMOVUPD      Y4, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready308
+	JMP          ready310
 
-other311:
+other313:
 	MOVQ         R9, 160(BP)
 	VPBROADCASTD 160(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -7899,10 +7903,10 @@ other311:
 	VBLENDVPD    Y4, Y6, Y5, Y4
 	VMOVUPD      Y4, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready312
+	JMP          ready314
 
-end317:
-last302:
+end319:
+last304:
 	VZEROUPPER
 	RET
 
@@ -7915,9 +7919,9 @@ TEXT ·bceGradShifted64AVX2(SB), $2688-160
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last318
+	JEQ          last320
 	CMPQ         n+80(FP), $0x00
-	JEQ          last318
+	JEQ          last320
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -7964,12 +7968,12 @@ TEXT ·bceGradShifted64AVX2(SB), $2688-160
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 
-first320:
+first322:
 	CMPQ         304(BP), $0x00
-	JG           same321
+	JG           same323
 	LEAQ         (BP), R10
 	DECQ         312(BP)
-	JLE          none322
+	JLE          none324
 	ADDQ         328(BP), BX
 	ADDQ         320(BP), SI
 	ADDQ         320(BP), DI
@@ -7982,7 +7986,7 @@ first320:
 	VBROADCASTSD 16(R10), Y2
 	VMOVUPD      Y2, 256(BP)
 
-same321:
+same323:
 	MOVQ    BX, R10
 	MOVWLZX (SI), R13
 	MOVQ    R13, 768(BP)(R12*1)
@@ -7990,15 +7994,15 @@ same321:
 	CMPL    R13, $0x0000ffff
 	SETEQ   R14
 	MOVB    R14, 776(BP)(R12*1)
-	JNE     other323
+	JNE     other325
 
-ready324:
+ready326:
 	ADDQ $+128, BX
 	ADDQ $0x02, SI
 	ADDQ $0x02, DI
 	SUBQ $0x10, 304(BP)
 
-none322:
+none324:
 	VPBROADCASTD 768(BP)(R12*1), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
 	PREFETCHT0   12288(R10)
@@ -8108,16 +8112,16 @@ none322:
 	ADDQ         $+512, R12
 	ANDQ         $+2047, R12
 	TESTQ        R11, R11
-	JNZ          first320
+	JNZ          first322
 
-group319:
+group321:
 	TESTQ      DX, DX
-	JZ         none325
+	JZ         none327
 	TESTQ      $0x00000f00, AX
-	JNZ        same326
+	JNZ        same328
 	PREFETCHT0 16384(AX)
 
-same326:
+same328:
 	VMOVUPD  (CX), Y2
 	VMOVNTPD Y2, (AX)
 	VMOVUPD  32(CX), Y2
@@ -8138,12 +8142,12 @@ same326:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none325:
+none327:
 	CMPQ         304(BP), $0x00
-	JG           same327
+	JG           same329
 	LEAQ         (BP), R10
 	DECQ         312(BP)
-	JLE          none328
+	JLE          none330
 	ADDQ         328(BP), BX
 	ADDQ         320(BP), SI
 	ADDQ         320(BP), DI
@@ -8156,7 +8160,7 @@ none325:
 	VBROADCASTSD 16(R10), Y2
 	VMOVUPD      Y2, 256(BP)
 
-same327:
+same329:
 	MOVQ    BX, R10
 	MOVWLZX (SI), R13
 	MOVQ    R13, 768(BP)(R12*1)
@@ -8164,19 +8168,19 @@ same327:
 	CMPL    R13, $0x0000ffff
 	SETEQ   R14
 	MOVB    R14, 776(BP)(R12*1)
-	JNE     other329
+	JNE     other331
 
-ready330:
+ready332:
 	ADDQ $+128, BX
 	ADDQ $0x02, SI
 	ADDQ $0x02, DI
 	SUBQ $0x10, 304(BP)
 
-none328:
+none330:
 	CMPB 776(BP)(R11*1), $0x00
-	JEQ  into331
+	JEQ  into333
 
-entered332:
+entered334:
 	VMOVUPD      512(BP)(R11*1), Y2
 	VMOVUPD      544(BP)(R11*1), Y3
 	VMOVUPD      576(BP)(R11*1), Y4
@@ -8388,14 +8392,14 @@ entered332:
 	MOVQ         n+80(FP), R10
 	SUBQ         R8, R10
 	TESTQ        $0x00000010, R10
-	JNZ          second334
+	JNZ          second336
 	CMPQ         R8, $0x10
-	JLE          both335
+	JLE          both337
 	VMOVUPD      Y6, 2560(BP)
 	VMOVUPD      Y7, 2592(BP)
-	JMP          added333
+	JMP          added335
 
-second334:
+second336:
 	VMOVUPD     2560(BP), Y2
 	VADDPD      Y2, Y6, Y3
 	VFMADD213PD Y3, Y2, Y6
@@ -8403,7 +8407,7 @@ second334:
 	VADDPD      Y2, Y7, Y3
 	VFMADD213PD Y3, Y2, Y7
 
-both335:
+both337:
 	VSUBPD      Y6, Y6, Y2
 	VMAXPD      Y0, Y6, Y3
 	VMINPD      Y0, Y6, Y4
@@ -8503,18 +8507,18 @@ both335:
 	VMOVUPD     Y2, 416(BP)
 	VMOVUPD     Y4, 480(BP)
 
-added333:
+added335:
 	CMPB 776(BP)(R11*1), $0x00
-	JEQ  out336
+	JEQ  out338
 
-left337:
+left339:
 	ADDQ         $+128, R9
 	ADDQ         $+512, R11
 	ANDQ         $+2047, R11
 	ADDQ         $+512, R12
 	ANDQ         $+2047, R12
 	SUBQ         $0x10, R8
-	JG           group319
+	JG           group321
 	MOVQ         sum+0(FP), R8
 	VMOVUPD      384(BP), Y2
 	VMOVUPD      416(BP), Y3
@@ -8553,7 +8557,7 @@ left337:
 	ADDQ         $0x08, sum+0(FP)
 	ADDQ         336(BP), R9
 	DECQ         rows+72(FP)
-	JZ           end339
+	JZ           end341
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 384(BP)
 	VMOVUPD      Y2, 416(BP)
@@ -8564,9 +8568,9 @@ left337:
 	VMOVUPD      Y2, 192(BP)
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
-	JMP          group319
+	JMP          group321
 
-other323:
+other325:
 	MOVQ         R13, 296(BP)
 	VPBROADCASTD 296(BP), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
@@ -8589,9 +8593,9 @@ other323:
 	VBLENDVPD    Y2, Y4, Y3, Y2
 	VMOVUPD      Y2, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready324
+	JMP          ready326
 
-other329:
+other331:
 	MOVQ         R13, 296(BP)
 	VPBROADCASTD 296(BP), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
@@ -8614,14 +8618,14 @@ other329:
 	VBLENDVPD    Y2, Y4, Y3, Y2
 	VMOVUPD      Y2, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready330
+	JMP          ready332
 
-into331:
+into333:
 	MOVQ R9, 160(BP)
 	LEAQ (BP), R9
-	JMP  entered332
+	JMP  entered334
 
-out336:
+out338:
 	MOVQ       160(BP), R9
 	MOVQ       $0x00000010, R10
 	CMPQ       R8, R10
@@ -8641,19 +8645,19 @@ out336:
 	VMOVUPD    96(BP), Y2
 	VMOVUPD    352(R13), Y3
 	VMASKMOVPD Y2, Y3, 96(R9)
-	JMP        left337
+	JMP        left339
 
-end339:
-last318:
+end341:
+last320:
 	TESTQ DX, DX
-	JZ    none341
+	JZ    none343
 
-more340:
+more342:
 	TESTQ      $0x00000f00, AX
-	JNZ        same342
+	JNZ        same344
 	PREFETCHT0 16384(AX)
 
-same342:
+same344:
 	VMOVUPD  (CX), Y0
 	VMOVNTPD Y0, (AX)
 	VMOVUPD  32(CX), Y0
@@ -8673,9 +8677,9 @@ same342:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more340
+	JNZ      more342
 
-none341:
+none343:
 	VZEROUPPER
 	RET
 
@@ -8688,9 +8692,9 @@ TEXT ·bceGrad64AVX2(SB), $2624-160
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last343
+	JEQ          last345
 	CMPQ         n+80(FP), $0x00
-	JEQ          last343
+	JEQ          last345
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -8732,19 +8736,19 @@ TEXT ·bceGrad64AVX2(SB), $2624-160
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 
-first345:
+first347:
 	CMPQ 232(BP), $0x00
-	JG   same346
+	JG   same348
 	LEAQ (BP), R10
 	DECQ 240(BP)
-	JLE  none347
+	JLE  none349
 	ADDQ 256(BP), BX
 	ADDQ 248(BP), SI
 	ADDQ 248(BP), DI
 	MOVQ n+80(FP), R13
 	MOVQ R13, 232(BP)
 
-same346:
+same348:
 	MOVQ    BX, R10
 	MOVWLZX (SI), R13
 	MOVQ    R13, 704(BP)(R12*1)
@@ -8752,15 +8756,15 @@ same346:
 	CMPL    R13, $0x0000ffff
 	SETEQ   R14
 	MOVB    R14, 712(BP)(R12*1)
-	JNE     other348
+	JNE     other350
 
-ready349:
+ready351:
 	ADDQ $+128, BX
 	ADDQ $0x02, SI
 	ADDQ $0x02, DI
 	SUBQ $0x10, 232(BP)
 
-none347:
+none349:
 	VPBROADCASTD 704(BP)(R12*1), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	PREFETCHT0   12288(R10)
@@ -8822,16 +8826,16 @@ none347:
 	ADDQ         $+512, R12
 	ANDQ         $+2047, R12
 	TESTQ        R11, R11
-	JNZ          first345
+	JNZ          first347
 
-group344:
+group346:
 	TESTQ      DX, DX
-	JZ         none350
+	JZ         none352
 	TESTQ      $0x00000f00, AX
-	JNZ        same351
+	JNZ        same353
 	PREFETCHT0 16384(AX)
 
-same351:
+same353:
 	VMOVUPD  (CX), Y4
 	VMOVNTPD Y4, (AX)
 	VMOVUPD  32(CX), Y4
@@ -8852,19 +8856,19 @@ same351:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none350:
+none352:
 	CMPQ 232(BP), $0x00
-	JG   same352
+	JG   same354
 	LEAQ (BP), R10
 	DECQ 240(BP)
-	JLE  none353
+	JLE  none355
 	ADDQ 256(BP), BX
 	ADDQ 248(BP), SI
 	ADDQ 248(BP), DI
 	MOVQ n+80(FP), R13
 	MOVQ R13, 232(BP)
 
-same352:
+same354:
 	MOVQ    BX, R10
 	MOVWLZX (SI), R13
 	MOVQ    R13, 704(BP)(R12*1)
@@ -8872,19 +8876,19 @@ same352:
 	CMPL    R13, $0x0000ffff
 	SETEQ   R14
 	MOVB    R14, 712(BP)(R12*1)
-	JNE     other354
+	JNE     other356
 
-ready355:
+ready357:
 	ADDQ $+128, BX
 	ADDQ $0x02, SI
 	ADDQ $0x02, DI
 	SUBQ $0x10, 232(BP)
 
-none353:
+none355:
 	CMPB 712(BP)(R11*1), $0x00
-	JEQ  into356
+	JEQ  into358
 
-entered357:
+entered359:
 	VMOVUPD      448(BP)(R11*1), Y4
 	VMOVUPD      480(BP)(R11*1), Y5
 	VMOVUPD      512(BP)(R11*1), Y6
@@ -9048,14 +9052,14 @@ entered357:
 	MOVQ         n+80(FP), R10
 	SUBQ         R8, R10
 	TESTQ        $0x00000010, R10
-	JNZ          second359
+	JNZ          second361
 	CMPQ         R8, $0x10
-	JLE          both360
+	JLE          both362
 	VMOVUPD      Y8, 2496(BP)
 	VMOVUPD      Y9, 2528(BP)
-	JMP          added358
+	JMP          added360
 
-second359:
+second361:
 	VMOVUPD     2496(BP), Y4
 	VADDPD      Y4, Y8, Y5
 	VFMADD213PD Y5, Y4, Y8
@@ -9063,7 +9067,7 @@ second359:
 	VADDPD      Y4, Y9, Y5
 	VFMADD213PD Y5, Y4, Y9
 
-both360:
+both362:
 	VSUBPD      Y8, Y8, Y4
 	VMAXPD      Y0, Y8, Y5
 	VMINPD      Y0, Y8, Y6
@@ -9163,18 +9167,18 @@ both360:
 	VMOVUPD     Y4, 352(BP)
 	VMOVUPD     Y6, 416(BP)
 
-added358:
+added360:
 	CMPB 712(BP)(R11*1), $0x00
-	JEQ  out361
+	JEQ  out363
 
-left362:
+left364:
 	ADDQ         $+128, R9
 	ADDQ         $+512, R11
 	ANDQ         $+2047, R11
 	ADDQ         $+512, R12
 	ANDQ         $+2047, R12
 	SUBQ         $0x10, R8
-	JG           group344
+	JG           group346
 	MOVQ         sum+0(FP), R8
 	VMOVUPD      320(BP), Y4
 	VMOVUPD      352(BP), Y5
@@ -9213,7 +9217,7 @@ left362:
 	ADDQ         $0x08, sum+0(FP)
 	ADDQ         264(BP), R9
 	DECQ         rows+72(FP)
-	JZ           end364
+	JZ           end366
 	VXORPS       Y4, Y4, Y4
 	VMOVUPD      Y4, 320(BP)
 	VMOVUPD      Y4, 352(BP)
@@ -9224,9 +9228,9 @@ left362:
 	VMOVUPD      Y4, 192(BP)
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
-	JMP          group344
+	JMP          group346
 
-other348:
+other350:
 	MOVQ         R13, 224(BP)
 	VPBROADCASTD 224(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -9248,9 +9252,9 @@ other348:
 	VBLENDVPD    Y4, Y6, Y5, Y4
 	VMOVUPD      Y4, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready349
+	JMP          ready351
 
-other354:
+other356:
 	MOVQ         R13, 224(BP)
 	VPBROADCASTD 224(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -9272,14 +9276,14 @@ other354:
 	VBLENDVPD    Y4, Y6, Y5, Y4
 	VMOVUPD      Y4, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready355
+	JMP          ready357
 
-into356:
+into358:
 	MOVQ R9, 160(BP)
 	LEAQ (BP), R9
-	JMP  entered357
+	JMP  entered359
 
-out361:
+out363:
 	MOVQ       160(BP), R9
 	MOVQ       $0x00000010, R10
 	CMPQ       R8, R10
@@ -9299,19 +9303,19 @@ out361:
 	VMOVUPD    96(BP), Y4
 	VMOVUPD    352(R13), Y5
 	VMASKMOVPD Y4, Y5, 96(R9)
-	JMP        left362
+	JMP        left364
 
-end364:
-last343:
+end366:
+last345:
 	TESTQ DX, DX
-	JZ    none366
+	JZ    none368
 
-more365:
+more367:
 	TESTQ      $0x00000f00, AX
-	JNZ        same367
+	JNZ        same369
 	PREFETCHT0 16384(AX)
 
-same367:
+same369:
 	VMOVUPD  (CX), Y0
 	VMOVNTPD Y0, (AX)
 	VMOVUPD  32(CX), Y0
@@ -9331,9 +9335,9 @@ same367:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more365
+	JNZ      more367
 
-none366:
+none368:
 	VZEROUPPER
 	RET
 
@@ -9343,9 +9347,9 @@ TEXT ·weightedBCE64AVX2(SB), $4736-136
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	CMPQ         rows+64(FP), $0x00
-	JEQ          last368
+	JEQ          last370
 	CMPQ         n+72(FP), $0x00
-	JEQ          last368
+	JEQ          last370
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+80(FP), CX
 	MOVQ         neg+88(FP), DX
@@ -9393,13 +9397,13 @@ TEXT ·weightedBCE64AVX2(SB), $4736-136
 	VMOVUPD      f64_43380000000003ff<>+0(SB), Y0
 	MOVQ         288(BP), BX
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain370
+	JEQ          plain372
 	VBROADCASTSD 8(BX), Y1
 	VMOVUPD      Y1, 224(BP)
 	VBROADCASTSD 16(BX), Y1
 	VMOVUPD      Y1, 256(BP)
 
-plain370:
+plain372:
 	VXORPS       Y1, Y1, Y1
 	VMOVUPD      Y1, 384(BP)
 	VMOVUPD      Y1, 416(BP)
@@ -9412,12 +9416,12 @@ plain370:
 	MOVQ         negWeight+120(FP), DI
 	MOVQ         n+72(FP), BX
 
-first371:
+first373:
 	CMPQ         328(BP), $0x00
-	JG           same372
+	JG           same374
 	LEAQ         (BP), R8
 	DECQ         336(BP)
-	JLE          none373
+	JLE          none375
 	ADDQ         352(BP), AX
 	ADDQ         344(BP), CX
 	ADDQ         344(BP), DX
@@ -9426,14 +9430,14 @@ first371:
 	ADDQ         $0x18, 288(BP)
 	MOVQ         288(BP), R8
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain376
+	JEQ          plain378
 	VBROADCASTSD 8(R8), Y1
 	VMOVUPD      Y1, 224(BP)
 	VBROADCASTSD 16(R8), Y1
 	VMOVUPD      Y1, 256(BP)
 
-plain376:
-same372:
+plain378:
+same374:
 	MOVQ    AX, R8
 	MOVWLZX (CX), R11
 	MOVQ    R11, 768(BP)(R10*1)
@@ -9442,20 +9446,20 @@ same372:
 	SETEQ   R12
 	MOVQ    R11, 784(BP)(R10*1)
 	MOVB    R12, 776(BP)(R10*1)
-	JNE     other374
+	JNE     other376
 
-ready375:
+ready377:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
 	SUBQ $0x10, 328(BP)
 
-none373:
+none375:
 	PREFETCHT0 12288(R8)
 	VMOVUPD    (R8), Y1
 	VXORPS     Y2, Y2, Y2
 	CMPQ       shifted+112(FP), $0x00
-	JEQ        plain377
+	JEQ        plain379
 	VSUBPD     224(BP), Y1, Y2
 	VSUBPD     Y1, Y2, Y4
 	VSUBPD     Y4, Y2, Y3
@@ -9467,7 +9471,7 @@ none373:
 	VANDNPD    f64_8000000000000000<>+0(SB), Y2, Y2
 	VXORPD     Y2, Y3, Y2
 
-plain377:
+plain379:
 	VMOVUPD     Y1, 800(BP)(R10*1)
 	VORPD       f64_8000000000000000<>+0(SB), Y1, Y1
 	VADDPD      Y2, Y1, Y3
@@ -9486,7 +9490,7 @@ plain377:
 	VMOVUPD     32(R8), Y1
 	VXORPS      Y2, Y2, Y2
 	CMPQ        shifted+112(FP), $0x00
-	JEQ         plain378
+	JEQ         plain380
 	VSUBPD      224(BP), Y1, Y2
 	VSUBPD      Y1, Y2, Y4
 	VSUBPD      Y4, Y2, Y3
@@ -9498,7 +9502,7 @@ plain377:
 	VANDNPD     f64_8000000000000000<>+0(SB), Y2, Y2
 	VXORPD      Y2, Y3, Y2
 
-plain378:
+plain380:
 	VMOVUPD     Y1, 832(BP)(R10*1)
 	VORPD       f64_8000000000000000<>+0(SB), Y1, Y1
 	VADDPD      Y2, Y1, Y3
@@ -9518,7 +9522,7 @@ plain378:
 	VMOVUPD     64(R8), Y1
 	VXORPS      Y2, Y2, Y2
 	CMPQ        shifted+112(FP), $0x00
-	JEQ         plain379
+	JEQ         plain381
 	VSUBPD      224(BP), Y1, Y2
 	VSUBPD      Y1, Y2, Y4
 	VSUBPD      Y4, Y2, Y3
@@ -9530,7 +9534,7 @@ plain378:
 	VANDNPD     f64_8000000000000000<>+0(SB), Y2, Y2
 	VXORPD      Y2, Y3, Y2
 
-plain379:
+plain381:
 	VMOVUPD     Y1, 864(BP)(R10*1)
 	VORPD       f64_8000000000000000<>+0(SB), Y1, Y1
 	VADDPD      Y2, Y1, Y3
@@ -9549,7 +9553,7 @@ plain379:
 	VMOVUPD     96(R8), Y1
 	VXORPS      Y2, Y2, Y2
 	CMPQ        shifted+112(FP), $0x00
-	JEQ         plain380
+	JEQ         plain382
 	VSUBPD      224(BP), Y1, Y2
 	VSUBPD      Y1, Y2, Y4
 	VSUBPD      Y4, Y2, Y3
@@ -9561,7 +9565,7 @@ plain379:
 	VANDNPD     f64_8000000000000000<>+0(SB), Y2, Y2
 	VXORPD      Y2, Y3, Y2
 
-plain380:
+plain382:
 	VMOVUPD     Y1, 896(BP)(R10*1)
 	VORPD       f64_8000000000000000<>+0(SB), Y1, Y1
 	VADDPD      Y2, Y1, Y3
@@ -9582,14 +9586,14 @@ plain380:
 	ADDQ        $+1024, R10
 	ANDQ        $+4095, R10
 	TESTQ       R9, R9
-	JNZ         first371
+	JNZ         first373
 
-group369:
+group371:
 	CMPQ         328(BP), $0x00
-	JG           same381
+	JG           same383
 	LEAQ         (BP), R8
 	DECQ         336(BP)
-	JLE          none382
+	JLE          none384
 	ADDQ         352(BP), AX
 	ADDQ         344(BP), CX
 	ADDQ         344(BP), DX
@@ -9598,14 +9602,14 @@ group369:
 	ADDQ         $0x18, 288(BP)
 	MOVQ         288(BP), R8
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain385
+	JEQ          plain387
 	VBROADCASTSD 8(R8), Y1
 	VMOVUPD      Y1, 224(BP)
 	VBROADCASTSD 16(R8), Y1
 	VMOVUPD      Y1, 256(BP)
 
-plain385:
-same381:
+plain387:
+same383:
 	MOVQ    AX, R8
 	MOVWLZX (CX), R11
 	MOVQ    R11, 768(BP)(R10*1)
@@ -9614,19 +9618,19 @@ same381:
 	SETEQ   R12
 	MOVQ    R11, 784(BP)(R10*1)
 	MOVB    R12, 776(BP)(R10*1)
-	JNE     other383
+	JNE     other385
 
-ready384:
+ready386:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
 	SUBQ $0x10, 328(BP)
 
-none382:
+none384:
 	CMPB 776(BP)(R9*1), $0x00
-	JEQ  into386
+	JEQ  into388
 
-entered387:
+entered389:
 	VMOVUPD     512(BP)(R9*1), Y1
 	VMOVUPD     544(BP)(R9*1), Y2
 	VMOVUPD     576(BP)(R9*1), Y3
@@ -9645,7 +9649,7 @@ entered387:
 	VMOVUPD     (R8), Y9
 	VXORPS      Y10, Y10, Y10
 	CMPQ        shifted+112(FP), $0x00
-	JEQ         plain388
+	JEQ         plain390
 	VSUBPD      224(BP), Y9, Y10
 	VSUBPD      Y9, Y10, Y12
 	VSUBPD      Y12, Y10, Y11
@@ -9657,7 +9661,7 @@ entered387:
 	VANDNPD     f64_8000000000000000<>+0(SB), Y10, Y10
 	VXORPD      Y10, Y11, Y10
 
-plain388:
+plain390:
 	VMOVUPD     Y9, 800(BP)(R10*1)
 	VORPD       f64_8000000000000000<>+0(SB), Y9, Y9
 	VADDPD      Y10, Y9, Y11
@@ -9686,7 +9690,7 @@ plain388:
 	VMOVUPD     32(R8), Y9
 	VXORPS      Y10, Y10, Y10
 	CMPQ        shifted+112(FP), $0x00
-	JEQ         plain389
+	JEQ         plain391
 	VSUBPD      224(BP), Y9, Y10
 	VSUBPD      Y9, Y10, Y12
 	VSUBPD      Y12, Y10, Y11
@@ -9698,7 +9702,7 @@ plain388:
 	VANDNPD     f64_8000000000000000<>+0(SB), Y10, Y10
 	VXORPD      Y10, Y11, Y10
 
-plain389:
+plain391:
 	VMOVUPD     Y9, 832(BP)(R10*1)
 	VORPD       f64_8000000000000000<>+0(SB), Y9, Y9
 	VADDPD      Y10, Y9, Y11
@@ -9728,7 +9732,7 @@ plain389:
 	VMOVUPD     64(R8), Y9
 	VXORPS      Y10, Y10, Y10
 	CMPQ        shifted+112(FP), $0x00
-	JEQ         plain390
+	JEQ         plain392
 	VSUBPD      224(BP), Y9, Y10
 	VSUBPD      Y9, Y10, Y12
 	VSUBPD      Y12, Y10, Y11
@@ -9740,7 +9744,7 @@ plain389:
 	VANDNPD     f64_8000000000000000<>+0(SB), Y10, Y10
 	VXORPD      Y10, Y11, Y10
 
-plain390:
+plain392:
 	VMOVUPD     Y9, 864(BP)(R10*1)
 	VORPD       f64_8000000000000000<>+0(SB), Y9, Y9
 	VADDPD      Y10, Y9, Y11
@@ -9769,7 +9773,7 @@ plain390:
 	VMOVUPD     96(R8), Y9
 	VXORPS      Y10, Y10, Y10
 	CMPQ        shifted+112(FP), $0x00
-	JEQ         plain391
+	JEQ         plain393
 	VSUBPD      224(BP), Y9, Y10
 	VSUBPD      Y9, Y10, Y12
 	VSUBPD      Y12, Y10, Y11
@@ -9781,7 +9785,7 @@ plain390:
 	VANDNPD     f64_8000000000000000<>+0(SB), Y10, Y10
 	VXORPD      Y10, Y11, Y10
 
-plain391:
+plain393:
 	VMOVUPD      Y9, 896(BP)(R10*1)
 	VORPD        f64_8000000000000000<>+0(SB), Y9, Y9
 	VADDPD       Y10, Y9, Y11
@@ -9864,13 +9868,13 @@ plain391:
 	VMOVUPD      800(BP)(R9*1), Y11
 	VMASKMOVPD   (DI), Y7, Y5
 	CMPQ         t+48(FP), $0x00
-	JNE          soft392
+	JNE          soft395
 	VBLENDVPD    Y12, (R8), Y5, Y5
 	VXORPD       Y11, Y12, Y12
 	VXORPS       Y7, Y7, Y7
 	VBLENDVPD    Y12, Y7, Y5, Y7
 
-weights393:
+weights396:
 	VFMADD213PD  Y1, Y3, Y4
 	VMULPD       Y5, Y4, Y4
 	VFNMADD231PD 928(BP)(R9*1), Y7, Y4
@@ -9883,18 +9887,18 @@ weights393:
 	VMOVUPD      864(BP)(R9*1), Y13
 	VMASKMOVPD   64(DI), Y12, Y3
 	CMPQ         t+48(FP), $0x00
-	JNE          soft394
+	JNE          soft397
 	VBLENDVPD    Y14, 64(R8), Y3, Y3
 	VXORPD       Y13, Y14, Y14
 	VXORPS       Y12, Y12, Y12
 	VBLENDVPD    Y14, Y12, Y3, Y12
 
-weights395:
+weights398:
 	VFMADD213PD  Y2, Y9, Y10
 	VMULPD       Y3, Y10, Y10
 	VFNMADD231PD 992(BP)(R9*1), Y12, Y10
 	CMPQ         dst+16(FP), $0x00
-	JEQ          none396
+	JEQ          none399
 	VMULPD       192(BP), Y7, Y7
 	VMULPD       192(BP), Y5, Y5
 	VFNMADD231PD Y1, Y5, Y7
@@ -9908,13 +9912,13 @@ weights395:
 	VXORPD       Y1, Y12, Y12
 	VMOVUPD      Y12, 64(SI)
 
-none396:
+none399:
 	CMPQ    terms+8(FP), $0x00
-	JEQ     without397
+	JEQ     without400
 	VMOVUPD Y4, (R11)
 	VMOVUPD Y10, 64(R11)
 
-without397:
+without400:
 	VADDPD       Y10, Y4, Y4
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y6, Y1
 	VDIVPD       Y1, Y6, Y1
@@ -9955,13 +9959,13 @@ without397:
 	VMOVUPD      832(BP)(R9*1), Y10
 	VMASKMOVPD   32(DI), Y8, Y6
 	CMPQ         t+48(FP), $0x00
-	JNE          soft398
+	JNE          soft401
 	VBLENDVPD    Y11, 32(R8), Y6, Y6
 	VXORPD       Y10, Y11, Y11
 	VXORPS       Y8, Y8, Y8
 	VBLENDVPD    Y11, Y8, Y6, Y8
 
-weights399:
+weights402:
 	VFMADD213PD  Y1, Y3, Y5
 	VMULPD       Y6, Y5, Y5
 	VFNMADD231PD 960(BP)(R9*1), Y8, Y5
@@ -9974,18 +9978,18 @@ weights399:
 	VMOVUPD      896(BP)(R9*1), Y12
 	VMASKMOVPD   96(DI), Y11, Y3
 	CMPQ         t+48(FP), $0x00
-	JNE          soft400
+	JNE          soft403
 	VBLENDVPD    Y13, 96(R8), Y3, Y3
 	VXORPD       Y12, Y13, Y13
 	VXORPS       Y11, Y11, Y11
 	VBLENDVPD    Y13, Y11, Y3, Y11
 
-weights401:
+weights404:
 	VFMADD213PD  Y2, Y7, Y9
 	VMULPD       Y3, Y9, Y9
 	VFNMADD231PD 1024(BP)(R9*1), Y11, Y9
 	CMPQ         dst+16(FP), $0x00
-	JEQ          none402
+	JEQ          none405
 	VMULPD       192(BP), Y8, Y8
 	VMULPD       192(BP), Y6, Y6
 	VFNMADD231PD Y1, Y6, Y8
@@ -9999,13 +10003,13 @@ weights401:
 	VXORPD       Y1, Y11, Y11
 	VMOVUPD      Y11, 96(SI)
 
-none402:
+none405:
 	CMPQ    terms+8(FP), $0x00
-	JEQ     without403
+	JEQ     without406
 	VMOVUPD Y5, 32(R11)
 	VMOVUPD Y9, 96(R11)
 
-without403:
+without406:
 	VADDPD  Y9, Y5, Y5
 	VMOVUPD 384(BP), Y1
 	VMOVUPD 448(BP), Y2
@@ -10030,9 +10034,9 @@ without403:
 	VMOVUPD Y1, 416(BP)
 	VMOVUPD Y2, 480(BP)
 	CMPB    776(BP)(R9*1), $0x00
-	JEQ     out404
+	JEQ     out407
 
-left405:
+left408:
 	ADDQ         $+128, SI
 	ADDQ         $+128, DI
 	ADDQ         $+128, 312(BP)
@@ -10041,7 +10045,7 @@ left405:
 	ADDQ         $+1024, R10
 	ANDQ         $+4095, R10
 	SUBQ         $0x10, BX
-	JG           group369
+	JG           group371
 	MOVQ         sum+0(FP), BX
 	VMOVUPD      384(BP), Y1
 	VMOVUPD      416(BP), Y2
@@ -10082,7 +10086,7 @@ left405:
 	MOVQ         368(BP), BX
 	ADDQ         BX, 312(BP)
 	DECQ         rows+64(FP)
-	JZ           end407
+	JZ           end410
 	VXORPS       Y1, Y1, Y1
 	VMOVUPD      Y1, 384(BP)
 	VMOVUPD      Y1, 416(BP)
@@ -10094,9 +10098,9 @@ left405:
 	ADDQ         $0x18, p+104(FP)
 	MOVQ         negWeight+120(FP), DI
 	MOVQ         n+72(FP), BX
-	JMP          group369
+	JMP          group371
 
-other374:
+other376:
 	MOVQ         R11, 320(BP)
 	VPBROADCASTD 320(BP), Y1
 	VPSRLVQ      lanes64<>+0(SB), Y1, Y1
@@ -10118,9 +10122,9 @@ other374:
 	VBLENDVPD    Y1, Y3, Y2, Y1
 	VMOVUPD      Y1, 96(BP)
 	LEAQ         (BP), R8
-	JMP          ready375
+	JMP          ready377
 
-other383:
+other385:
 	MOVQ         R11, 320(BP)
 	VPBROADCASTD 320(BP), Y1
 	VPSRLVQ      lanes64<>+0(SB), Y1, Y1
@@ -10142,53 +10146,53 @@ other383:
 	VBLENDVPD    Y1, Y3, Y2, Y1
 	VMOVUPD      Y1, 96(BP)
 	LEAQ         (BP), R8
-	JMP          ready384
+	JMP          ready386
 
-into386:
+into388:
 	MOVQ SI, 160(BP)
 	LEAQ (BP), SI
-	JMP  entered387
+	JMP  entered389
 
-soft392:
+soft395:
 	MOVQ         312(BP), R12
 	VMASKMOVPD   (R12), Y7, Y12
 	VFNMADD231PD Y12, Y5, Y5
 	VMULPD       (R8), Y12, Y12
 	VBLENDVPD    Y11, Y12, Y5, Y7
 	VADDPD       Y12, Y5, Y5
-	JMP          weights393
+	JMP          weights396
 
-soft394:
+soft397:
 	MOVQ         312(BP), R12
 	VMASKMOVPD   64(R12), Y12, Y14
 	VFNMADD231PD Y14, Y3, Y3
 	VMULPD       64(R8), Y14, Y14
 	VBLENDVPD    Y13, Y14, Y3, Y12
 	VADDPD       Y14, Y3, Y3
-	JMP          weights395
+	JMP          weights398
 
-soft398:
+soft401:
 	MOVQ         312(BP), R12
 	VMASKMOVPD   32(R12), Y8, Y11
 	VFNMADD231PD Y11, Y6, Y6
 	VMULPD       32(R8), Y11, Y11
 	VBLENDVPD    Y10, Y11, Y6, Y8
 	VADDPD       Y11, Y6, Y6
-	JMP          weights399
+	JMP          weights402
 
-soft400:
+soft403:
 	MOVQ         312(BP), R12
 	VMASKMOVPD   96(R12), Y11, Y13
 	VFNMADD231PD Y13, Y3, Y3
 	VMULPD       96(R8), Y13, Y13
 	VBLENDVPD    Y12, Y13, Y3, Y11
 	VADDPD       Y13, Y3, Y3
-	JMP          weights401
+	JMP          weights404
 
-out404:
+out407:
 	MOVQ       160(BP), SI
 	CMPQ       dst+16(FP), $0x00
-	JEQ        left405
+	JEQ        left408
 	MOVQ       $0x00000010, R8
 	CMPQ       BX, R8
 	CMOVQLT    BX, R8
@@ -10207,10 +10211,10 @@ out404:
 	VMOVUPD    96(BP), Y1
 	VMOVUPD    352(R11), Y2
 	VMASKMOVPD Y1, Y2, 96(SI)
-	JMP        left405
+	JMP        left408
 
-end407:
-last368:
+end410:
+last370:
 	VZEROUPPER
 	RET
 
@@ -10278,9 +10282,9 @@ GLOBL f64_3fb5555555555529<>(SB), RODATA|NOPTR, $32
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, MMX+
 TEXT ·bceSumsShifted64AVX512(SB), $512-136
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last408
+	JEQ          last411
 	CMPQ         n+56(FP), $0x00
-	JEQ          last408
+	JEQ          last411
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
@@ -10314,10 +10318,10 @@ TEXT ·bceSumsShifted64AVX512(SB), $512-136
 	VXORPS       Y3, Y3, Y3
 	MOVQ         n+56(FP), BX
 	CMPQ         336(SP), $0x00
-	JG           same411
+	JG           same414
 	LEAQ         (SP), SI
 	DECQ         344(SP)
-	JLE          none412
+	JLE          none415
 	ADDQ         360(SP), AX
 	ADDQ         352(SP), CX
 	ADDQ         352(SP), DX
@@ -10328,7 +10332,7 @@ TEXT ·bceSumsShifted64AVX512(SB), $512-136
 	VBROADCASTSD 8(SI), Z0
 	VBROADCASTSD 16(SI), Z1
 
-same411:
+same414:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -10336,15 +10340,15 @@ same411:
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other413
+	JNE   other416
 
-ready414:
+ready417:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 336(SP)
 
-none412:
+none415:
 	KMOVB        384(SP)(R8*1), K1
 	PREFETCHT0   12288(SI)
 	VMOVUPD      (SI), Z7
@@ -10420,12 +10424,12 @@ none412:
 	XORQ         $+64, DI
 	XORQ         $+64, R8
 
-group409:
+group412:
 	CMPQ         336(SP), $0x00
-	JG           same415
+	JG           same418
 	LEAQ         (SP), SI
 	DECQ         344(SP)
-	JLE          none416
+	JLE          none419
 	ADDQ         360(SP), AX
 	ADDQ         352(SP), CX
 	ADDQ         352(SP), DX
@@ -10436,7 +10440,7 @@ group409:
 	VBROADCASTSD 8(SI), Z0
 	VBROADCASTSD 16(SI), Z1
 
-same415:
+same418:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -10444,15 +10448,15 @@ same415:
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other417
+	JNE   other420
 
-ready418:
+ready421:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 336(SP)
 
-none416:
+none419:
 	VMOVUPD          Z7, Z20
 	VFMADD213PD      Z5, Z6, Z20
 	VMOVUPD          Z8, Z21
@@ -10663,7 +10667,7 @@ none416:
 	XORQ             $+64, DI
 	XORQ             $+64, R8
 	SUBQ             $0x20, BX
-	JG               group409
+	JG               group412
 	MOVQ             sum+0(FP), BX
 	VEXTRACTF64X4    $0x01, Z2, Y15
 	VEXTRACTF64X4    $0x01, Z3, Y16
@@ -10699,13 +10703,13 @@ none416:
 	VMOVSD           X2, (BX)
 	ADDQ             $0x08, sum+0(FP)
 	DECQ             rows+48(FP)
-	JZ               end421
+	JZ               end424
 	VXORPS           Y2, Y2, Y2
 	VXORPS           Y3, Y3, Y3
 	MOVQ             n+56(FP), BX
-	JMP              group409
+	JMP              group412
 
-other413:
+other416:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z7
 	VADDPD       Z0, Z7, Z7
 	KMOVB        R9, K1
@@ -10728,9 +10732,9 @@ other413:
 	VMOVUPD      192(AX), K1, Z7
 	VMOVUPD      Z7, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready414
+	JMP          ready417
 
-other417:
+other420:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z15
 	VADDPD       Z0, Z15, Z15
 	KMOVB        R9, K1
@@ -10753,10 +10757,10 @@ other417:
 	VMOVUPD      192(AX), K1, Z15
 	VMOVUPD      Z15, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready418
+	JMP          ready421
 
-end421:
-last408:
+end424:
+last411:
 	VZEROUPPER
 	RET
 
@@ -10764,9 +10768,9 @@ last408:
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, MMX+
 TEXT ·bceSums64AVX512(SB), $512-136
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last422
+	JEQ          last425
 	CMPQ         n+56(FP), $0x00
-	JEQ          last422
+	JEQ          last425
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
@@ -10797,17 +10801,17 @@ TEXT ·bceSums64AVX512(SB), $512-136
 	VXORPS       Y1, Y1, Y1
 	MOVQ         n+56(FP), BX
 	CMPQ         328(SP), $0x00
-	JG           same425
+	JG           same428
 	LEAQ         (SP), SI
 	DECQ         336(SP)
-	JLE          none426
+	JLE          none429
 	ADDQ         352(SP), AX
 	ADDQ         344(SP), CX
 	ADDQ         344(SP), DX
 	MOVQ         n+56(FP), R9
 	MOVQ         R9, 328(SP)
 
-same425:
+same428:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -10815,15 +10819,15 @@ same425:
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other427
+	JNE   other430
 
-ready428:
+ready431:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 328(SP)
 
-none426:
+none429:
 	KMOVB       384(SP)(R8*1), K1
 	PREFETCHT0  12288(SI)
 	VMOVUPD     (SI), Z7
@@ -10851,19 +10855,19 @@ none426:
 	XORQ        $+64, DI
 	XORQ        $+64, R8
 
-group423:
+group426:
 	CMPQ 328(SP), $0x00
-	JG   same429
+	JG   same432
 	LEAQ (SP), SI
 	DECQ 336(SP)
-	JLE  none430
+	JLE  none433
 	ADDQ 352(SP), AX
 	ADDQ 344(SP), CX
 	ADDQ 344(SP), DX
 	MOVQ n+56(FP), R9
 	MOVQ R9, 328(SP)
 
-same429:
+same432:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -10871,15 +10875,15 @@ same429:
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other431
+	JNE   other434
 
-ready432:
+ready435:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 328(SP)
 
-none430:
+none433:
 	VMOVUPD          Z7, Z15
 	VFMADD213PD      Z5, Z6, Z15
 	VMOVUPD          Z8, Z16
@@ -11038,7 +11042,7 @@ none430:
 	XORQ             $+64, DI
 	XORQ             $+64, R8
 	SUBQ             $0x20, BX
-	JG               group423
+	JG               group426
 	MOVQ             sum+0(FP), BX
 	VEXTRACTF64X4    $0x01, Z0, Y11
 	VEXTRACTF64X4    $0x01, Z1, Y12
@@ -11074,13 +11078,13 @@ none430:
 	VMOVSD           X0, (BX)
 	ADDQ             $0x08, sum+0(FP)
 	DECQ             rows+48(FP)
-	JZ               end435
+	JZ               end438
 	VXORPS           Y0, Y0, Y0
 	VXORPS           Y1, Y1, Y1
 	MOVQ             n+56(FP), BX
-	JMP              group423
+	JMP              group426
 
-other427:
+other430:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z7
 	KMOVB        R9, K1
 	VMOVUPD      Z7, Z8
@@ -11102,9 +11106,9 @@ other427:
 	VMOVUPD      192(AX), K1, Z7
 	VMOVUPD      Z7, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready428
+	JMP          ready431
 
-other431:
+other434:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z11
 	KMOVB        R9, K1
 	VMOVUPD      Z11, Z12
@@ -11126,10 +11130,10 @@ other431:
 	VMOVUPD      192(AX), K1, Z11
 	VMOVUPD      Z11, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready432
+	JMP          ready435
 
-end435:
-last422:
+end438:
+last425:
 	VZEROUPPER
 	RET
 
@@ -11140,9 +11144,9 @@ TEXT ·bceGradShifted64AVX512(SB), $512-160
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last436
+	JEQ          last439
 	CMPQ         n+80(FP), $0x00
-	JEQ          last436
+	JEQ          last439
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -11185,10 +11189,10 @@ TEXT ·bceGradShifted64AVX512(SB), $512-160
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 	CMPQ         344(SP), $0x00
-	JG           same439
+	JG           same442
 	LEAQ         (SP), R10
 	DECQ         352(SP)
-	JLE          none440
+	JLE          none443
 	ADDQ         368(SP), BX
 	ADDQ         360(SP), SI
 	ADDQ         360(SP), DI
@@ -11199,7 +11203,7 @@ TEXT ·bceGradShifted64AVX512(SB), $512-160
 	VBROADCASTSD 8(R10), Z1
 	VBROADCASTSD 16(R10), Z2
 
-same439:
+same442:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -11207,15 +11211,15 @@ same439:
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other441
+	JNE   other444
 
-ready442:
+ready445:
 	ADDQ $+256, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 344(SP)
 
-none440:
+none443:
 	KMOVB        384(SP)(R12*1), K1
 	PREFETCHT0   12288(R10)
 	VMOVUPD      (R10), Z8
@@ -11291,14 +11295,14 @@ none440:
 	XORQ         $+64, R11
 	XORQ         $+64, R12
 
-group437:
+group440:
 	TESTQ      DX, DX
-	JZ         none443
+	JZ         none446
 	TESTQ      $0x00000f00, AX
-	JNZ        same444
+	JNZ        same447
 	PREFETCHT0 16384(AX)
 
-same444:
+same447:
 	VMOVUPD  (CX), Z16
 	VMOVNTPD Z16, (AX)
 	VMOVUPD  64(CX), Z16
@@ -11311,12 +11315,12 @@ same444:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none443:
+none446:
 	CMPQ         344(SP), $0x00
-	JG           same445
+	JG           same448
 	LEAQ         (SP), R10
 	DECQ         352(SP)
-	JLE          none446
+	JLE          none449
 	ADDQ         368(SP), BX
 	ADDQ         360(SP), SI
 	ADDQ         360(SP), DI
@@ -11327,7 +11331,7 @@ none443:
 	VBROADCASTSD 8(R10), Z1
 	VBROADCASTSD 16(R10), Z2
 
-same445:
+same448:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -11335,19 +11339,19 @@ same445:
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other447
+	JNE   other450
 
-ready448:
+ready451:
 	ADDQ $+256, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 344(SP)
 
-none446:
+none449:
 	CMPB 392(SP)(R11*1), $0x00
-	JEQ  into449
+	JEQ  into452
 
-entered450:
+entered453:
 	VMOVUPD          Z8, Z21
 	VFMADD213PD      Z6, Z7, Z21
 	VMOVUPD          Z9, Z22
@@ -11580,14 +11584,14 @@ entered450:
 	VADDPD           Z19, Z4, Z4
 	VMOVAPD          Z16, Z3
 	CMPB             392(SP)(R11*1), $0x00
-	JEQ              out452
+	JEQ              out455
 
-left453:
+left456:
 	ADDQ          $+256, R9
 	XORQ          $+64, R11
 	XORQ          $+64, R12
 	SUBQ          $0x20, R8
-	JG            group437
+	JG            group440
 	MOVQ          sum+0(FP), R8
 	VEXTRACTF64X4 $0x01, Z3, Y0
 	VEXTRACTF64X4 $0x01, Z4, Y16
@@ -11624,7 +11628,7 @@ left453:
 	ADDQ          $0x08, sum+0(FP)
 	ADDQ          376(SP), R9
 	DECQ          rows+72(FP)
-	JZ            end455
+	JZ            end458
 	VXORPS        Y3, Y3, Y3
 	VXORPS        Y4, Y4, Y4
 	MOVQ          scale+112(FP), R8
@@ -11632,9 +11636,9 @@ left453:
 	VMOVUPD       Z0, Z0
 	ADDQ          $0x08, scale+112(FP)
 	MOVQ          n+80(FP), R8
-	JMP           group437
+	JMP           group440
 
-other441:
+other444:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z8
 	VADDPD       Z1, Z8, Z8
 	KMOVB        R13, K1
@@ -11657,9 +11661,9 @@ other441:
 	VMOVUPD      192(BX), K1, Z8
 	VMOVUPD      Z8, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready442
+	JMP          ready445
 
-other447:
+other450:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z16
 	VADDPD       Z1, Z16, Z16
 	KMOVB        R13, K1
@@ -11682,14 +11686,14 @@ other447:
 	VMOVUPD      192(BX), K1, Z16
 	VMOVUPD      Z16, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready448
+	JMP          ready451
 
-into449:
+into452:
 	MOVQ R9, 320(SP)
 	LEAQ (SP), R9
-	JMP  entered450
+	JMP  entered453
 
-out452:
+out455:
 	MOVQ    320(SP), R9
 	MOVQ    $0x00000020, R10
 	CMPQ    R8, R10
@@ -11711,19 +11715,19 @@ out452:
 	VMOVUPD Z16, K3, 128(R9)
 	VMOVUPD 192(SP), Z16
 	VMOVUPD Z16, K4, 192(R9)
-	JMP     left453
+	JMP     left456
 
-end455:
-last436:
+end458:
+last439:
 	TESTQ DX, DX
-	JZ    none457
+	JZ    none460
 
-more456:
+more459:
 	TESTQ      $0x00000f00, AX
-	JNZ        same458
+	JNZ        same461
 	PREFETCHT0 16384(AX)
 
-same458:
+same461:
 	VMOVUPD  (CX), Z0
 	VMOVNTPD Z0, (AX)
 	VMOVUPD  64(CX), Z0
@@ -11735,9 +11739,9 @@ same458:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more456
+	JNZ      more459
 
-none457:
+none460:
 	VZEROUPPER
 	RET
 
@@ -11748,9 +11752,9 @@ TEXT ·bceGrad64AVX512(SB), $512-160
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last459
+	JEQ          last462
 	CMPQ         n+80(FP), $0x00
-	JEQ          last459
+	JEQ          last462
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -11790,17 +11794,17 @@ TEXT ·bceGrad64AVX512(SB), $512-160
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 	CMPQ         336(SP), $0x00
-	JG           same462
+	JG           same465
 	LEAQ         (SP), R10
 	DECQ         344(SP)
-	JLE          none463
+	JLE          none466
 	ADDQ         360(SP), BX
 	ADDQ         352(SP), SI
 	ADDQ         352(SP), DI
 	MOVQ         n+80(FP), R13
 	MOVQ         R13, 336(SP)
 
-same462:
+same465:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -11808,15 +11812,15 @@ same462:
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other464
+	JNE   other467
 
-ready465:
+ready468:
 	ADDQ $+256, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 336(SP)
 
-none463:
+none466:
 	KMOVB       384(SP)(R12*1), K1
 	PREFETCHT0  12288(R10)
 	VMOVUPD     (R10), Z8
@@ -11844,14 +11848,14 @@ none463:
 	XORQ        $+64, R11
 	XORQ        $+64, R12
 
-group460:
+group463:
 	TESTQ      DX, DX
-	JZ         none466
+	JZ         none469
 	TESTQ      $0x00000f00, AX
-	JNZ        same467
+	JNZ        same470
 	PREFETCHT0 16384(AX)
 
-same467:
+same470:
 	VMOVUPD  (CX), Z12
 	VMOVNTPD Z12, (AX)
 	VMOVUPD  64(CX), Z12
@@ -11864,19 +11868,19 @@ same467:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none466:
+none469:
 	CMPQ 336(SP), $0x00
-	JG   same468
+	JG   same471
 	LEAQ (SP), R10
 	DECQ 344(SP)
-	JLE  none469
+	JLE  none472
 	ADDQ 360(SP), BX
 	ADDQ 352(SP), SI
 	ADDQ 352(SP), DI
 	MOVQ n+80(FP), R13
 	MOVQ R13, 336(SP)
 
-same468:
+same471:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -11884,19 +11888,19 @@ same468:
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other470
+	JNE   other473
 
-ready471:
+ready474:
 	ADDQ $+256, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 336(SP)
 
-none469:
+none472:
 	CMPB 392(SP)(R11*1), $0x00
-	JEQ  into472
+	JEQ  into475
 
-entered473:
+entered476:
 	VMOVUPD          Z8, Z17
 	VFMADD213PD      Z6, Z7, Z17
 	VMOVUPD          Z9, Z18
@@ -12077,14 +12081,14 @@ entered473:
 	VADDPD           Z15, Z2, Z2
 	VMOVAPD          Z12, Z1
 	CMPB             392(SP)(R11*1), $0x00
-	JEQ              out475
+	JEQ              out478
 
-left476:
+left479:
 	ADDQ          $+256, R9
 	XORQ          $+64, R11
 	XORQ          $+64, R12
 	SUBQ          $0x20, R8
-	JG            group460
+	JG            group463
 	MOVQ          sum+0(FP), R8
 	VEXTRACTF64X4 $0x01, Z1, Y0
 	VEXTRACTF64X4 $0x01, Z2, Y12
@@ -12121,7 +12125,7 @@ left476:
 	ADDQ          $0x08, sum+0(FP)
 	ADDQ          368(SP), R9
 	DECQ          rows+72(FP)
-	JZ            end478
+	JZ            end481
 	VXORPS        Y1, Y1, Y1
 	VXORPS        Y2, Y2, Y2
 	MOVQ          scale+112(FP), R8
@@ -12129,9 +12133,9 @@ left476:
 	VMOVUPD       Z0, Z0
 	ADDQ          $0x08, scale+112(FP)
 	MOVQ          n+80(FP), R8
-	JMP           group460
+	JMP           group463
 
-other464:
+other467:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z8
 	KMOVB        R13, K1
 	VMOVUPD      Z8, Z9
@@ -12153,9 +12157,9 @@ other464:
 	VMOVUPD      192(BX), K1, Z8
 	VMOVUPD      Z8, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready465
+	JMP          ready468
 
-other470:
+other473:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z12
 	KMOVB        R13, K1
 	VMOVUPD      Z12, Z14
@@ -12177,14 +12181,14 @@ other470:
 	VMOVUPD      192(BX), K1, Z12
 	VMOVUPD      Z12, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready471
+	JMP          ready474
 
-into472:
+into475:
 	MOVQ R9, 320(SP)
 	LEAQ (SP), R9
-	JMP  entered473
+	JMP  entered476
 
-out475:
+out478:
 	MOVQ    320(SP), R9
 	MOVQ    $0x00000020, R10
 	CMPQ    R8, R10
@@ -12206,19 +12210,19 @@ out475:
 	VMOVUPD Z12, K3, 128(R9)
 	VMOVUPD 192(SP), Z12
 	VMOVUPD Z12, K4, 192(R9)
-	JMP     left476
+	JMP     left479
 
-end478:
-last459:
+end481:
+last462:
 	TESTQ DX, DX
-	JZ    none480
+	JZ    none483
 
-more479:
+more482:
 	TESTQ      $0x00000f00, AX
-	JNZ        same481
+	JNZ        same484
 	PREFETCHT0 16384(AX)
 
-same481:
+same484:
 	VMOVUPD  (CX), Z0
 	VMOVNTPD Z0, (AX)
 	VMOVUPD  64(CX), Z0
@@ -12230,9 +12234,9 @@ same481:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more479
+	JNZ      more482
 
-none480:
+none483:
 	VZEROUPPER
 	RET
 
@@ -12240,9 +12244,9 @@ none480:
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, MMX+
 TEXT ·weightedBCE64AVX512(SB), $2496-136
 	CMPQ         rows+64(FP), $0x00
-	JEQ          last482
+	JEQ          last485
 	CMPQ         n+72(FP), $0x00
-	JEQ          last482
+	JEQ          last485
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+80(FP), CX
 	MOVQ         neg+88(FP), DX
@@ -12291,11 +12295,11 @@ TEXT ·weightedBCE64AVX512(SB), $2496-136
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
 	MOVQ         328(SP), BX
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain484
+	JEQ          plain487
 	VBROADCASTSD 8(BX), Z1
 	VBROADCASTSD 16(BX), Z2
 
-plain484:
+plain487:
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
 	MOVQ         p+104(FP), BX
@@ -12304,10 +12308,10 @@ plain484:
 	MOVQ         negWeight+120(FP), DI
 	MOVQ         n+72(FP), BX
 	CMPQ         368(SP), $0x00
-	JG           same486
+	JG           same489
 	LEAQ         (SP), R8
 	DECQ         376(SP)
-	JLE          none487
+	JLE          none490
 	ADDQ         392(SP), AX
 	ADDQ         384(SP), CX
 	ADDQ         384(SP), DX
@@ -12316,12 +12320,12 @@ plain484:
 	ADDQ         $0x18, 328(SP)
 	MOVQ         328(SP), R8
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain490
+	JEQ          plain493
 	VBROADCASTSD 8(R8), Z1
 	VBROADCASTSD 16(R8), Z2
 
-plain490:
-same486:
+plain493:
+same489:
 	MOVQ  AX, R8
 	MOVL  (CX), R11
 	MOVQ  R11, 448(SP)(R10*1)
@@ -12330,20 +12334,20 @@ same486:
 	SETEQ R12
 	MOVQ  R11, 464(SP)(R10*1)
 	MOVB  R12, 456(SP)(R10*1)
-	JNE   other488
+	JNE   other491
 
-ready489:
+ready492:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 368(SP)
 
-none487:
+none490:
 	PREFETCHT0   12288(R8)
 	VMOVUPD      (R8), Z7
 	VXORPS       Y8, Y8, Y8
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain491
+	JEQ          plain494
 	VSUBPD       Z1, Z7, Z8
 	VSUBPD       Z7, Z8, Z12
 	VSUBPD       Z12, Z8, Z11
@@ -12355,7 +12359,7 @@ none487:
 	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z8, Z8
 	VXORPD       Z8, Z11, Z8
 
-plain491:
+plain494:
 	VMOVUPD      Z7, 512(SP)(R10*1)
 	VORPD.BCST   f64_8000000000000000<>+0(SB), Z7, Z7
 	VADDPD       Z8, Z7, Z11
@@ -12368,7 +12372,7 @@ plain491:
 	VMOVUPD      64(R8), Z8
 	VXORPS       Y9, Y9, Y9
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain492
+	JEQ          plain495
 	VSUBPD       Z1, Z8, Z9
 	VSUBPD       Z8, Z9, Z13
 	VSUBPD       Z13, Z9, Z12
@@ -12380,7 +12384,7 @@ plain491:
 	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z9, Z9
 	VXORPD       Z9, Z12, Z9
 
-plain492:
+plain495:
 	VMOVUPD      Z8, 576(SP)(R10*1)
 	VORPD.BCST   f64_8000000000000000<>+0(SB), Z8, Z8
 	VADDPD       Z9, Z8, Z12
@@ -12393,7 +12397,7 @@ plain492:
 	VMOVUPD      128(R8), Z9
 	VXORPS       Y10, Y10, Y10
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain493
+	JEQ          plain496
 	VSUBPD       Z1, Z9, Z10
 	VSUBPD       Z9, Z10, Z15
 	VSUBPD       Z15, Z10, Z13
@@ -12405,7 +12409,7 @@ plain492:
 	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z10, Z10
 	VXORPD       Z10, Z13, Z10
 
-plain493:
+plain496:
 	VMOVUPD      Z9, 640(SP)(R10*1)
 	VORPD.BCST   f64_8000000000000000<>+0(SB), Z9, Z9
 	VADDPD       Z10, Z9, Z13
@@ -12418,7 +12422,7 @@ plain493:
 	VMOVUPD      192(R8), Z10
 	VXORPS       Y14, Y14, Y14
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain494
+	JEQ          plain497
 	VSUBPD       Z1, Z10, Z14
 	VSUBPD       Z10, Z14, Z20
 	VSUBPD       Z20, Z14, Z15
@@ -12430,7 +12434,7 @@ plain493:
 	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z14, Z14
 	VXORPD       Z14, Z15, Z14
 
-plain494:
+plain497:
 	VMOVUPD      Z10, 704(SP)(R10*1)
 	VORPD.BCST   f64_8000000000000000<>+0(SB), Z10, Z10
 	VADDPD       Z14, Z10, Z15
@@ -12442,12 +12446,12 @@ plain494:
 	XORQ         $+1024, R9
 	XORQ         $+1024, R10
 
-group483:
+group486:
 	CMPQ         368(SP), $0x00
-	JG           same495
+	JG           same498
 	LEAQ         (SP), R8
 	DECQ         376(SP)
-	JLE          none496
+	JLE          none499
 	ADDQ         392(SP), AX
 	ADDQ         384(SP), CX
 	ADDQ         384(SP), DX
@@ -12456,12 +12460,12 @@ group483:
 	ADDQ         $0x18, 328(SP)
 	MOVQ         328(SP), R8
 	CMPQ         shifted+112(FP), $0x00
-	JEQ          plain499
+	JEQ          plain502
 	VBROADCASTSD 8(R8), Z1
 	VBROADCASTSD 16(R8), Z2
 
-plain499:
-same495:
+plain502:
+same498:
 	MOVQ  AX, R8
 	MOVL  (CX), R11
 	MOVQ  R11, 448(SP)(R10*1)
@@ -12470,19 +12474,19 @@ same495:
 	SETEQ R12
 	MOVQ  R11, 464(SP)(R10*1)
 	MOVB  R12, 456(SP)(R10*1)
-	JNE   other497
+	JNE   other500
 
-ready498:
+ready501:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 368(SP)
 
-none496:
+none499:
 	CMPB 456(SP)(R9*1), $0x00
-	JEQ  into500
+	JEQ  into503
 
-entered501:
+entered504:
 	VMOVUPD          Z7, Z23
 	VFMADD213PD      Z5, Z6, Z23
 	VMOVUPD          Z8, Z24
@@ -12523,7 +12527,7 @@ entered501:
 	VMOVUPD          (R8), Z7
 	VXORPS           Y16, Y16, Y16
 	CMPQ             shifted+112(FP), $0x00
-	JEQ              plain502
+	JEQ              plain505
 	VSUBPD           Z1, Z7, Z9
 	VSUBPD           Z7, Z9, Z10
 	VSUBPD           Z10, Z9, Z8
@@ -12535,7 +12539,7 @@ entered501:
 	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z9, Z16
 	VXORPD           Z16, Z8, Z16
 
-plain502:
+plain505:
 	VMOVUPD          Z7, 512(SP)(R10*1)
 	VORPD.BCST       f64_8000000000000000<>+0(SB), Z7, Z7
 	VADDPD           Z16, Z7, Z8
@@ -12556,7 +12560,7 @@ plain502:
 	VMOVUPD          64(R8), Z8
 	VXORPS           Y17, Y17, Y17
 	CMPQ             shifted+112(FP), $0x00
-	JEQ              plain503
+	JEQ              plain506
 	VSUBPD           Z1, Z8, Z10
 	VSUBPD           Z8, Z10, Z12
 	VSUBPD           Z12, Z10, Z9
@@ -12568,7 +12572,7 @@ plain502:
 	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z10, Z17
 	VXORPD           Z17, Z9, Z17
 
-plain503:
+plain506:
 	VMOVUPD          Z8, 576(SP)(R10*1)
 	VORPD.BCST       f64_8000000000000000<>+0(SB), Z8, Z8
 	VADDPD           Z17, Z8, Z9
@@ -12589,7 +12593,7 @@ plain503:
 	VMOVUPD          128(R8), Z9
 	VXORPS           Y18, Y18, Y18
 	CMPQ             shifted+112(FP), $0x00
-	JEQ              plain504
+	JEQ              plain507
 	VSUBPD           Z1, Z9, Z13
 	VSUBPD           Z9, Z13, Z14
 	VSUBPD           Z14, Z13, Z10
@@ -12601,7 +12605,7 @@ plain503:
 	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z13, Z18
 	VXORPD           Z18, Z10, Z18
 
-plain504:
+plain507:
 	VMOVUPD          Z9, 640(SP)(R10*1)
 	VORPD.BCST       f64_8000000000000000<>+0(SB), Z9, Z9
 	VADDPD           Z18, Z9, Z10
@@ -12622,7 +12626,7 @@ plain504:
 	VMOVUPD          192(R8), Z10
 	VXORPS           Y19, Y19, Y19
 	CMPQ             shifted+112(FP), $0x00
-	JEQ              plain505
+	JEQ              plain508
 	VSUBPD           Z1, Z10, Z19
 	VSUBPD           Z10, Z19, Z31
 	VSUBPD           Z31, Z19, Z14
@@ -12634,7 +12638,7 @@ plain504:
 	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z19, Z19
 	VXORPD           Z19, Z14, Z19
 
-plain505:
+plain508:
 	VMOVUPD           Z10, 704(SP)(R10*1)
 	VORPD.BCST        f64_8000000000000000<>+0(SB), Z10, Z10
 	VADDPD            Z19, Z10, Z14
@@ -12707,12 +12711,12 @@ plain505:
 	VPMOVQ2M          Z15, K3
 	VMOVUPD.Z         (DI), K1, Z15
 	CMPQ              t+48(FP), $0x00
-	JNE               soft506
+	JNE               soft510
 	VMOVUPD           (R8), K2, Z15
 	KXNORB            K3, K2, K1
 	VMOVAPD.Z         Z15, K1, Z20
 
-weights507:
+weights511:
 	VFMADD213PD  Z23, Z25, Z26
 	VMULPD       Z15, Z26, Z26
 	VFNMADD231PD 768(SP)(R9*1), Z20, Z26
@@ -12722,17 +12726,17 @@ weights507:
 	VPMOVQ2M     Z25, K4
 	VMOVUPD.Z    64(DI), K1, Z25
 	CMPQ         t+48(FP), $0x00
-	JNE          soft508
+	JNE          soft512
 	VMOVUPD      64(R8), K2, Z25
 	KXNORB       K4, K2, K1
 	VMOVAPD.Z    Z25, K1, Z29
 
-weights509:
+weights513:
 	VFMADD213PD  Z24, Z27, Z28
 	VMULPD       Z25, Z28, Z28
 	VFNMADD231PD 832(SP)(R9*1), Z29, Z28
 	CMPQ         dst+16(FP), $0x00
-	JEQ          none510
+	JEQ          none514
 	VMULPD       Z0, Z20, Z20
 	VMULPD       Z0, Z15, Z15
 	VFNMADD231PD Z23, Z15, Z20
@@ -12744,14 +12748,23 @@ weights509:
 	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z29, K4, Z29
 	VMOVUPD      Z29, 64(SI)
 
-none510:
+none514:
 	CMPQ    terms+8(FP), $0x00
-	JEQ     without511
+	JEQ     without515
 	VMOVUPD Z26, (R11)
 	VMOVUPD Z28, 64(R11)
 
-without511:
+without515:
 	VADDPD            Z28, Z26, Z26
+	VADDPD            Z26, Z3, Z15
+	VMAXPD            Z26, Z3, Z20
+	VMINPD            Z26, Z3, Z26
+	VSUBPD            Z20, Z15, Z20
+	VSUBPD            Z20, Z26, Z26
+	VADDPD            Z26, Z4, Z4
+	VMOVAPD           Z15, Z3
+	CMPQ              BX, $0x10
+	JLE               weighed509
 	VADDPD.BCST       f64_3ff0000000000000<>+0(SB), Z21, Z15
 	VDIVPD            Z15, Z21, Z15
 	VADDPD.BCST       f64_3ff0000000000000<>+0(SB), Z22, Z20
@@ -12761,39 +12774,39 @@ without511:
 	VBROADCASTSD      f64_be72a0a8f3f0842e<>+0(SB), Z24
 	VMULPD            Z20, Z22, Z25
 	VADDPD            Z20, Z22, Z22
-	VBROADCASTSD      f64_be72a0a8f3f0842e<>+0(SB), Z27
+	VBROADCASTSD      f64_be72a0a8f3f0842e<>+0(SB), Z26
 	VFMADD213PD.BCST  f64_3ea01b7221281e8e<>+0(SB), Z23, Z24
-	VFMADD213PD.BCST  f64_3ea01b7221281e8e<>+0(SB), Z25, Z27
+	VFMADD213PD.BCST  f64_3ea01b7221281e8e<>+0(SB), Z25, Z26
 	VFMADD213PD.BCST  f64_bec2daa2cbd5c37a<>+0(SB), Z23, Z24
-	VFMADD213PD.BCST  f64_bec2daa2cbd5c37a<>+0(SB), Z25, Z27
+	VFMADD213PD.BCST  f64_bec2daa2cbd5c37a<>+0(SB), Z25, Z26
 	VFMADD213PD.BCST  f64_3ee4567713c724b3<>+0(SB), Z23, Z24
-	VFMADD213PD.BCST  f64_3ee4567713c724b3<>+0(SB), Z25, Z27
+	VFMADD213PD.BCST  f64_3ee4567713c724b3<>+0(SB), Z25, Z26
 	VFMADD213PD.BCST  f64_bf05d2525faf0ff5<>+0(SB), Z23, Z24
-	VFMADD213PD.BCST  f64_bf05d2525faf0ff5<>+0(SB), Z25, Z27
+	VFMADD213PD.BCST  f64_bf05d2525faf0ff5<>+0(SB), Z25, Z26
 	VFMADD213PD.BCST  f64_3f27a45de604f87f<>+0(SB), Z23, Z24
-	VFMADD213PD.BCST  f64_3f27a45de604f87f<>+0(SB), Z25, Z27
+	VFMADD213PD.BCST  f64_3f27a45de604f87f<>+0(SB), Z25, Z26
 	VFMADD213PD.BCST  f64_bf4a019ff9ebe1f0<>+0(SB), Z23, Z24
-	VFMADD213PD.BCST  f64_bf4a019ff9ebe1f0<>+0(SB), Z25, Z27
+	VFMADD213PD.BCST  f64_bf4a019ff9ebe1f0<>+0(SB), Z25, Z26
 	VFMADD213PD.BCST  f64_3f6d41d41cd0ba54<>+0(SB), Z23, Z24
-	VFMADD213PD.BCST  f64_3f6d41d41cd0ba54<>+0(SB), Z25, Z27
+	VFMADD213PD.BCST  f64_3f6d41d41cd0ba54<>+0(SB), Z25, Z26
 	VFMADD213PD.BCST  f64_bf9111111110b3ef<>+0(SB), Z23, Z24
-	VFMADD213PD.BCST  f64_bf9111111110b3ef<>+0(SB), Z25, Z27
+	VFMADD213PD.BCST  f64_bf9111111110b3ef<>+0(SB), Z25, Z26
 	VFMADD213PD.BCST  f64_3fb5555555555529<>+0(SB), Z23, Z24
-	VFMADD213PD.BCST  f64_3fb5555555555529<>+0(SB), Z25, Z27
+	VFMADD213PD.BCST  f64_3fb5555555555529<>+0(SB), Z25, Z26
 	VFNMADD213PD.BCST f64_3fe0000000000000<>+0(SB), Z21, Z24
-	VFNMADD213PD.BCST f64_3fe0000000000000<>+0(SB), Z22, Z27
+	VFNMADD213PD.BCST f64_3fe0000000000000<>+0(SB), Z22, Z26
 	KMOVB             466(SP)(R9*1), K1
 	KMOVB             450(SP)(R9*1), K2
 	VMOVUPD           640(SP)(R9*1), Z21
 	VPMOVQ2M          Z21, K3
 	VMOVUPD.Z         128(DI), K1, Z21
 	CMPQ              t+48(FP), $0x00
-	JNE               soft512
+	JNE               soft516
 	VMOVUPD           128(R8), K2, Z21
 	KXNORB            K3, K2, K1
 	VMOVAPD.Z         Z21, K1, Z22
 
-weights513:
+weights517:
 	VFMADD213PD  Z15, Z23, Z24
 	VMULPD       Z21, Z24, Z24
 	VFNMADD231PD 896(SP)(R9*1), Z22, Z24
@@ -12803,43 +12816,36 @@ weights513:
 	VPMOVQ2M     Z23, K4
 	VMOVUPD.Z    192(DI), K1, Z23
 	CMPQ         t+48(FP), $0x00
-	JNE          soft514
+	JNE          soft518
 	VMOVUPD      192(R8), K2, Z23
 	KXNORB       K4, K2, K1
-	VMOVAPD.Z    Z23, K1, Z28
+	VMOVAPD.Z    Z23, K1, Z27
 
-weights515:
-	VFMADD213PD  Z20, Z25, Z27
-	VMULPD       Z23, Z27, Z27
-	VFNMADD231PD 960(SP)(R9*1), Z28, Z27
+weights519:
+	VFMADD213PD  Z20, Z25, Z26
+	VMULPD       Z23, Z26, Z26
+	VFNMADD231PD 960(SP)(R9*1), Z27, Z26
 	CMPQ         dst+16(FP), $0x00
-	JEQ          none516
+	JEQ          none520
 	VMULPD       Z0, Z22, Z22
 	VMULPD       Z0, Z21, Z21
 	VFNMADD231PD Z15, Z21, Z22
 	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z22, K3, Z22
 	VMOVUPD      Z22, 128(SI)
-	VMULPD       Z0, Z28, Z28
+	VMULPD       Z0, Z27, Z27
 	VMULPD       Z0, Z23, Z23
-	VFNMADD231PD Z20, Z23, Z28
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z28, K4, Z28
-	VMOVUPD      Z28, 192(SI)
+	VFNMADD231PD Z20, Z23, Z27
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z27, K4, Z27
+	VMOVUPD      Z27, 192(SI)
 
-none516:
+none520:
 	CMPQ    terms+8(FP), $0x00
-	JEQ     without517
+	JEQ     without521
 	VMOVUPD Z24, 128(R11)
-	VMOVUPD Z27, 192(R11)
+	VMOVUPD Z26, 192(R11)
 
-without517:
-	VADDPD  Z27, Z24, Z24
-	VADDPD  Z26, Z3, Z15
-	VMAXPD  Z26, Z3, Z20
-	VMINPD  Z26, Z3, Z26
-	VSUBPD  Z20, Z15, Z20
-	VSUBPD  Z20, Z26, Z26
-	VADDPD  Z26, Z4, Z4
-	VMOVAPD Z15, Z3
+without521:
+	VADDPD  Z26, Z24, Z24
 	VADDPD  Z24, Z3, Z15
 	VMAXPD  Z24, Z3, Z20
 	VMINPD  Z24, Z3, Z24
@@ -12847,17 +12853,19 @@ without517:
 	VSUBPD  Z20, Z24, Z24
 	VADDPD  Z24, Z4, Z4
 	VMOVAPD Z15, Z3
-	CMPB    456(SP)(R9*1), $0x00
-	JEQ     out518
 
-left519:
+weighed509:
+	CMPB 456(SP)(R9*1), $0x00
+	JEQ  out522
+
+left523:
 	ADDQ          $+256, SI
 	ADDQ          $+256, DI
 	ADDQ          $+256, 352(SP)
 	XORQ          $+1024, R9
 	XORQ          $+1024, R10
 	SUBQ          $0x20, BX
-	JG            group483
+	JG            group486
 	MOVQ          sum+0(FP), BX
 	VEXTRACTF64X4 $0x01, Z3, Y0
 	VEXTRACTF64X4 $0x01, Z4, Y15
@@ -12896,7 +12904,7 @@ left519:
 	MOVQ          408(SP), BX
 	ADDQ          BX, 352(SP)
 	DECQ          rows+64(FP)
-	JZ            end521
+	JZ            end525
 	VXORPS        Y3, Y3, Y3
 	VXORPS        Y4, Y4, Y4
 	MOVQ          p+104(FP), BX
@@ -12904,9 +12912,9 @@ left519:
 	ADDQ          $0x18, p+104(FP)
 	MOVQ          negWeight+120(FP), DI
 	MOVQ          n+72(FP), BX
-	JMP           group483
+	JMP           group486
 
-other488:
+other491:
 	KMOVB   R11, K1
 	VMOVUPD Z1, Z7
 	VMOVUPD (AX), K1, Z7
@@ -12927,9 +12935,9 @@ other488:
 	VMOVUPD 192(AX), K1, Z7
 	VMOVUPD Z7, 192(SP)
 	LEAQ    (SP), R8
-	JMP     ready489
+	JMP     ready492
 
-other497:
+other500:
 	KMOVB   R11, K1
 	VMOVUPD Z1, Z15
 	VMOVUPD (AX), K1, Z15
@@ -12950,14 +12958,14 @@ other497:
 	VMOVUPD 192(AX), K1, Z15
 	VMOVUPD Z15, 192(SP)
 	LEAQ    (SP), R8
-	JMP     ready498
+	JMP     ready501
 
-into500:
+into503:
 	MOVQ SI, 320(SP)
 	LEAQ (SP), SI
-	JMP  entered501
+	JMP  entered504
 
-soft506:
+soft510:
 	MOVQ         352(SP), R12
 	VMOVUPD.Z    (R12), K1, Z29
 	VFNMADD231PD Z29, Z15, Z15
@@ -12965,9 +12973,9 @@ soft506:
 	VMOVUPD      Z15, Z20
 	VMOVAPD      Z29, K3, Z20
 	VADDPD       Z29, Z15, Z15
-	JMP          weights507
+	JMP          weights511
 
-soft508:
+soft512:
 	MOVQ         352(SP), R12
 	VMOVUPD.Z    64(R12), K1, Z30
 	VFNMADD231PD Z30, Z25, Z25
@@ -12975,32 +12983,32 @@ soft508:
 	VMOVUPD      Z25, Z29
 	VMOVAPD      Z30, K4, Z29
 	VADDPD       Z30, Z25, Z25
-	JMP          weights509
-
-soft512:
-	MOVQ         352(SP), R12
-	VMOVUPD.Z    128(R12), K1, Z28
-	VFNMADD231PD Z28, Z21, Z21
-	VMULPD       128(R8), Z28, Z28
-	VMOVUPD      Z21, Z22
-	VMOVAPD      Z28, K3, Z22
-	VADDPD       Z28, Z21, Z21
 	JMP          weights513
 
-soft514:
+soft516:
 	MOVQ         352(SP), R12
-	VMOVUPD.Z    192(R12), K1, Z29
-	VFNMADD231PD Z29, Z23, Z23
-	VMULPD       192(R8), Z29, Z29
-	VMOVUPD      Z23, Z28
-	VMOVAPD      Z29, K4, Z28
-	VADDPD       Z29, Z23, Z23
-	JMP          weights515
+	VMOVUPD.Z    128(R12), K1, Z27
+	VFNMADD231PD Z27, Z21, Z21
+	VMULPD       128(R8), Z27, Z27
+	VMOVUPD      Z21, Z22
+	VMOVAPD      Z27, K3, Z22
+	VADDPD       Z27, Z21, Z21
+	JMP          weights517
 
-out518:
+soft518:
+	MOVQ         352(SP), R12
+	VMOVUPD.Z    192(R12), K1, Z28
+	VFNMADD231PD Z28, Z23, Z23
+	VMULPD       192(R8), Z28, Z28
+	VMOVUPD      Z23, Z27
+	VMOVAPD      Z28, K4, Z27
+	VADDPD       Z28, Z23, Z23
+	JMP          weights519
+
+out522:
 	MOVQ    320(SP), SI
 	CMPQ    dst+16(FP), $0x00
-	JEQ     left519
+	JEQ     left523
 	MOVQ    $0x00000020, R8
 	CMPQ    BX, R8
 	CMOVQLT BX, R8
@@ -13021,9 +13029,9 @@ out518:
 	VMOVUPD Z15, K3, 128(SI)
 	VMOVUPD 192(SP), Z15
 	VMOVUPD Z15, K4, 192(SI)
-	JMP     left519
+	JMP     left523
 
-end521:
-last482:
+end525:
+last485:
 	VZEROUPPER
 	RET
