@@ -254,9 +254,9 @@ func addPartsGeneric(p *LossParts, x []float64) {
 // FastSum reports whether a sum at pivot 0 is right as it stands; that of no
 // terms is 0. It takes no jumps, for sums of no terms come and go.
 func FastSum[T Float](x float64) bool {
-	low, high := naturalLow[T](), coef.NaturalHigh64
+	low, high := coef.NaturalLow64, coef.NaturalHigh64
 	if IsFloat32[T]() {
-		high = coef.NaturalHigh32
+		low, high = coef.NaturalLow32, coef.NaturalHigh32
 	}
 	// The bits of sums are in their order, NaN last; those below low wrap round.
 	b, least := math.Float64bits(x), math.Float64bits(low)
