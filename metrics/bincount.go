@@ -260,9 +260,10 @@ func (b *binned) sumClasses() {
 	}
 }
 
-// merge adds the scores of o, which holds the same after it.
+// merge adds the scores of o, which holds the same after it. Classes that both have in pages
+// stay there.
 func (b *binned) merge(o *binned) {
-	o.finish()
+	o.ready()
 	add := func(to, from *bins) {
 		to.Rest |= from.Rest
 		to.merge(slices.Clone(from.Bin)) // o may be b
@@ -270,13 +271,22 @@ func (b *binned) merge(o *binned) {
 			to.weights().merge(&from.weighed.keyedSums)
 		}
 	}
-	b.finish()
+	b.ready()
 	b.counted, b.stale = true, true
 	if !b.isSum() {
 		add(&b.micro, &o.micro)
 	}
 	for j := range b.class {
-		add(&b.class[j], &o.class[j])
+		to, from := &b.class[j], &o.class[j]
+		if to != from && to.onlyPages() && from.onlyPages() {
+			to.Rest |= from.Rest
+			to.pages.plus(from.pages)
+			to.settle(b.scratch)
+			continue
+		}
+		to.finishCounts(b.scratch)
+		from.finishCounts(o.scratch)
+		add(to, from)
 	}
 }
 

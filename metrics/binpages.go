@@ -428,6 +428,18 @@ func (p *pages) take(o *pages) {
 	if o.fresh == 0 {
 		return
 	}
+	p.plus(o)
+	for lead := range o.low {
+		from := o.counts(lead)
+		clear(from.low)
+		clear(from.high)
+	}
+	o.few, o.fewOf = o.few[:0], [1 << pageLead]uint8{}
+	o.fresh, o.positives = 0, 0
+}
+
+// plus adds the counts of o, which is not p.
+func (p *pages) plus(o *pages) {
 	for lead := range o.low {
 		from := o.counts(lead)
 		if from.low == nil {
@@ -449,14 +461,10 @@ func (p *pages) take(o *pages) {
 			}
 			low[i] = uint16(all<<8 | positive)
 		}
-		clear(from.low)
-		clear(from.high)
 	}
 	for _, k := range o.few {
 		p.count(k<<1, uint16(k>>31))
 	}
 	p.fresh += o.fresh
 	p.positives += o.positives
-	o.few, o.fewOf = o.few[:0], [1 << pageLead]uint8{}
-	o.fresh, o.positives = 0, 0
 }

@@ -400,6 +400,11 @@ func (b *bins) ready(s *binScratch) {
 	}
 }
 
+// onlyPages reports whether all scores are in pages. All is ready.
+func (b *bins) onlyPages() bool {
+	return b.pages != nil && b.pages.fresh > 0 && len(b.Bin) == 0 && len(b.pending) == 0 && !b.hasWeights()
+}
+
 // finish counts all pending scores in Bin.
 func (b *bins) finish(s *binScratch) {
 	b.ready(s)
