@@ -10,8 +10,8 @@ import (
 
 // This file evaluates short rows, with weights or thresholds but not with both, many rows as
 // one (see kernel/short.go): the exponentials, or the terms with weights or a focal exponent,
-// and the gradient of their elements, whatever the row, then the rows' products, logarithms or sums side by side. A
-// row for which that is out of range is evaluated again, as a long one.
+// and the gradient of their elements, whatever the row, then the rows' products, logarithms or
+// sums side by side. A row for which that is out of range is evaluated again, as a long one.
 
 // short is memory for short rows.
 type short[T kernel.Float] struct {

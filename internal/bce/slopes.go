@@ -1,8 +1,6 @@
 package bce
 
-import (
-	"github.com/zlpr/zlpr/internal/kernel"
-)
+import "github.com/zlpr/zlpr/internal/kernel"
 
 // This file adds up derivatives by the scores, whose sum is that by the threshold, less its
 // sign: short rows of float32 many at a time. (The errors that ShortTotals gives of float64 are
