@@ -37,7 +37,7 @@ func testDistillation[T Float](t *testing.T) {
 	worst := [2]float64{}
 	each := 16 // of all, the reference takes a minute
 	if testing.Short() {
-		each = 64
+		each = 160
 	}
 	for _, of := range distillations {
 		for _, temperature := range []float64{0, 4, 0.7, 1.0 / 3} {

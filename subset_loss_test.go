@@ -91,6 +91,9 @@ func testSubsetLosses[T Float](t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 8))
 	for variant := range 8 {
 		for _, n := range []int{1, 6, 33, 70} {
+			if testing.Short() && n > 33 && variant&3 != 3 {
+				continue // the reference takes long under emulators
+			}
 			b := subsetBatch[T](rng, rows, n, variant&1 != 0, variant&2 != 0)
 			var loss Loss = Subset{}
 			thresholdGrad := make([]T, rows)
