@@ -44,7 +44,7 @@ func KernelExp[T Float](x T) T {
 	}
 	var in, out [64]T
 	in[0] = x
-	scaleExp(out[:], len(out), in[:], len(in), 1, 1, []kernel.RowParams[T]{p}, 0, false)
+	scaleExp(out[:], len(out), in[:], len(in), 1, 1, []kernel.RowParams[T]{p}, 0, 0)
 	return out[0]
 }
 
@@ -69,7 +69,7 @@ func TestExp32(t *testing.T) {
 			var x, y [size]float32
 			n := 0
 			check := func() {
-				scaleExp(y[:], size, x[:], size, 1, n, []kernel.RowParams[float32]{{coef.Magic32, -0x1.5d589ep+6, 1}}, 0, false)
+				scaleExp(y[:], size, x[:], size, 1, n, []kernel.RowParams[float32]{{coef.Magic32, -0x1.5d589ep+6, 1}}, 0, 0)
 				for i, v := range x[:n] {
 					want := scalar.Exp(float64(v))
 					_, e := math.Frexp(want)
@@ -129,7 +129,7 @@ func TestExp64(t *testing.T) {
 				x[i] = rng.NormFloat64() * math.Exp(-40*rng.Float64())
 			}
 		}
-		scaleExp(y[:], size, x[:], size, 1, size, []kernel.RowParams[float64]{{coef.Magic64, -0x1.6232bdd7abcd2p+9, 1}}, 0, false)
+		scaleExp(y[:], size, x[:], size, 1, size, []kernel.RowParams[float64]{{coef.Magic64, -0x1.6232bdd7abcd2p+9, 1}}, 0, 0)
 		for i, v := range x {
 			if err := expError(v, y[i]); err > worst {
 				if exact := ref.ULPs(y[i], ref.Exp(ref.New(v))); math.Abs(exact-err) > 1e-3 {

@@ -64,7 +64,7 @@ func (e *excesses[T]) of(m Matrix[T], hi, err []float64) {
 	kernel.TiltExp(e.factors[:room], e.top[:room], -1, 0)
 	p := [1]kernel.RowParams[T]{kernel.PivotParams[T](0)}
 	p[0][2] = 1
-	scaleExp(e.exponentials[:], rows, e.top[:], rows, 1, rows, p[:], 0, false)
+	scaleExp(e.exponentials[:], rows, e.top[:], rows, 1, rows, p[:], 0, 0)
 	convert(e.w[:rows], e.exponentials[:rows])
 	excess, hi, err := e.excess[:rows], hi[:rows], err[:rows]
 	w, factor := e.w[:rows], e.factors[:rows]

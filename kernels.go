@@ -20,9 +20,9 @@ func sumExp[T Float](sum, err []float64, x []T, stride, rows, n int, p *kernel.R
 }
 
 // scaleExp writes dst[i·dstStride+j] = e^y·2^-c·factor, y = x[i·stride+j], or 0 where y < low,
-// with {magic of c, low, factor} = p[i·pStep]. Where it may stream, past the caches,
+// with {magic of c, low, factor} = p[i·pStep]; past the caches unless stream is 0, where
 // every row of dst begins at a multiple of 64 bytes.
-func scaleExp[T Float](dst []T, dstStride int, x []T, stride, rows, n int, p []kernel.RowParams[T], pStep int, stream bool) {
+func scaleExp[T Float](dst []T, dstStride int, x []T, stride, rows, n int, p []kernel.RowParams[T], pStep, stream int) {
 	if kernel.IsFloat32[T]() {
 		scaleExp32(kernel.As32(dst), dstStride, kernel.As32(x), stride, rows, n, kernel.Cast[kernel.RowParams[float32]](p), pStep, stream)
 	} else {

@@ -32,43 +32,23 @@ func sumExp64(sum, err []float64, x []float64, stride, rows, n int, p *kernel.Ro
 	}
 }
 
-func scaleExp32(dst []float32, dstStride int, x []float32, stride, rows, n int, p []kernel.RowParams[float32], pStep int, stream bool) {
+func scaleExp32(dst []float32, dstStride int, x []float32, stride, rows, n int, p []kernel.RowParams[float32], pStep, stream int) {
 	switch kernel.Active {
 	case kernel.AVX512:
-		switch {
-		case stream:
-			scaleExpStream32AVX512(&dst[0], dstStride, &x[0], stride, rows, n, (*[3]float32)(unsafe.Pointer(&p[0])), pStep)
-		default:
-			scaleExp32AVX512(&dst[0], dstStride, &x[0], stride, rows, n, (*[3]float32)(unsafe.Pointer(&p[0])), pStep)
-		}
+		scaleExp32AVX512(&dst[0], dstStride, &x[0], stride, rows, n, (*[3]float32)(unsafe.Pointer(&p[0])), pStep, stream)
 	case kernel.AVX2:
-		switch {
-		case stream:
-			scaleExpStream32AVX2(&dst[0], dstStride, &x[0], stride, rows, n, (*[3]float32)(unsafe.Pointer(&p[0])), pStep)
-		default:
-			scaleExp32AVX2(&dst[0], dstStride, &x[0], stride, rows, n, (*[3]float32)(unsafe.Pointer(&p[0])), pStep)
-		}
+		scaleExp32AVX2(&dst[0], dstStride, &x[0], stride, rows, n, (*[3]float32)(unsafe.Pointer(&p[0])), pStep, stream)
 	default:
 		scaleExp32Generic(dst, dstStride, x, stride, rows, n, p, pStep, stream)
 	}
 }
 
-func scaleExp64(dst []float64, dstStride int, x []float64, stride, rows, n int, p []kernel.RowParams[float64], pStep int, stream bool) {
+func scaleExp64(dst []float64, dstStride int, x []float64, stride, rows, n int, p []kernel.RowParams[float64], pStep, stream int) {
 	switch kernel.Active {
 	case kernel.AVX512:
-		switch {
-		case stream:
-			scaleExpStream64AVX512(&dst[0], dstStride, &x[0], stride, rows, n, (*[3]float64)(unsafe.Pointer(&p[0])), pStep)
-		default:
-			scaleExp64AVX512(&dst[0], dstStride, &x[0], stride, rows, n, (*[3]float64)(unsafe.Pointer(&p[0])), pStep)
-		}
+		scaleExp64AVX512(&dst[0], dstStride, &x[0], stride, rows, n, (*[3]float64)(unsafe.Pointer(&p[0])), pStep, stream)
 	case kernel.AVX2:
-		switch {
-		case stream:
-			scaleExpStream64AVX2(&dst[0], dstStride, &x[0], stride, rows, n, (*[3]float64)(unsafe.Pointer(&p[0])), pStep)
-		default:
-			scaleExp64AVX2(&dst[0], dstStride, &x[0], stride, rows, n, (*[3]float64)(unsafe.Pointer(&p[0])), pStep)
-		}
+		scaleExp64AVX2(&dst[0], dstStride, &x[0], stride, rows, n, (*[3]float64)(unsafe.Pointer(&p[0])), pStep, stream)
 	default:
 		scaleExp64Generic(dst, dstStride, x, stride, rows, n, p, pStep, stream)
 	}
@@ -109,28 +89,16 @@ func sumExp64AVX512(sum *float64, err *float64, x *float64, stride int, rows int
 func sumExp64AVX2(sum *float64, err *float64, x *float64, stride int, rows int, n int, p *[3]float64)
 
 //go:noescape
-func scaleExpStream32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int, p *[3]float32, pStep int)
+func scaleExp32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int, p *[3]float32, pStep int, stream int)
 
 //go:noescape
-func scaleExpStream32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, p *[3]float32, pStep int)
+func scaleExp32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, p *[3]float32, pStep int, stream int)
 
 //go:noescape
-func scaleExp32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int, p *[3]float32, pStep int)
+func scaleExp64AVX512(dst *float64, dstStride int, x *float64, stride int, rows int, n int, p *[3]float64, pStep int, stream int)
 
 //go:noescape
-func scaleExp32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, p *[3]float32, pStep int)
-
-//go:noescape
-func scaleExpStream64AVX512(dst *float64, dstStride int, x *float64, stride int, rows int, n int, p *[3]float64, pStep int)
-
-//go:noescape
-func scaleExpStream64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, p *[3]float64, pStep int)
-
-//go:noescape
-func scaleExp64AVX512(dst *float64, dstStride int, x *float64, stride int, rows int, n int, p *[3]float64, pStep int)
-
-//go:noescape
-func scaleExp64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, p *[3]float64, pStep int)
+func scaleExp64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, p *[3]float64, pStep int, stream int)
 
 //go:noescape
 func offset32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int, m *float32, l *float32)

@@ -635,9 +635,9 @@ DATA lanes32<>+24(SB)/4, $0x00000006
 DATA lanes32<>+28(SB)/4, $0x00000007
 GLOBL lanes32<>(SB), RODATA|NOPTR, $32
 
-// func scaleExpStream32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, p *[3]float32, pStep int)
+// func scaleExp32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, p *[3]float32, pStep int, stream int)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·scaleExpStream32AVX2(SB), NOSPLIT, $0-64
+TEXT ·scaleExp32AVX2(SB), NOSPLIT, $0-72
 	MOVQ    dst+0(FP), AX
 	MOVQ    dstStride+8(FP), CX
 	SHLQ    $0x02, CX
@@ -706,11 +706,15 @@ group24:
 	VMULPS      Y10, Y8, Y8
 	VMULPS      Y2, Y8, Y8
 	VANDPS      Y5, Y8, Y8
-	VMOVNTPS    Y8, (AX)(R12*1)
 	VMULPS      Y11, Y9, Y9
 	VMULPS      Y2, Y9, Y9
 	VANDPS      Y7, Y9, Y9
-	VMOVNTPS    Y9, 64(AX)(R12*1)
+	CMPQ        stream+64(FP), $0x00
+	JNE         stream28
+	VMOVUPS     Y8, (AX)(R12*1)
+	VMOVUPS     Y9, 64(AX)(R12*1)
+
+stored29:
 	VMOVUPS     32(DX)(R12*1), Y4
 	VCMPPS      $0x0d, Y1, Y4, Y5
 	VMOVUPS     96(DX)(R12*1), Y6
@@ -744,14 +748,18 @@ group24:
 	VMULPS      Y10, Y8, Y8
 	VMULPS      Y2, Y8, Y8
 	VANDPS      Y5, Y8, Y8
-	VMOVNTPS    Y8, 32(AX)(R12*1)
 	VMULPS      Y11, Y9, Y9
 	VMULPS      Y2, Y9, Y9
 	VANDPS      Y7, Y9, Y9
-	VMOVNTPS    Y9, 96(AX)(R12*1)
-	ADDQ        $0x80, R12
-	DECQ        R13
-	JNZ         group24
+	CMPQ        stream+64(FP), $0x00
+	JNE         stream30
+	VMOVUPS     Y8, 32(AX)(R12*1)
+	VMOVUPS     Y9, 96(AX)(R12*1)
+
+stored31:
+	ADDQ $0x80, R12
+	DECQ R13
+	JNZ  group24
 
 rest25:
 	TESTQ       R8, R8
@@ -892,13 +900,27 @@ done27:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
-	SFENCE
 	DECQ R10
 	JNZ  row20
 
 last21:
+	CMPQ stream+64(FP), $0x00
+	JEQ  kept32
+	SFENCE
+
+kept32:
 	VZEROUPPER
 	RET
+
+stream28:
+	VMOVNTPS Y8, (AX)(R12*1)
+	VMOVNTPS Y9, 64(AX)(R12*1)
+	JMP      stored29
+
+stream30:
+	VMOVNTPS Y8, 32(AX)(R12*1)
+	VMOVNTPS Y9, 96(AX)(R12*1)
+	JMP      stored31
 
 DATA tail<>+0(SB)/8, $0xffffffffffffffff
 DATA tail<>+8(SB)/8, $0xffffffffffffffff
@@ -966,270 +988,6 @@ DATA tail<>+496(SB)/8, $0x0000000000000000
 DATA tail<>+504(SB)/8, $0x0000000000000000
 GLOBL tail<>(SB), RODATA|NOPTR, $512
 
-// func scaleExp32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, p *[3]float32, pStep int)
-// Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·scaleExp32AVX2(SB), NOSPLIT, $0-64
-	MOVQ    dst+0(FP), AX
-	MOVQ    dstStride+8(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    x+16(FP), DX
-	MOVQ    stride+24(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    p+48(FP), SI
-	MOVQ    pStep+56(FP), DI
-	SHLQ    $0x02, DI
-	LEAQ    (DI)(DI*2), DI
-	MOVQ    n+40(FP), R8
-	MOVQ    R8, R9
-	SHRQ    $0x05, R9
-	ANDQ    $0x1f, R8
-	MOVQ    R8, R10
-	LEAQ    tail<>+0(SB), R11
-	SHLQ    $0x02, R10
-	SUBQ    R10, R11
-	MOVQ    rows+32(FP), R10
-	VMOVUPS f32_3fb8aa3b<>+0(SB), Y3
-	TESTQ   R10, R10
-	JZ      last29
-
-row28:
-	VBROADCASTSS (SI), Y0
-	VBROADCASTSS 4(SI), Y1
-	VBROADCASTSS 8(SI), Y2
-	XORQ         R12, R12
-	MOVQ         R9, R13
-	TESTQ        R13, R13
-	JZ           rest33
-
-group32:
-	VMOVUPS     (DX)(R12*1), Y4
-	PREFETCHT0  12288(DX)(R12*1)
-	VCMPPS      $0x0d, Y1, Y4, Y5
-	VMOVUPS     64(DX)(R12*1), Y6
-	PREFETCHT0  12352(DX)(R12*1)
-	VCMPPS      $0x0d, Y1, Y6, Y7
-	VMOVUPS     Y4, Y10
-	VFMADD213PS Y0, Y3, Y10
-	VMOVUPS     Y6, Y11
-	VFMADD213PS Y0, Y3, Y11
-	VSUBPS      Y0, Y10, Y8
-	VSUBPS      Y0, Y11, Y9
-	VFMADD231PS f32_bf317218<>+0(SB), Y8, Y4
-	VFMADD231PS f32_bf317218<>+0(SB), Y9, Y6
-	VFMADD231PS f32_3102e308<>+0(SB), Y8, Y4
-	VFMADD231PS f32_3102e308<>+0(SB), Y9, Y6
-	VMOVUPS     f32_3ab52766<>+0(SB), Y8
-	VMOVUPS     f32_3ab52766<>+0(SB), Y9
-	VFMADD213PS f32_3c091cce<>+0(SB), Y4, Y8
-	VFMADD213PS f32_3c091cce<>+0(SB), Y6, Y9
-	VFMADD213PS f32_3d2aac58<>+0(SB), Y4, Y8
-	VFMADD213PS f32_3d2aac58<>+0(SB), Y6, Y9
-	VFMADD213PS f32_3e2aaa49<>+0(SB), Y4, Y8
-	VFMADD213PS f32_3e2aaa49<>+0(SB), Y6, Y9
-	VFMADD213PS f32_3efffffe<>+0(SB), Y4, Y8
-	VFMADD213PS f32_3efffffe<>+0(SB), Y6, Y9
-	VFMADD213PS f32_3f800000<>+0(SB), Y4, Y8
-	VFMADD213PS f32_3f800000<>+0(SB), Y6, Y9
-	VFMADD213PS f32_3f800000<>+0(SB), Y4, Y8
-	VFMADD213PS f32_3f800000<>+0(SB), Y6, Y9
-	VPSLLD      $0x17, Y10, Y10
-	VPSLLD      $0x17, Y11, Y11
-	VMULPS      Y10, Y8, Y8
-	VMULPS      Y2, Y8, Y8
-	VANDPS      Y5, Y8, Y8
-	VMOVUPS     Y8, (AX)(R12*1)
-	VMULPS      Y11, Y9, Y9
-	VMULPS      Y2, Y9, Y9
-	VANDPS      Y7, Y9, Y9
-	VMOVUPS     Y9, 64(AX)(R12*1)
-	VMOVUPS     32(DX)(R12*1), Y4
-	VCMPPS      $0x0d, Y1, Y4, Y5
-	VMOVUPS     96(DX)(R12*1), Y6
-	VCMPPS      $0x0d, Y1, Y6, Y7
-	VMOVUPS     Y4, Y10
-	VFMADD213PS Y0, Y3, Y10
-	VMOVUPS     Y6, Y11
-	VFMADD213PS Y0, Y3, Y11
-	VSUBPS      Y0, Y10, Y8
-	VSUBPS      Y0, Y11, Y9
-	VFMADD231PS f32_bf317218<>+0(SB), Y8, Y4
-	VFMADD231PS f32_bf317218<>+0(SB), Y9, Y6
-	VFMADD231PS f32_3102e308<>+0(SB), Y8, Y4
-	VFMADD231PS f32_3102e308<>+0(SB), Y9, Y6
-	VMOVUPS     f32_3ab52766<>+0(SB), Y8
-	VMOVUPS     f32_3ab52766<>+0(SB), Y9
-	VFMADD213PS f32_3c091cce<>+0(SB), Y4, Y8
-	VFMADD213PS f32_3c091cce<>+0(SB), Y6, Y9
-	VFMADD213PS f32_3d2aac58<>+0(SB), Y4, Y8
-	VFMADD213PS f32_3d2aac58<>+0(SB), Y6, Y9
-	VFMADD213PS f32_3e2aaa49<>+0(SB), Y4, Y8
-	VFMADD213PS f32_3e2aaa49<>+0(SB), Y6, Y9
-	VFMADD213PS f32_3efffffe<>+0(SB), Y4, Y8
-	VFMADD213PS f32_3efffffe<>+0(SB), Y6, Y9
-	VFMADD213PS f32_3f800000<>+0(SB), Y4, Y8
-	VFMADD213PS f32_3f800000<>+0(SB), Y6, Y9
-	VFMADD213PS f32_3f800000<>+0(SB), Y4, Y8
-	VFMADD213PS f32_3f800000<>+0(SB), Y6, Y9
-	VPSLLD      $0x17, Y10, Y10
-	VPSLLD      $0x17, Y11, Y11
-	VMULPS      Y10, Y8, Y8
-	VMULPS      Y2, Y8, Y8
-	VANDPS      Y5, Y8, Y8
-	VMOVUPS     Y8, 32(AX)(R12*1)
-	VMULPS      Y11, Y9, Y9
-	VMULPS      Y2, Y9, Y9
-	VANDPS      Y7, Y9, Y9
-	VMOVUPS     Y9, 96(AX)(R12*1)
-	ADDQ        $0x80, R12
-	DECQ        R13
-	JNZ         group32
-
-rest33:
-	TESTQ       R8, R8
-	JZ          done35
-	CMPQ        R8, $0x10
-	JBE         half34
-	VMOVUPS     256(R11), Y4
-	VMASKMOVPS  (DX)(R12*1), Y4, Y4
-	VCMPPS      $0x0d, Y1, Y4, Y5
-	VMOVUPS     320(R11), Y6
-	VMASKMOVPS  64(DX)(R12*1), Y6, Y6
-	VCMPPS      $0x0d, Y1, Y6, Y7
-	VMOVUPS     Y4, Y10
-	VFMADD213PS Y0, Y3, Y10
-	VMOVUPS     Y6, Y11
-	VFMADD213PS Y0, Y3, Y11
-	VSUBPS      Y0, Y10, Y8
-	VSUBPS      Y0, Y11, Y9
-	VFMADD231PS f32_bf317218<>+0(SB), Y8, Y4
-	VFMADD231PS f32_bf317218<>+0(SB), Y9, Y6
-	VFMADD231PS f32_3102e308<>+0(SB), Y8, Y4
-	VFMADD231PS f32_3102e308<>+0(SB), Y9, Y6
-	VMOVUPS     f32_3ab52766<>+0(SB), Y8
-	VMOVUPS     f32_3ab52766<>+0(SB), Y9
-	VFMADD213PS f32_3c091cce<>+0(SB), Y4, Y8
-	VFMADD213PS f32_3c091cce<>+0(SB), Y6, Y9
-	VFMADD213PS f32_3d2aac58<>+0(SB), Y4, Y8
-	VFMADD213PS f32_3d2aac58<>+0(SB), Y6, Y9
-	VFMADD213PS f32_3e2aaa49<>+0(SB), Y4, Y8
-	VFMADD213PS f32_3e2aaa49<>+0(SB), Y6, Y9
-	VFMADD213PS f32_3efffffe<>+0(SB), Y4, Y8
-	VFMADD213PS f32_3efffffe<>+0(SB), Y6, Y9
-	VFMADD213PS f32_3f800000<>+0(SB), Y4, Y8
-	VFMADD213PS f32_3f800000<>+0(SB), Y6, Y9
-	VFMADD213PS f32_3f800000<>+0(SB), Y4, Y8
-	VFMADD213PS f32_3f800000<>+0(SB), Y6, Y9
-	VPSLLD      $0x17, Y10, Y10
-	VPSLLD      $0x17, Y11, Y11
-	VMULPS      Y10, Y8, Y8
-	VMULPS      Y2, Y8, Y8
-	VANDPS      Y5, Y8, Y8
-	VMOVUPS     256(R11), Y4
-	VMASKMOVPS  Y8, Y4, (AX)(R12*1)
-	VMULPS      Y11, Y9, Y9
-	VMULPS      Y2, Y9, Y9
-	VANDPS      Y7, Y9, Y9
-	VMOVUPS     320(R11), Y4
-	VMASKMOVPS  Y9, Y4, 64(AX)(R12*1)
-	VMOVUPS     288(R11), Y4
-	VMASKMOVPS  32(DX)(R12*1), Y4, Y4
-	VCMPPS      $0x0d, Y1, Y4, Y5
-	VMOVUPS     352(R11), Y6
-	VMASKMOVPS  96(DX)(R12*1), Y6, Y6
-	VCMPPS      $0x0d, Y1, Y6, Y1
-	VMOVUPS     Y4, Y8
-	VFMADD213PS Y0, Y3, Y8
-	VMOVUPS     Y6, Y9
-	VFMADD213PS Y0, Y3, Y9
-	VSUBPS      Y0, Y8, Y7
-	VSUBPS      Y0, Y9, Y0
-	VFMADD231PS f32_bf317218<>+0(SB), Y7, Y4
-	VFMADD231PS f32_bf317218<>+0(SB), Y0, Y6
-	VFMADD231PS f32_3102e308<>+0(SB), Y7, Y4
-	VFMADD231PS f32_3102e308<>+0(SB), Y0, Y6
-	VMOVUPS     f32_3ab52766<>+0(SB), Y7
-	VMOVUPS     f32_3ab52766<>+0(SB), Y0
-	VFMADD213PS f32_3c091cce<>+0(SB), Y4, Y7
-	VFMADD213PS f32_3c091cce<>+0(SB), Y6, Y0
-	VFMADD213PS f32_3d2aac58<>+0(SB), Y4, Y7
-	VFMADD213PS f32_3d2aac58<>+0(SB), Y6, Y0
-	VFMADD213PS f32_3e2aaa49<>+0(SB), Y4, Y7
-	VFMADD213PS f32_3e2aaa49<>+0(SB), Y6, Y0
-	VFMADD213PS f32_3efffffe<>+0(SB), Y4, Y7
-	VFMADD213PS f32_3efffffe<>+0(SB), Y6, Y0
-	VFMADD213PS f32_3f800000<>+0(SB), Y4, Y7
-	VFMADD213PS f32_3f800000<>+0(SB), Y6, Y0
-	VFMADD213PS f32_3f800000<>+0(SB), Y4, Y7
-	VFMADD213PS f32_3f800000<>+0(SB), Y6, Y0
-	VPSLLD      $0x17, Y8, Y8
-	VPSLLD      $0x17, Y9, Y9
-	VMULPS      Y8, Y7, Y7
-	VMULPS      Y2, Y7, Y7
-	VANDPS      Y5, Y7, Y7
-	VMOVUPS     288(R11), Y4
-	VMASKMOVPS  Y7, Y4, 32(AX)(R12*1)
-	VMULPS      Y9, Y0, Y0
-	VMULPS      Y2, Y0, Y0
-	VANDPS      Y1, Y0, Y0
-	VMOVUPS     352(R11), Y1
-	VMASKMOVPS  Y0, Y1, 96(AX)(R12*1)
-	JMP         done35
-
-half34:
-	VMOVUPS     256(R11), Y4
-	VMASKMOVPS  (DX)(R12*1), Y4, Y4
-	VCMPPS      $0x0d, Y1, Y4, Y5
-	VMOVUPS     Y4, Y7
-	VFMADD213PS Y0, Y3, Y7
-	VSUBPS      Y0, Y7, Y6
-	VFMADD231PS f32_bf317218<>+0(SB), Y6, Y4
-	VFMADD231PS f32_3102e308<>+0(SB), Y6, Y4
-	VMOVUPS     f32_3ab52766<>+0(SB), Y6
-	VFMADD213PS f32_3c091cce<>+0(SB), Y4, Y6
-	VFMADD213PS f32_3d2aac58<>+0(SB), Y4, Y6
-	VFMADD213PS f32_3e2aaa49<>+0(SB), Y4, Y6
-	VFMADD213PS f32_3efffffe<>+0(SB), Y4, Y6
-	VFMADD213PS f32_3f800000<>+0(SB), Y4, Y6
-	VFMADD213PS f32_3f800000<>+0(SB), Y4, Y6
-	VPSLLD      $0x17, Y7, Y7
-	VMULPS      Y7, Y6, Y6
-	VMULPS      Y2, Y6, Y6
-	VANDPS      Y5, Y6, Y6
-	VMOVUPS     256(R11), Y4
-	VMASKMOVPS  Y6, Y4, (AX)(R12*1)
-	VMOVUPS     288(R11), Y4
-	VMASKMOVPS  32(DX)(R12*1), Y4, Y4
-	VCMPPS      $0x0d, Y1, Y4, Y1
-	VMOVUPS     Y4, Y5
-	VFMADD213PS Y0, Y3, Y5
-	VSUBPS      Y0, Y5, Y0
-	VFMADD231PS f32_bf317218<>+0(SB), Y0, Y4
-	VFMADD231PS f32_3102e308<>+0(SB), Y0, Y4
-	VMOVUPS     f32_3ab52766<>+0(SB), Y0
-	VFMADD213PS f32_3c091cce<>+0(SB), Y4, Y0
-	VFMADD213PS f32_3d2aac58<>+0(SB), Y4, Y0
-	VFMADD213PS f32_3e2aaa49<>+0(SB), Y4, Y0
-	VFMADD213PS f32_3efffffe<>+0(SB), Y4, Y0
-	VFMADD213PS f32_3f800000<>+0(SB), Y4, Y0
-	VFMADD213PS f32_3f800000<>+0(SB), Y4, Y0
-	VPSLLD      $0x17, Y5, Y5
-	VMULPS      Y5, Y0, Y0
-	VMULPS      Y2, Y0, Y0
-	VANDPS      Y1, Y0, Y0
-	VMOVUPS     288(R11), Y1
-	VMASKMOVPS  Y0, Y1, 32(AX)(R12*1)
-
-done35:
-	ADDQ CX, AX
-	ADDQ BX, DX
-	ADDQ DI, SI
-	DECQ R10
-	JNZ  row28
-
-last29:
-	VZEROUPPER
-	RET
-
 // func offset32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, m *float32, l *float32)
 // Requires: AVX, MMX+
 TEXT ·offset32AVX2(SB), NOSPLIT, $0-64
@@ -1251,17 +1009,17 @@ TEXT ·offset32AVX2(SB), NOSPLIT, $0-64
 	SUBQ  R10, R11
 	MOVQ  rows+32(FP), R10
 	TESTQ R10, R10
-	JZ    last37
+	JZ    last34
 
-row36:
+row33:
 	VBROADCASTSS (SI), Y0
 	VBROADCASTSS (DI), Y1
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest41
+	JZ           rest38
 
-group40:
+group37:
 	VMOVUPS    (DX)(R12*1), Y2
 	PREFETCHT0 12288(DX)(R12*1)
 	VSUBPS     Y0, Y2, Y2
@@ -1282,13 +1040,13 @@ group40:
 	VMOVUPS    Y2, 96(AX)(R12*1)
 	ADDQ       $0x80, R12
 	DECQ       R13
-	JNZ        group40
+	JNZ        group37
 
-rest41:
+rest38:
 	TESTQ      R8, R8
-	JZ         done43
+	JZ         done40
 	CMPQ       R8, $0x10
-	JBE        half42
+	JBE        half39
 	VMOVUPS    256(R11), Y2
 	VMASKMOVPS (DX)(R12*1), Y2, Y2
 	VSUBPS     Y0, Y2, Y2
@@ -1313,9 +1071,9 @@ rest41:
 	VSUBPS     Y1, Y2, Y2
 	VMOVUPS    352(R11), Y0
 	VMASKMOVPS Y2, Y0, 96(AX)(R12*1)
-	JMP        done43
+	JMP        done40
 
-half42:
+half39:
 	VMOVUPS    256(R11), Y2
 	VMASKMOVPS (DX)(R12*1), Y2, Y2
 	VSUBPS     Y0, Y2, Y2
@@ -1329,15 +1087,15 @@ half42:
 	VMOVUPS    288(R11), Y0
 	VMASKMOVPS Y2, Y0, 32(AX)(R12*1)
 
-done43:
+done40:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	DECQ R10
-	JNZ  row36
+	JNZ  row33
 
-last37:
+last34:
 	VZEROUPPER
 	RET
 
@@ -1371,12 +1129,12 @@ TEXT ·sumExp32AVX512(SB), $576-56
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z10
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
 	CMPQ         DI, $0x08
-	JL           rest45
+	JL           rest42
 	LEAQ         (SP), DX
 	NEGQ         DX
 	ANDQ         $+63, DX
 	CMPQ         n+40(FP), $0x10
-	JG           long48
+	JG           long45
 	MOVQ         n+40(FP), R8
 	SUBQ         $0x00, R8
 	MOVQ         $-1, R9
@@ -1400,7 +1158,7 @@ TEXT ·sumExp32AVX512(SB), $576-56
 	VMINPS       Z14, Z2, Z14
 	VMINPS       Z15, Z2, Z15
 
-group46:
+group43:
 	LEAQ          (AX)(CX*4), R8
 	CMPQ          DI, $0x08
 	CMOVQLT       AX, R8
@@ -1504,14 +1262,14 @@ group46:
 	LEAQ          (AX)(CX*4), AX
 	ADDQ          $+256, DX
 	SUBQ          $0x04, DI
-	JZ            sums44
+	JZ            sums41
 	CMPQ          DX, $+512
-	JL            group46
-	JMP           sums44
+	JL            group43
+	JMP           sums41
 
-long48:
+long45:
 	CMPQ       n+40(FP), $0x20
-	JG         long51
+	JG         long48
 	MOVQ       n+40(FP), R8
 	SUBQ       $0x10, R8
 	MOVQ       $-1, R9
@@ -1534,7 +1292,7 @@ long48:
 	VMINPS     Z14, Z2, Z14
 	VMINPS     Z15, Z2, Z15
 
-group49:
+group46:
 	LEAQ          (AX)(CX*2), R8
 	CMPQ          DI, $0x04
 	CMOVQLT       AX, R8
@@ -1627,14 +1385,14 @@ group49:
 	LEAQ          (AX)(CX*2), AX
 	ADDQ          $+128, DX
 	SUBQ          $0x02, DI
-	JZ            sums44
+	JZ            sums41
 	CMPQ          DX, $+512
-	JL            group49
-	JMP           sums44
+	JL            group46
+	JMP           sums41
 
-long51:
+long48:
 	CMPQ       n+40(FP), $0x40
-	JG         long54
+	JG         long51
 	MOVQ       n+40(FP), R8
 	SUBQ       $0x20, R8
 	MOVQ       $-1, R9
@@ -1659,7 +1417,7 @@ long51:
 	VMINPS     Z14, Z2, Z14
 	VMINPS     Z15, Z2, Z15
 
-group52:
+group49:
 	LEAQ          (AX)(CX*1), R8
 	CMPQ          DI, $0x02
 	CMOVQLT       AX, R8
@@ -1752,15 +1510,15 @@ group52:
 	LEAQ          (AX)(CX*1), AX
 	ADDQ          $+64, DX
 	SUBQ          $0x01, DI
-	JZ            sums44
+	JZ            sums41
 	CMPQ          DX, $+512
-	JL            group52
-	JMP           sums44
+	JL            group49
+	JMP           sums41
 
-long54:
-	JMP rest45
+long51:
+	JMP rest42
 
-sums44:
+sums41:
 	LEAQ       (SP), DX
 	NEGQ       DX
 	ANDQ       $+63, DX
@@ -1800,32 +1558,32 @@ sums44:
 	NEGQ       DX
 	ANDQ       $+63, DX
 	CMPQ       DI, $0x08
-	JL         rest45
+	JL         rest42
 	CMPQ       n+40(FP), $0x10
-	JG         long55
-	JMP        group46
+	JG         long52
+	JMP        group43
 
-long55:
+long52:
 	CMPQ n+40(FP), $0x20
-	JG   long56
-	JMP  group49
+	JG   long53
+	JMP  group46
 
-long56:
-	JMP group52
+long53:
+	JMP group49
 
-rest45:
+rest42:
 	TESTQ DI, DI
-	JZ    last58
+	JZ    last55
 
-row57:
+row54:
 	VXORPS Y28, Y28, Y28
 	VXORPS Y29, Y29, Y29
 	XORQ   DX, DX
 	MOVQ   SI, R8
 	SUBQ   $0x02, R8
-	JB     one60
+	JB     one57
 
-two59:
+two56:
 	VMAXPS        (AX)(DX*1), Z1, Z12
 	PREFETCHT0    12288(AX)(DX*1)
 	VMAXPS        64(AX)(DX*1), Z1, Z13
@@ -1906,13 +1664,13 @@ two59:
 	VADDPD        Z12, Z29, Z29
 	ADDQ          $+256, DX
 	SUBQ          $0x02, R8
-	JAE           two59
+	JAE           two56
 
-one60:
+one57:
 	ADDQ $0x02, R8
-	JZ   rest62
+	JZ   rest59
 
-group61:
+group58:
 	VMAXPS        (AX)(DX*1), Z1, Z12
 	PREFETCHT0    12288(AX)(DX*1)
 	VMAXPS        64(AX)(DX*1), Z1, Z13
@@ -1954,13 +1712,13 @@ group61:
 	VADDPD        Z12, Z29, Z29
 	ADDQ          $0x80, DX
 	DECQ          R8
-	JNZ           group61
+	JNZ           group58
 
-rest62:
+rest59:
 	TESTQ         BX, BX
-	JZ            done64
+	JZ            done61
 	CMPQ          BX, $0x10
-	JBE           half63
+	JBE           half60
 	VMOVUPS.Z     (AX)(DX*1), K1, Z12
 	VMAXPS        Z12, Z1, Z12
 	VMOVUPS.Z     64(AX)(DX*1), K2, Z13
@@ -2000,9 +1758,9 @@ rest62:
 	VCVTPS2PD     Y12, Z12
 	VADDPD        Z13, Z28, Z28
 	VADDPD        Z12, Z29, Z29
-	JMP           done64
+	JMP           done61
 
-half63:
+half60:
 	VMOVUPS.Z     (AX)(DX*1), K1, Z12
 	VMAXPS        Z12, Z1, Z12
 	VMINPS        Z12, Z2, Z12
@@ -2026,7 +1784,7 @@ half63:
 	VADDPD        Z13, Z28, Z28
 	VADDPD        Z12, Z29, Z29
 
-done64:
+done61:
 	ADDQ          CX, AX
 	VADDPD        Z29, Z28, Z28
 	VEXTRACTF64X4 $0x01, Z28, Y12
@@ -2039,15 +1797,15 @@ done64:
 	VMOVSD        X28, (DX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          DI
-	JNZ           row57
+	JNZ           row54
 
-last58:
+last55:
 	VZEROUPPER
 	RET
 
-// func scaleExpStream32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int, p *[3]float32, pStep int)
+// func scaleExp32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int, p *[3]float32, pStep int, stream int)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·scaleExpStream32AVX512(SB), NOSPLIT, $0-64
+TEXT ·scaleExp32AVX512(SB), NOSPLIT, $0-72
 	MOVQ         dst+0(FP), AX
 	MOVQ         dstStride+8(FP), CX
 	SHLQ         $0x02, CX
@@ -2078,18 +1836,18 @@ TEXT ·scaleExpStream32AVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z10
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
 	TESTQ        R10, R10
-	JZ           last66
+	JZ           last63
 
-row65:
+row62:
 	VBROADCASTSS (SI), Z0
 	VBROADCASTSS 4(SI), Z1
 	VBROADCASTSS 8(SI), Z2
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one68
+	JB           one65
 
-two67:
+two64:
 	VMOVUPS     (DX)(R11*1), Z12
 	PREFETCHT0  12288(DX)(R11*1)
 	VCMPPS      $0x0d, Z1, Z12, K3
@@ -2156,272 +1914,29 @@ two67:
 	VPSLLD      $0x17, Z23, Z23
 	VMULPS      Z20, Z16, Z16
 	VMULPS.Z    Z2, Z16, K3, Z16
-	VMOVNTPS    Z16, (AX)(R11*1)
 	VMULPS      Z21, Z17, Z17
 	VMULPS.Z    Z2, Z17, K4, Z17
-	VMOVNTPS    Z17, 64(AX)(R11*1)
 	VMULPS      Z22, Z18, Z18
 	VMULPS.Z    Z2, Z18, K5, Z18
-	VMOVNTPS    Z18, 128(AX)(R11*1)
 	VMULPS      Z23, Z19, Z19
 	VMULPS.Z    Z2, Z19, K6, Z19
-	VMOVNTPS    Z19, 192(AX)(R11*1)
-	ADDQ        $+256, R11
-	SUBQ        $0x02, R12
-	JAE         two67
-
-one68:
-	ADDQ $0x02, R12
-	JZ   rest70
-
-group69:
-	VMOVUPS     (DX)(R11*1), Z12
-	PREFETCHT0  12288(DX)(R11*1)
-	VCMPPS      $0x0d, Z1, Z12, K3
-	VMOVUPS     64(DX)(R11*1), Z13
-	PREFETCHT0  12352(DX)(R11*1)
-	VCMPPS      $0x0d, Z1, Z13, K4
-	VMOVUPS     Z12, Z16
-	VFMADD213PS Z0, Z3, Z16
-	VMOVUPS     Z13, Z17
-	VFMADD213PS Z0, Z3, Z17
-	VSUBPS      Z0, Z16, Z14
-	VSUBPS      Z0, Z17, Z15
-	VFMADD231PS Z4, Z14, Z12
-	VFMADD231PS Z4, Z15, Z13
-	VFMADD231PS Z5, Z14, Z12
-	VFMADD231PS Z5, Z15, Z13
-	VMOVUPS     Z6, Z14
-	VMOVUPS     Z6, Z15
-	VFMADD213PS Z7, Z12, Z14
-	VFMADD213PS Z7, Z13, Z15
-	VFMADD213PS Z8, Z12, Z14
-	VFMADD213PS Z8, Z13, Z15
-	VFMADD213PS Z9, Z12, Z14
-	VFMADD213PS Z9, Z13, Z15
-	VFMADD213PS Z10, Z12, Z14
-	VFMADD213PS Z10, Z13, Z15
-	VFMADD213PS Z11, Z12, Z14
-	VFMADD213PS Z11, Z13, Z15
-	VFMADD213PS Z11, Z12, Z14
-	VFMADD213PS Z11, Z13, Z15
-	VPSLLD      $0x17, Z16, Z16
-	VPSLLD      $0x17, Z17, Z17
-	VMULPS      Z16, Z14, Z14
-	VMULPS.Z    Z2, Z14, K3, Z14
-	VMOVNTPS    Z14, (AX)(R11*1)
-	VMULPS      Z17, Z15, Z15
-	VMULPS.Z    Z2, Z15, K4, Z15
-	VMOVNTPS    Z15, 64(AX)(R11*1)
-	ADDQ        $0x80, R11
-	DECQ        R12
-	JNZ         group69
-
-rest70:
-	TESTQ       R8, R8
-	JZ          done72
-	CMPQ        R8, $0x10
-	JBE         half71
-	VMOVUPS.Z   (DX)(R11*1), K1, Z12
-	VCMPPS      $0x0d, Z1, Z12, K3
-	VMOVUPS.Z   64(DX)(R11*1), K2, Z13
-	VCMPPS      $0x0d, Z1, Z13, K4
-	VMOVUPS     Z12, Z14
-	VFMADD213PS Z0, Z3, Z14
-	VMOVUPS     Z13, Z15
-	VFMADD213PS Z0, Z3, Z15
-	VSUBPS      Z0, Z14, Z1
-	VSUBPS      Z0, Z15, Z0
-	VFMADD231PS Z4, Z1, Z12
-	VFMADD231PS Z4, Z0, Z13
-	VFMADD231PS Z5, Z1, Z12
-	VFMADD231PS Z5, Z0, Z13
-	VMOVUPS     Z6, Z1
-	VMOVUPS     Z6, Z0
-	VFMADD213PS Z7, Z12, Z1
-	VFMADD213PS Z7, Z13, Z0
-	VFMADD213PS Z8, Z12, Z1
-	VFMADD213PS Z8, Z13, Z0
-	VFMADD213PS Z9, Z12, Z1
-	VFMADD213PS Z9, Z13, Z0
-	VFMADD213PS Z10, Z12, Z1
-	VFMADD213PS Z10, Z13, Z0
-	VFMADD213PS Z11, Z12, Z1
-	VFMADD213PS Z11, Z13, Z0
-	VFMADD213PS Z11, Z12, Z1
-	VFMADD213PS Z11, Z13, Z0
-	VPSLLD      $0x17, Z14, Z14
-	VPSLLD      $0x17, Z15, Z15
-	VMULPS      Z14, Z1, Z1
-	VMULPS.Z    Z2, Z1, K3, Z1
-	VMOVUPS     Z1, K1, (AX)(R11*1)
-	VMULPS      Z15, Z0, Z0
-	VMULPS.Z    Z2, Z0, K4, Z0
-	VMOVUPS     Z0, K2, 64(AX)(R11*1)
-	JMP         done72
-
-half71:
-	VMOVUPS.Z   (DX)(R11*1), K1, Z12
-	VCMPPS      $0x0d, Z1, Z12, K3
-	VMOVUPS     Z12, Z1
-	VFMADD213PS Z0, Z3, Z1
-	VSUBPS      Z0, Z1, Z0
-	VFMADD231PS Z4, Z0, Z12
-	VFMADD231PS Z5, Z0, Z12
-	VMOVUPS     Z6, Z0
-	VFMADD213PS Z7, Z12, Z0
-	VFMADD213PS Z8, Z12, Z0
-	VFMADD213PS Z9, Z12, Z0
-	VFMADD213PS Z10, Z12, Z0
-	VFMADD213PS Z11, Z12, Z0
-	VFMADD213PS Z11, Z12, Z0
-	VPSLLD      $0x17, Z1, Z1
-	VMULPS      Z1, Z0, Z0
-	VMULPS.Z    Z2, Z0, K3, Z0
-	VMOVUPS     Z0, K1, (AX)(R11*1)
-
-done72:
-	ADDQ CX, AX
-	ADDQ BX, DX
-	ADDQ DI, SI
-	SFENCE
-	DECQ R10
-	JNZ  row65
-
-last66:
-	VZEROUPPER
-	RET
-
-// func scaleExp32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int, p *[3]float32, pStep int)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·scaleExp32AVX512(SB), NOSPLIT, $0-64
-	MOVQ         dst+0(FP), AX
-	MOVQ         dstStride+8(FP), CX
-	SHLQ         $0x02, CX
-	MOVQ         x+16(FP), DX
-	MOVQ         stride+24(FP), BX
-	SHLQ         $0x02, BX
-	MOVQ         p+48(FP), SI
-	MOVQ         pStep+56(FP), DI
-	SHLQ         $0x02, DI
-	LEAQ         (DI)(DI*2), DI
-	MOVQ         n+40(FP), R8
-	MOVQ         R8, R9
-	SHRQ         $0x05, R9
-	ANDQ         $0x1f, R8
-	MOVQ         $-1, R10
-	BZHIQ        R8, R10, R10
-	KMOVW        R10, K1
-	SHRQ         $0x10, R10
-	KMOVW        R10, K2
-	MOVQ         rows+32(FP), R10
-	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z3
-	VBROADCASTSS f32_bf317218<>+0(SB), Z4
-	VBROADCASTSS f32_3102e308<>+0(SB), Z5
-	VBROADCASTSS f32_3ab52766<>+0(SB), Z6
-	VBROADCASTSS f32_3c091cce<>+0(SB), Z7
-	VBROADCASTSS f32_3d2aac58<>+0(SB), Z8
-	VBROADCASTSS f32_3e2aaa49<>+0(SB), Z9
-	VBROADCASTSS f32_3efffffe<>+0(SB), Z10
-	VBROADCASTSS f32_3f800000<>+0(SB), Z11
-	TESTQ        R10, R10
-	JZ           last74
-
-row73:
-	VBROADCASTSS (SI), Z0
-	VBROADCASTSS 4(SI), Z1
-	VBROADCASTSS 8(SI), Z2
-	XORQ         R11, R11
-	MOVQ         R9, R12
-	SUBQ         $0x02, R12
-	JB           one76
-
-two75:
-	VMOVUPS     (DX)(R11*1), Z12
-	PREFETCHT0  12288(DX)(R11*1)
-	VCMPPS      $0x0d, Z1, Z12, K3
-	VMOVUPS     64(DX)(R11*1), Z13
-	PREFETCHT0  12352(DX)(R11*1)
-	VCMPPS      $0x0d, Z1, Z13, K4
-	VMOVUPS     128(DX)(R11*1), Z14
-	PREFETCHT0  12416(DX)(R11*1)
-	VCMPPS      $0x0d, Z1, Z14, K5
-	VMOVUPS     192(DX)(R11*1), Z15
-	PREFETCHT0  12480(DX)(R11*1)
-	VCMPPS      $0x0d, Z1, Z15, K6
-	VMOVUPS     Z12, Z20
-	VFMADD213PS Z0, Z3, Z20
-	VMOVUPS     Z13, Z21
-	VFMADD213PS Z0, Z3, Z21
-	VMOVUPS     Z14, Z22
-	VFMADD213PS Z0, Z3, Z22
-	VMOVUPS     Z15, Z23
-	VFMADD213PS Z0, Z3, Z23
-	VSUBPS      Z0, Z20, Z16
-	VSUBPS      Z0, Z21, Z17
-	VSUBPS      Z0, Z22, Z18
-	VSUBPS      Z0, Z23, Z19
-	VFMADD231PS Z4, Z16, Z12
-	VFMADD231PS Z4, Z17, Z13
-	VFMADD231PS Z4, Z18, Z14
-	VFMADD231PS Z4, Z19, Z15
-	VFMADD231PS Z5, Z16, Z12
-	VFMADD231PS Z5, Z17, Z13
-	VFMADD231PS Z5, Z18, Z14
-	VFMADD231PS Z5, Z19, Z15
-	VMOVUPS     Z6, Z16
-	VMOVUPS     Z6, Z17
-	VMOVUPS     Z6, Z18
-	VMOVUPS     Z6, Z19
-	VFMADD213PS Z7, Z12, Z16
-	VFMADD213PS Z7, Z13, Z17
-	VFMADD213PS Z7, Z14, Z18
-	VFMADD213PS Z7, Z15, Z19
-	VFMADD213PS Z8, Z12, Z16
-	VFMADD213PS Z8, Z13, Z17
-	VFMADD213PS Z8, Z14, Z18
-	VFMADD213PS Z8, Z15, Z19
-	VFMADD213PS Z9, Z12, Z16
-	VFMADD213PS Z9, Z13, Z17
-	VFMADD213PS Z9, Z14, Z18
-	VFMADD213PS Z9, Z15, Z19
-	VFMADD213PS Z10, Z12, Z16
-	VFMADD213PS Z10, Z13, Z17
-	VFMADD213PS Z10, Z14, Z18
-	VFMADD213PS Z10, Z15, Z19
-	VFMADD213PS Z11, Z12, Z16
-	VFMADD213PS Z11, Z13, Z17
-	VFMADD213PS Z11, Z14, Z18
-	VFMADD213PS Z11, Z15, Z19
-	VFMADD213PS Z11, Z12, Z16
-	VFMADD213PS Z11, Z13, Z17
-	VFMADD213PS Z11, Z14, Z18
-	VFMADD213PS Z11, Z15, Z19
-	VPSLLD      $0x17, Z20, Z20
-	VPSLLD      $0x17, Z21, Z21
-	VPSLLD      $0x17, Z22, Z22
-	VPSLLD      $0x17, Z23, Z23
-	VMULPS      Z20, Z16, Z16
-	VMULPS.Z    Z2, Z16, K3, Z16
+	CMPQ        stream+64(FP), $0x00
+	JNE         stream70
 	VMOVUPS     Z16, (AX)(R11*1)
-	VMULPS      Z21, Z17, Z17
-	VMULPS.Z    Z2, Z17, K4, Z17
 	VMOVUPS     Z17, 64(AX)(R11*1)
-	VMULPS      Z22, Z18, Z18
-	VMULPS.Z    Z2, Z18, K5, Z18
 	VMOVUPS     Z18, 128(AX)(R11*1)
-	VMULPS      Z23, Z19, Z19
-	VMULPS.Z    Z2, Z19, K6, Z19
 	VMOVUPS     Z19, 192(AX)(R11*1)
-	ADDQ        $+256, R11
-	SUBQ        $0x02, R12
-	JAE         two75
 
-one76:
+stored71:
+	ADDQ $+256, R11
+	SUBQ $0x02, R12
+	JAE  two64
+
+one65:
 	ADDQ $0x02, R12
-	JZ   rest78
+	JZ   rest67
 
-group77:
+group66:
 	VMOVUPS     (DX)(R11*1), Z12
 	PREFETCHT0  12288(DX)(R11*1)
 	VCMPPS      $0x0d, Z1, Z12, K3
@@ -2456,19 +1971,23 @@ group77:
 	VPSLLD      $0x17, Z17, Z17
 	VMULPS      Z16, Z14, Z14
 	VMULPS.Z    Z2, Z14, K3, Z14
-	VMOVUPS     Z14, (AX)(R11*1)
 	VMULPS      Z17, Z15, Z15
 	VMULPS.Z    Z2, Z15, K4, Z15
+	CMPQ        stream+64(FP), $0x00
+	JNE         stream72
+	VMOVUPS     Z14, (AX)(R11*1)
 	VMOVUPS     Z15, 64(AX)(R11*1)
-	ADDQ        $0x80, R11
-	DECQ        R12
-	JNZ         group77
 
-rest78:
+stored73:
+	ADDQ $0x80, R11
+	DECQ R12
+	JNZ  group66
+
+rest67:
 	TESTQ       R8, R8
-	JZ          done80
+	JZ          done69
 	CMPQ        R8, $0x10
-	JBE         half79
+	JBE         half68
 	VMOVUPS.Z   (DX)(R11*1), K1, Z12
 	VCMPPS      $0x0d, Z1, Z12, K3
 	VMOVUPS.Z   64(DX)(R11*1), K2, Z13
@@ -2505,9 +2024,9 @@ rest78:
 	VMULPS      Z15, Z0, Z0
 	VMULPS.Z    Z2, Z0, K4, Z0
 	VMOVUPS     Z0, K2, 64(AX)(R11*1)
-	JMP         done80
+	JMP         done69
 
-half79:
+half68:
 	VMOVUPS.Z   (DX)(R11*1), K1, Z12
 	VCMPPS      $0x0d, Z1, Z12, K3
 	VMOVUPS     Z12, Z1
@@ -2527,16 +2046,33 @@ half79:
 	VMULPS.Z    Z2, Z0, K3, Z0
 	VMOVUPS     Z0, K1, (AX)(R11*1)
 
-done80:
+done69:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
 	DECQ R10
-	JNZ  row73
+	JNZ  row62
 
-last74:
+last63:
+	CMPQ stream+64(FP), $0x00
+	JEQ  kept74
+	SFENCE
+
+kept74:
 	VZEROUPPER
 	RET
+
+stream70:
+	VMOVNTPS Z16, (AX)(R11*1)
+	VMOVNTPS Z17, 64(AX)(R11*1)
+	VMOVNTPS Z18, 128(AX)(R11*1)
+	VMOVNTPS Z19, 192(AX)(R11*1)
+	JMP      stored71
+
+stream72:
+	VMOVNTPS Z14, (AX)(R11*1)
+	VMOVNTPS Z15, 64(AX)(R11*1)
+	JMP      stored73
 
 // func offset32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int, m *float32, l *float32)
 // Requires: AVX, AVX512F, BMI2, MMX+
@@ -2560,17 +2096,17 @@ TEXT ·offset32AVX512(SB), NOSPLIT, $0-64
 	KMOVW R10, K2
 	MOVQ  rows+32(FP), R10
 	TESTQ R10, R10
-	JZ    last82
+	JZ    last76
 
-row81:
+row75:
 	VBROADCASTSS (SI), Z0
 	VBROADCASTSS (DI), Z1
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one84
+	JB           one78
 
-two83:
+two77:
 	VMOVUPS    (DX)(R11*1), Z2
 	PREFETCHT0 12288(DX)(R11*1)
 	VSUBPS     Z0, Z2, Z2
@@ -2593,13 +2129,13 @@ two83:
 	VMOVUPS    Z2, 192(AX)(R11*1)
 	ADDQ       $+256, R11
 	SUBQ       $0x02, R12
-	JAE        two83
+	JAE        two77
 
-one84:
+one78:
 	ADDQ $0x02, R12
-	JZ   rest86
+	JZ   rest80
 
-group85:
+group79:
 	VMOVUPS    (DX)(R11*1), Z2
 	PREFETCHT0 12288(DX)(R11*1)
 	VSUBPS     Z0, Z2, Z2
@@ -2612,13 +2148,13 @@ group85:
 	VMOVUPS    Z2, 64(AX)(R11*1)
 	ADDQ       $0x80, R11
 	DECQ       R12
-	JNZ        group85
+	JNZ        group79
 
-rest86:
+rest80:
 	TESTQ     R8, R8
-	JZ        done88
+	JZ        done82
 	CMPQ      R8, $0x10
-	JBE       half87
+	JBE       half81
 	VMOVUPS.Z (DX)(R11*1), K1, Z2
 	VSUBPS    Z0, Z2, Z2
 	VSUBPS    Z1, Z2, Z2
@@ -2627,23 +2163,23 @@ rest86:
 	VSUBPS    Z0, Z2, Z2
 	VSUBPS    Z1, Z2, Z2
 	VMOVUPS   Z2, K2, 64(AX)(R11*1)
-	JMP       done88
+	JMP       done82
 
-half87:
+half81:
 	VMOVUPS.Z (DX)(R11*1), K1, Z2
 	VSUBPS    Z0, Z2, Z2
 	VSUBPS    Z1, Z2, Z2
 	VMOVUPS   Z2, K1, (AX)(R11*1)
 
-done88:
+done82:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	DECQ R10
-	JNZ  row81
+	JNZ  row75
 
-last82:
+last76:
 	VZEROUPPER
 	RET
 
@@ -2672,9 +2208,9 @@ TEXT ·sumExp64AVX2(SB), $776-56
 	VMOVUPD      Y0, 128(BP)
 	MOVQ         $0x00000000, 704(BP)
 	TESTQ        DI, DI
-	JZ           last90
+	JZ           last84
 
-row89:
+row83:
 	VXORPS      Y0, Y0, Y0
 	VMOVUPD     Y0, (BP)
 	VMOVUPD     Y0, 32(BP)
@@ -2683,9 +2219,9 @@ row89:
 	XORQ        DX, DX
 	MOVQ        SI, R9
 	SUBQ        $0x02, R9
-	JB          few98
+	JB          few92
 	CMPQ        704(BP), $0x00
-	JNE         begun99
+	JNE         begun93
 	INCQ        704(BP)
 	PREFETCHT0  12288(AX)
 	VMAXPD      (AX), Y1, Y0
@@ -2730,8 +2266,8 @@ row89:
 	VMOVUPD     Y0, 288(BP)
 	VMOVUPD     Y4, 416(BP)
 
-begun99:
-two97:
+begun93:
+two91:
 	LEAQ        256(DX), R10
 	CMPQ        R9, $0x02
 	CMOVQLT     DX, R10
@@ -2868,7 +2404,7 @@ two97:
 	VMOVUPD     Y0, 32(BP)
 	VMOVUPD     Y4, 96(BP)
 	CMPQ        R10, DX
-	JEQ         last100
+	JEQ         last94
 	VMOVUPD     448(BP), Y0
 	VMOVUPD     480(BP), Y4
 	VMOVUPD     512(BP), Y5
@@ -3003,9 +2539,9 @@ two97:
 	VMOVUPD     Y4, 96(BP)
 	MOVQ        R10, DX
 	SUBQ        $0x02, R9
-	JMP         two97
+	JMP         two91
 
-last100:
+last94:
 	LEAQ        (AX)(CX*1), R10
 	CMPQ        DI, $0x02
 	CMOVQLT     AX, R10
@@ -3142,16 +2678,16 @@ last100:
 	VMOVUPD     Y0, 32(BP)
 	VMOVUPD     Y4, 96(BP)
 	ADDQ        $+256, DX
-	JMP         out101
+	JMP         out95
 
-few98:
+few92:
 	ADDQ $0x02, R9
 
-out101:
+out95:
 	TESTQ R9, R9
-	JZ    rest94
+	JZ    rest88
 
-group93:
+group87:
 	VMAXPD      (AX)(DX*1), Y1, Y0
 	PREFETCHT0  12288(AX)(DX*1)
 	VMAXPD      64(AX)(DX*1), Y1, Y4
@@ -3262,13 +2798,13 @@ group93:
 	VMOVUPD     Y4, 96(BP)
 	ADDQ        $0x80, DX
 	DECQ        R9
-	JNZ         group93
+	JNZ         group87
 
-rest94:
+rest88:
 	TESTQ       BX, BX
-	JZ          done96
+	JZ          done90
 	CMPQ        BX, $0x08
-	JBE         half95
+	JBE         half89
 	VMOVUPD     256(R8), Y0
 	VMASKMOVPD  (AX)(DX*1), Y0, Y0
 	VMAXPD      Y0, Y1, Y0
@@ -3389,9 +2925,9 @@ rest94:
 	VMOVAPD     Y6, Y0
 	VMOVUPD     Y0, 32(BP)
 	VMOVUPD     Y4, 96(BP)
-	JMP         done96
+	JMP         done90
 
-half95:
+half89:
 	VMOVUPD     256(R8), Y0
 	VMASKMOVPD  (AX)(DX*1), Y0, Y0
 	VMAXPD      Y0, Y1, Y0
@@ -3463,7 +2999,7 @@ half95:
 	VMOVUPD     Y0, 32(BP)
 	VMOVUPD     Y5, 96(BP)
 
-done96:
+done90:
 	ADDQ         CX, AX
 	VMOVUPD      (BP), Y0
 	VMOVUPD      32(BP), Y4
@@ -3504,9 +3040,9 @@ done96:
 	VMOVSD       X5, (DX)
 	ADDQ         $0x08, err+8(FP)
 	DECQ         DI
-	JNZ          row89
+	JNZ          row83
 
-last90:
+last84:
 	VZEROUPPER
 	RET
 
@@ -3594,9 +3130,9 @@ DATA f64_3ff0000000000000<>+16(SB)/8, $0x3ff0000000000000
 DATA f64_3ff0000000000000<>+24(SB)/8, $0x3ff0000000000000
 GLOBL f64_3ff0000000000000<>(SB), RODATA|NOPTR, $32
 
-// func scaleExpStream64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, p *[3]float64, pStep int)
+// func scaleExp64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, p *[3]float64, pStep int, stream int)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·scaleExpStream64AVX2(SB), NOSPLIT, $0-64
+TEXT ·scaleExp64AVX2(SB), NOSPLIT, $0-72
 	MOVQ    dst+0(FP), AX
 	MOVQ    dstStride+8(FP), CX
 	SHLQ    $0x03, CX
@@ -3618,18 +3154,18 @@ TEXT ·scaleExpStream64AVX2(SB), NOSPLIT, $0-64
 	MOVQ    rows+32(FP), R10
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y3
 	TESTQ   R10, R10
-	JZ      last103
+	JZ      last97
 
-row102:
+row96:
 	VBROADCASTSD (SI), Y0
 	VBROADCASTSD 8(SI), Y1
 	VBROADCASTSD 16(SI), Y2
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest107
+	JZ           rest101
 
-group106:
+group100:
 	VMOVUPD     (DX)(R12*1), Y4
 	PREFETCHT0  12288(DX)(R12*1)
 	VCMPPD      $0x0d, Y1, Y4, Y5
@@ -3675,326 +3211,15 @@ group106:
 	VMULPD      Y10, Y8, Y8
 	VMULPD      Y2, Y8, Y8
 	VANDPD      Y5, Y8, Y8
-	VMOVNTPD    Y8, (AX)(R12*1)
 	VMULPD      Y11, Y9, Y9
 	VMULPD      Y2, Y9, Y9
 	VANDPD      Y7, Y9, Y9
-	VMOVNTPD    Y9, 64(AX)(R12*1)
-	VMOVUPD     32(DX)(R12*1), Y4
-	VCMPPD      $0x0d, Y1, Y4, Y5
-	VMOVUPD     96(DX)(R12*1), Y6
-	VCMPPD      $0x0d, Y1, Y6, Y7
-	VMOVUPD     Y4, Y10
-	VFMADD213PD Y0, Y3, Y10
-	VMOVUPD     Y6, Y11
-	VFMADD213PD Y0, Y3, Y11
-	VSUBPD      Y0, Y10, Y8
-	VSUBPD      Y0, Y11, Y9
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y8, Y4
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y9, Y6
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y8, Y4
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y9, Y6
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Y9
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Y4, Y8
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Y6, Y9
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y8
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y9
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Y4, Y8
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Y6, Y9
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Y4, Y8
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Y6, Y9
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Y4, Y8
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Y6, Y9
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Y4, Y8
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Y6, Y9
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Y4, Y8
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Y6, Y9
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Y4, Y8
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Y6, Y9
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Y4, Y8
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Y6, Y9
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Y4, Y8
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Y6, Y9
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Y4, Y8
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Y6, Y9
-	VPSLLQ      $0x34, Y10, Y10
-	VPSLLQ      $0x34, Y11, Y11
-	VMULPD      Y10, Y8, Y8
-	VMULPD      Y2, Y8, Y8
-	VANDPD      Y5, Y8, Y8
-	VMOVNTPD    Y8, 32(AX)(R12*1)
-	VMULPD      Y11, Y9, Y9
-	VMULPD      Y2, Y9, Y9
-	VANDPD      Y7, Y9, Y9
-	VMOVNTPD    Y9, 96(AX)(R12*1)
-	ADDQ        $0x80, R12
-	DECQ        R13
-	JNZ         group106
-
-rest107:
-	TESTQ       R8, R8
-	JZ          done109
-	CMPQ        R8, $0x08
-	JBE         half108
-	VMOVUPD     256(R11), Y4
-	VMASKMOVPD  (DX)(R12*1), Y4, Y4
-	VCMPPD      $0x0d, Y1, Y4, Y5
-	VMOVUPD     320(R11), Y6
-	VMASKMOVPD  64(DX)(R12*1), Y6, Y6
-	VCMPPD      $0x0d, Y1, Y6, Y7
-	VMOVUPD     Y4, Y10
-	VFMADD213PD Y0, Y3, Y10
-	VMOVUPD     Y6, Y11
-	VFMADD213PD Y0, Y3, Y11
-	VSUBPD      Y0, Y10, Y8
-	VSUBPD      Y0, Y11, Y9
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y8, Y4
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y9, Y6
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y8, Y4
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y9, Y6
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Y9
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Y4, Y8
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Y6, Y9
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y8
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y9
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Y4, Y8
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Y6, Y9
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Y4, Y8
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Y6, Y9
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Y4, Y8
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Y6, Y9
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Y4, Y8
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Y6, Y9
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Y4, Y8
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Y6, Y9
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Y4, Y8
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Y6, Y9
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Y4, Y8
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Y6, Y9
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Y4, Y8
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Y6, Y9
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Y4, Y8
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Y6, Y9
-	VPSLLQ      $0x34, Y10, Y10
-	VPSLLQ      $0x34, Y11, Y11
-	VMULPD      Y10, Y8, Y8
-	VMULPD      Y2, Y8, Y8
-	VANDPD      Y5, Y8, Y8
-	VMOVUPD     256(R11), Y4
-	VMASKMOVPD  Y8, Y4, (AX)(R12*1)
-	VMULPD      Y11, Y9, Y9
-	VMULPD      Y2, Y9, Y9
-	VANDPD      Y7, Y9, Y9
-	VMOVUPD     320(R11), Y4
-	VMASKMOVPD  Y9, Y4, 64(AX)(R12*1)
-	VMOVUPD     288(R11), Y4
-	VMASKMOVPD  32(DX)(R12*1), Y4, Y4
-	VCMPPD      $0x0d, Y1, Y4, Y5
-	VMOVUPD     352(R11), Y6
-	VMASKMOVPD  96(DX)(R12*1), Y6, Y6
-	VCMPPD      $0x0d, Y1, Y6, Y1
-	VMOVUPD     Y4, Y8
-	VFMADD213PD Y0, Y3, Y8
-	VMOVUPD     Y6, Y9
-	VFMADD213PD Y0, Y3, Y9
-	VSUBPD      Y0, Y8, Y7
-	VSUBPD      Y0, Y9, Y0
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y7, Y4
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y0, Y6
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y7, Y4
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y0, Y6
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Y7
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Y0
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Y4, Y7
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Y6, Y0
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y7
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y0
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Y4, Y7
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Y6, Y0
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Y4, Y7
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Y6, Y0
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Y4, Y7
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Y6, Y0
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Y4, Y7
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Y6, Y0
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Y4, Y7
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Y6, Y0
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Y4, Y7
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Y6, Y0
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Y4, Y7
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Y6, Y0
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Y4, Y7
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Y6, Y0
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Y4, Y7
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Y6, Y0
-	VPSLLQ      $0x34, Y8, Y8
-	VPSLLQ      $0x34, Y9, Y9
-	VMULPD      Y8, Y7, Y7
-	VMULPD      Y2, Y7, Y7
-	VANDPD      Y5, Y7, Y7
-	VMOVUPD     288(R11), Y4
-	VMASKMOVPD  Y7, Y4, 32(AX)(R12*1)
-	VMULPD      Y9, Y0, Y0
-	VMULPD      Y2, Y0, Y0
-	VANDPD      Y1, Y0, Y0
-	VMOVUPD     352(R11), Y1
-	VMASKMOVPD  Y0, Y1, 96(AX)(R12*1)
-	JMP         done109
-
-half108:
-	VMOVUPD     256(R11), Y4
-	VMASKMOVPD  (DX)(R12*1), Y4, Y4
-	VCMPPD      $0x0d, Y1, Y4, Y5
-	VMOVUPD     Y4, Y7
-	VFMADD213PD Y0, Y3, Y7
-	VSUBPD      Y0, Y7, Y6
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y6, Y4
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y6, Y4
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Y6
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Y4, Y6
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y6
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Y4, Y6
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Y4, Y6
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Y4, Y6
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Y4, Y6
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Y4, Y6
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Y4, Y6
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Y4, Y6
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Y4, Y6
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Y4, Y6
-	VPSLLQ      $0x34, Y7, Y7
-	VMULPD      Y7, Y6, Y6
-	VMULPD      Y2, Y6, Y6
-	VANDPD      Y5, Y6, Y6
-	VMOVUPD     256(R11), Y4
-	VMASKMOVPD  Y6, Y4, (AX)(R12*1)
-	VMOVUPD     288(R11), Y4
-	VMASKMOVPD  32(DX)(R12*1), Y4, Y4
-	VCMPPD      $0x0d, Y1, Y4, Y1
-	VMOVUPD     Y4, Y5
-	VFMADD213PD Y0, Y3, Y5
-	VSUBPD      Y0, Y5, Y0
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y0, Y4
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y0, Y4
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Y0
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Y4, Y0
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y0
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Y4, Y0
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Y4, Y0
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Y4, Y0
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Y4, Y0
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Y4, Y0
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Y4, Y0
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Y4, Y0
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Y4, Y0
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Y4, Y0
-	VPSLLQ      $0x34, Y5, Y5
-	VMULPD      Y5, Y0, Y0
-	VMULPD      Y2, Y0, Y0
-	VANDPD      Y1, Y0, Y0
-	VMOVUPD     288(R11), Y1
-	VMASKMOVPD  Y0, Y1, 32(AX)(R12*1)
-
-done109:
-	ADDQ CX, AX
-	ADDQ BX, DX
-	ADDQ DI, SI
-	SFENCE
-	DECQ R10
-	JNZ  row102
-
-last103:
-	VZEROUPPER
-	RET
-
-// func scaleExp64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, p *[3]float64, pStep int)
-// Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·scaleExp64AVX2(SB), NOSPLIT, $0-64
-	MOVQ    dst+0(FP), AX
-	MOVQ    dstStride+8(FP), CX
-	SHLQ    $0x03, CX
-	MOVQ    x+16(FP), DX
-	MOVQ    stride+24(FP), BX
-	SHLQ    $0x03, BX
-	MOVQ    p+48(FP), SI
-	MOVQ    pStep+56(FP), DI
-	SHLQ    $0x03, DI
-	LEAQ    (DI)(DI*2), DI
-	MOVQ    n+40(FP), R8
-	MOVQ    R8, R9
-	SHRQ    $0x04, R9
-	ANDQ    $0x0f, R8
-	MOVQ    R8, R10
-	LEAQ    tail<>+0(SB), R11
-	SHLQ    $0x03, R10
-	SUBQ    R10, R11
-	MOVQ    rows+32(FP), R10
-	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y3
-	TESTQ   R10, R10
-	JZ      last111
-
-row110:
-	VBROADCASTSD (SI), Y0
-	VBROADCASTSD 8(SI), Y1
-	VBROADCASTSD 16(SI), Y2
-	XORQ         R12, R12
-	MOVQ         R9, R13
-	TESTQ        R13, R13
-	JZ           rest115
-
-group114:
-	VMOVUPD     (DX)(R12*1), Y4
-	PREFETCHT0  12288(DX)(R12*1)
-	VCMPPD      $0x0d, Y1, Y4, Y5
-	VMOVUPD     64(DX)(R12*1), Y6
-	PREFETCHT0  12352(DX)(R12*1)
-	VCMPPD      $0x0d, Y1, Y6, Y7
-	VMOVUPD     Y4, Y10
-	VFMADD213PD Y0, Y3, Y10
-	VMOVUPD     Y6, Y11
-	VFMADD213PD Y0, Y3, Y11
-	VSUBPD      Y0, Y10, Y8
-	VSUBPD      Y0, Y11, Y9
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y8, Y4
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y9, Y6
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y8, Y4
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y9, Y6
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Y9
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Y4, Y8
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Y6, Y9
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y8
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y9
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Y4, Y8
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Y6, Y9
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Y4, Y8
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Y6, Y9
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Y4, Y8
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Y6, Y9
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Y4, Y8
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Y6, Y9
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Y4, Y8
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Y6, Y9
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Y4, Y8
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Y6, Y9
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Y4, Y8
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Y6, Y9
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Y4, Y8
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Y6, Y9
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Y4, Y8
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Y6, Y9
-	VPSLLQ      $0x34, Y10, Y10
-	VPSLLQ      $0x34, Y11, Y11
-	VMULPD      Y10, Y8, Y8
-	VMULPD      Y2, Y8, Y8
-	VANDPD      Y5, Y8, Y8
+	CMPQ        stream+64(FP), $0x00
+	JNE         stream104
 	VMOVUPD     Y8, (AX)(R12*1)
-	VMULPD      Y11, Y9, Y9
-	VMULPD      Y2, Y9, Y9
-	VANDPD      Y7, Y9, Y9
 	VMOVUPD     Y9, 64(AX)(R12*1)
+
+stored105:
 	VMOVUPD     32(DX)(R12*1), Y4
 	VCMPPD      $0x0d, Y1, Y4, Y5
 	VMOVUPD     96(DX)(R12*1), Y6
@@ -4038,20 +3263,24 @@ group114:
 	VMULPD      Y10, Y8, Y8
 	VMULPD      Y2, Y8, Y8
 	VANDPD      Y5, Y8, Y8
-	VMOVUPD     Y8, 32(AX)(R12*1)
 	VMULPD      Y11, Y9, Y9
 	VMULPD      Y2, Y9, Y9
 	VANDPD      Y7, Y9, Y9
+	CMPQ        stream+64(FP), $0x00
+	JNE         stream106
+	VMOVUPD     Y8, 32(AX)(R12*1)
 	VMOVUPD     Y9, 96(AX)(R12*1)
-	ADDQ        $0x80, R12
-	DECQ        R13
-	JNZ         group114
 
-rest115:
+stored107:
+	ADDQ $0x80, R12
+	DECQ R13
+	JNZ  group100
+
+rest101:
 	TESTQ       R8, R8
-	JZ          done117
+	JZ          done103
 	CMPQ        R8, $0x08
-	JBE         half116
+	JBE         half102
 	VMOVUPD     256(R11), Y4
 	VMASKMOVPD  (DX)(R12*1), Y4, Y4
 	VCMPPD      $0x0d, Y1, Y4, Y5
@@ -4156,9 +3385,9 @@ rest115:
 	VANDPD      Y1, Y0, Y0
 	VMOVUPD     352(R11), Y1
 	VMASKMOVPD  Y0, Y1, 96(AX)(R12*1)
-	JMP         done117
+	JMP         done103
 
-half116:
+half102:
 	VMOVUPD     256(R11), Y4
 	VMASKMOVPD  (DX)(R12*1), Y4, Y4
 	VCMPPD      $0x0d, Y1, Y4, Y5
@@ -4212,16 +3441,31 @@ half116:
 	VMOVUPD     288(R11), Y1
 	VMASKMOVPD  Y0, Y1, 32(AX)(R12*1)
 
-done117:
+done103:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
 	DECQ R10
-	JNZ  row110
+	JNZ  row96
 
-last111:
+last97:
+	CMPQ stream+64(FP), $0x00
+	JEQ  kept108
+	SFENCE
+
+kept108:
 	VZEROUPPER
 	RET
+
+stream104:
+	VMOVNTPD Y8, (AX)(R12*1)
+	VMOVNTPD Y9, 64(AX)(R12*1)
+	JMP      stored105
+
+stream106:
+	VMOVNTPD Y8, 32(AX)(R12*1)
+	VMOVNTPD Y9, 96(AX)(R12*1)
+	JMP      stored107
 
 // func offset64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, m *float64, l *float64)
 // Requires: AVX, MMX+
@@ -4244,17 +3488,17 @@ TEXT ·offset64AVX2(SB), NOSPLIT, $0-64
 	SUBQ  R10, R11
 	MOVQ  rows+32(FP), R10
 	TESTQ R10, R10
-	JZ    last119
+	JZ    last110
 
-row118:
+row109:
 	VBROADCASTSD (SI), Y0
 	VBROADCASTSD (DI), Y1
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest123
+	JZ           rest114
 
-group122:
+group113:
 	VMOVUPD    (DX)(R12*1), Y2
 	PREFETCHT0 12288(DX)(R12*1)
 	VSUBPD     Y0, Y2, Y2
@@ -4275,13 +3519,13 @@ group122:
 	VMOVUPD    Y2, 96(AX)(R12*1)
 	ADDQ       $0x80, R12
 	DECQ       R13
-	JNZ        group122
+	JNZ        group113
 
-rest123:
+rest114:
 	TESTQ      R8, R8
-	JZ         done125
+	JZ         done116
 	CMPQ       R8, $0x08
-	JBE        half124
+	JBE        half115
 	VMOVUPD    256(R11), Y2
 	VMASKMOVPD (DX)(R12*1), Y2, Y2
 	VSUBPD     Y0, Y2, Y2
@@ -4306,9 +3550,9 @@ rest123:
 	VSUBPD     Y1, Y2, Y2
 	VMOVUPD    352(R11), Y0
 	VMASKMOVPD Y2, Y0, 96(AX)(R12*1)
-	JMP        done125
+	JMP        done116
 
-half124:
+half115:
 	VMOVUPD    256(R11), Y2
 	VMASKMOVPD (DX)(R12*1), Y2, Y2
 	VSUBPD     Y0, Y2, Y2
@@ -4322,15 +3566,15 @@ half124:
 	VMOVUPD    288(R11), Y0
 	VMASKMOVPD Y2, Y0, 32(AX)(R12*1)
 
-done125:
+done116:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	DECQ R10
-	JNZ  row118
+	JNZ  row109
 
-last119:
+last110:
 	VZEROUPPER
 	RET
 
@@ -4356,12 +3600,12 @@ TEXT ·sumExp64AVX512(SB), $1088-56
 	VBROADCASTSD 16(DX), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	CMPQ         DI, $0x08
-	JL           rest127
+	JL           rest118
 	LEAQ         (SP), DX
 	NEGQ         DX
 	ANDQ         $+63, DX
 	CMPQ         n+40(FP), $0x08
-	JG           long130
+	JG           long121
 	MOVQ         n+40(FP), R8
 	SUBQ         $0x00, R8
 	MOVQ         $-1, R9
@@ -4385,7 +3629,7 @@ TEXT ·sumExp64AVX512(SB), $1088-56
 	VMINPD       Z6, Z2, Z6
 	VMINPD       Z7, Z2, Z7
 
-group128:
+group119:
 	LEAQ             (AX)(CX*4), R8
 	CMPQ             DI, $0x08
 	CMOVQLT          AX, R8
@@ -4501,14 +3745,14 @@ group128:
 	LEAQ             (AX)(CX*4), AX
 	ADDQ             $+256, DX
 	SUBQ             $0x04, DI
-	JZ               sums126
+	JZ               sums117
 	CMPQ             DX, $+512
-	JL               group128
-	JMP              sums126
+	JL               group119
+	JMP              sums117
 
-long130:
+long121:
 	CMPQ       n+40(FP), $0x10
-	JG         long133
+	JG         long124
 	MOVQ       n+40(FP), R8
 	SUBQ       $0x08, R8
 	MOVQ       $-1, R9
@@ -4531,7 +3775,7 @@ long130:
 	VMINPD     Z6, Z2, Z6
 	VMINPD     Z7, Z2, Z7
 
-group131:
+group122:
 	LEAQ             (AX)(CX*2), R8
 	CMPQ             DI, $0x04
 	CMOVQLT          AX, R8
@@ -4640,14 +3884,14 @@ group131:
 	LEAQ             (AX)(CX*2), AX
 	ADDQ             $+128, DX
 	SUBQ             $0x02, DI
-	JZ               sums126
+	JZ               sums117
 	CMPQ             DX, $+512
-	JL               group131
-	JMP              sums126
+	JL               group122
+	JMP              sums117
 
-long133:
+long124:
 	CMPQ       n+40(FP), $0x20
-	JG         long136
+	JG         long127
 	MOVQ       n+40(FP), R8
 	SUBQ       $0x10, R8
 	MOVQ       $-1, R9
@@ -4672,7 +3916,7 @@ long133:
 	VMINPD     Z6, Z2, Z6
 	VMINPD     Z7, Z2, Z7
 
-group134:
+group125:
 	LEAQ             (AX)(CX*1), R8
 	CMPQ             DI, $0x02
 	CMOVQLT          AX, R8
@@ -4785,15 +4029,15 @@ group134:
 	LEAQ             (AX)(CX*1), AX
 	ADDQ             $+64, DX
 	SUBQ             $0x01, DI
-	JZ               sums126
+	JZ               sums117
 	CMPQ             DX, $+512
-	JL               group134
-	JMP              sums126
+	JL               group125
+	JMP              sums117
 
-long136:
-	JMP rest127
+long127:
+	JMP rest118
 
-sums126:
+sums117:
 	LEAQ       (SP), DX
 	NEGQ       DX
 	ANDQ       $+63, DX
@@ -4907,32 +4151,32 @@ sums126:
 	NEGQ       DX
 	ANDQ       $+63, DX
 	CMPQ       DI, $0x08
-	JL         rest127
+	JL         rest118
 	CMPQ       n+40(FP), $0x08
-	JG         long137
-	JMP        group128
+	JG         long128
+	JMP        group119
 
-long137:
+long128:
 	CMPQ n+40(FP), $0x10
-	JG   long138
-	JMP  group131
+	JG   long129
+	JMP  group122
 
-long138:
-	JMP group134
+long129:
+	JMP group125
 
-rest127:
+rest118:
 	TESTQ DI, DI
-	JZ    last140
+	JZ    last131
 
-row139:
+row130:
 	VXORPS Y20, Y20, Y20
 	VXORPS Y22, Y22, Y22
 	XORQ   DX, DX
 	MOVQ   SI, R8
 	SUBQ   $0x02, R8
-	JB     one142
+	JB     one133
 
-two141:
+two132:
 	VMAXPD           (AX)(DX*1), Z1, Z4
 	PREFETCHT0       12288(AX)(DX*1)
 	VMAXPD           64(AX)(DX*1), Z1, Z5
@@ -5037,13 +4281,13 @@ two141:
 	VMOVAPD          Z4, Z20
 	ADDQ             $+256, DX
 	SUBQ             $0x02, R8
-	JAE              two141
+	JAE              two132
 
-one142:
+one133:
 	ADDQ $0x02, R8
-	JZ   rest144
+	JZ   rest135
 
-group143:
+group134:
 	VMAXPD           (AX)(DX*1), Z1, Z4
 	PREFETCHT0       12288(AX)(DX*1)
 	VMAXPD           64(AX)(DX*1), Z1, Z5
@@ -5097,13 +4341,13 @@ group143:
 	VMOVAPD          Z4, Z20
 	ADDQ             $0x80, DX
 	DECQ             R8
-	JNZ              group143
+	JNZ              group134
 
-rest144:
+rest135:
 	TESTQ            BX, BX
-	JZ               done146
+	JZ               done137
 	CMPQ             BX, $0x08
-	JBE              half145
+	JBE              half136
 	VMOVUPD.Z        (AX)(DX*1), K1, Z4
 	VMAXPD           Z4, Z1, Z4
 	VMOVUPD.Z        64(AX)(DX*1), K2, Z5
@@ -5155,9 +4399,9 @@ rest144:
 	VSUBPD           Z5, Z6, Z6
 	VADDPD           Z6, Z22, Z22
 	VMOVAPD          Z4, Z20
-	JMP              done146
+	JMP              done137
 
-half145:
+half136:
 	VMOVUPD.Z        (AX)(DX*1), K1, Z4
 	VMAXPD           Z4, Z1, Z4
 	VMINPD           Z4, Z2, Z4
@@ -5188,7 +4432,7 @@ half145:
 	VADDPD           Z5, Z22, Z22
 	VMOVAPD          Z4, Z20
 
-done146:
+done137:
 	ADDQ          CX, AX
 	VEXTRACTF64X4 $0x01, Z20, Y4
 	VEXTRACTF64X4 $0x01, Z22, Y5
@@ -5227,15 +4471,15 @@ done146:
 	VMOVSD        X22, (DX)
 	ADDQ          $0x08, err+8(FP)
 	DECQ          DI
-	JNZ           row139
+	JNZ           row130
 
-last140:
+last131:
 	VZEROUPPER
 	RET
 
-// func scaleExpStream64AVX512(dst *float64, dstStride int, x *float64, stride int, rows int, n int, p *[3]float64, pStep int)
+// func scaleExp64AVX512(dst *float64, dstStride int, x *float64, stride int, rows int, n int, p *[3]float64, pStep int, stream int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
-TEXT ·scaleExpStream64AVX512(SB), NOSPLIT, $0-64
+TEXT ·scaleExp64AVX512(SB), NOSPLIT, $0-72
 	MOVQ         dst+0(FP), AX
 	MOVQ         dstStride+8(FP), CX
 	SHLQ         $0x03, CX
@@ -5258,18 +4502,18 @@ TEXT ·scaleExpStream64AVX512(SB), NOSPLIT, $0-64
 	MOVQ         rows+32(FP), R10
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	TESTQ        R10, R10
-	JZ           last148
+	JZ           last139
 
-row147:
+row138:
 	VBROADCASTSD (SI), Z0
 	VBROADCASTSD 8(SI), Z1
 	VBROADCASTSD 16(SI), Z2
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one150
+	JB           one141
 
-two149:
+two140:
 	VMOVUPD          (DX)(R11*1), Z4
 	PREFETCHT0       12288(DX)(R11*1)
 	VCMPPD           $0x0d, Z1, Z4, K3
@@ -5356,309 +4600,29 @@ two149:
 	VPSLLQ           $0x34, Z15, Z15
 	VMULPD           Z12, Z8, Z8
 	VMULPD.Z         Z2, Z8, K3, Z8
-	VMOVNTPD         Z8, (AX)(R11*1)
 	VMULPD           Z13, Z9, Z9
 	VMULPD.Z         Z2, Z9, K4, Z9
-	VMOVNTPD         Z9, 64(AX)(R11*1)
 	VMULPD           Z14, Z10, Z10
 	VMULPD.Z         Z2, Z10, K5, Z10
-	VMOVNTPD         Z10, 128(AX)(R11*1)
 	VMULPD           Z15, Z11, Z11
 	VMULPD.Z         Z2, Z11, K6, Z11
-	VMOVNTPD         Z11, 192(AX)(R11*1)
-	ADDQ             $+256, R11
-	SUBQ             $0x02, R12
-	JAE              two149
-
-one150:
-	ADDQ $0x02, R12
-	JZ   rest152
-
-group151:
-	VMOVUPD          (DX)(R11*1), Z4
-	PREFETCHT0       12288(DX)(R11*1)
-	VCMPPD           $0x0d, Z1, Z4, K3
-	VMOVUPD          64(DX)(R11*1), Z5
-	PREFETCHT0       12352(DX)(R11*1)
-	VCMPPD           $0x0d, Z1, Z5, K4
-	VMOVUPD          Z4, Z8
-	VFMADD213PD      Z0, Z3, Z8
-	VMOVUPD          Z5, Z9
-	VFMADD213PD      Z0, Z3, Z9
-	VSUBPD           Z0, Z8, Z6
-	VSUBPD           Z0, Z9, Z7
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z6, Z4
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z7, Z5
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z6, Z4
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z7, Z5
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z6
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z7
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z4, Z6
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z5, Z7
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z4, Z6
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z5, Z7
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z4, Z6
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z5, Z7
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z4, Z6
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z5, Z7
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z4, Z6
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z5, Z7
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z4, Z6
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z5, Z7
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z4, Z6
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z5, Z7
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z4, Z6
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z5, Z7
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z4, Z6
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z5, Z7
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z4, Z6
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z5, Z7
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z4, Z6
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z5, Z7
-	VPSLLQ           $0x34, Z8, Z8
-	VPSLLQ           $0x34, Z9, Z9
-	VMULPD           Z8, Z6, Z6
-	VMULPD.Z         Z2, Z6, K3, Z6
-	VMOVNTPD         Z6, (AX)(R11*1)
-	VMULPD           Z9, Z7, Z7
-	VMULPD.Z         Z2, Z7, K4, Z7
-	VMOVNTPD         Z7, 64(AX)(R11*1)
-	ADDQ             $0x80, R11
-	DECQ             R12
-	JNZ              group151
-
-rest152:
-	TESTQ            R8, R8
-	JZ               done154
-	CMPQ             R8, $0x08
-	JBE              half153
-	VMOVUPD.Z        (DX)(R11*1), K1, Z4
-	VCMPPD           $0x0d, Z1, Z4, K3
-	VMOVUPD.Z        64(DX)(R11*1), K2, Z5
-	VCMPPD           $0x0d, Z1, Z5, K4
-	VMOVUPD          Z4, Z6
-	VFMADD213PD      Z0, Z3, Z6
-	VMOVUPD          Z5, Z7
-	VFMADD213PD      Z0, Z3, Z7
-	VSUBPD           Z0, Z6, Z1
-	VSUBPD           Z0, Z7, Z0
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z1, Z4
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z0, Z5
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z1, Z4
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z0, Z5
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z1
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z0
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z4, Z1
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z5, Z0
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z4, Z1
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z5, Z0
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z4, Z1
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z5, Z0
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z4, Z1
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z5, Z0
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z4, Z1
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z5, Z0
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z4, Z1
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z5, Z0
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z4, Z1
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z5, Z0
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z4, Z1
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z5, Z0
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z4, Z1
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z5, Z0
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z4, Z1
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z5, Z0
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z4, Z1
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z5, Z0
-	VPSLLQ           $0x34, Z6, Z6
-	VPSLLQ           $0x34, Z7, Z7
-	VMULPD           Z6, Z1, Z1
-	VMULPD.Z         Z2, Z1, K3, Z1
-	VMOVUPD          Z1, K1, (AX)(R11*1)
-	VMULPD           Z7, Z0, Z0
-	VMULPD.Z         Z2, Z0, K4, Z0
-	VMOVUPD          Z0, K2, 64(AX)(R11*1)
-	JMP              done154
-
-half153:
-	VMOVUPD.Z        (DX)(R11*1), K1, Z4
-	VCMPPD           $0x0d, Z1, Z4, K3
-	VMOVUPD          Z4, Z1
-	VFMADD213PD      Z0, Z3, Z1
-	VSUBPD           Z0, Z1, Z0
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z0, Z4
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z0, Z4
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z0
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z4, Z0
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z4, Z0
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z4, Z0
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z4, Z0
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z4, Z0
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z4, Z0
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z4, Z0
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z4, Z0
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z4, Z0
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z4, Z0
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z4, Z0
-	VPSLLQ           $0x34, Z1, Z1
-	VMULPD           Z1, Z0, Z0
-	VMULPD.Z         Z2, Z0, K3, Z0
-	VMOVUPD          Z0, K1, (AX)(R11*1)
-
-done154:
-	ADDQ CX, AX
-	ADDQ BX, DX
-	ADDQ DI, SI
-	SFENCE
-	DECQ R10
-	JNZ  row147
-
-last148:
-	VZEROUPPER
-	RET
-
-// func scaleExp64AVX512(dst *float64, dstStride int, x *float64, stride int, rows int, n int, p *[3]float64, pStep int)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
-TEXT ·scaleExp64AVX512(SB), NOSPLIT, $0-64
-	MOVQ         dst+0(FP), AX
-	MOVQ         dstStride+8(FP), CX
-	SHLQ         $0x03, CX
-	MOVQ         x+16(FP), DX
-	MOVQ         stride+24(FP), BX
-	SHLQ         $0x03, BX
-	MOVQ         p+48(FP), SI
-	MOVQ         pStep+56(FP), DI
-	SHLQ         $0x03, DI
-	LEAQ         (DI)(DI*2), DI
-	MOVQ         n+40(FP), R8
-	MOVQ         R8, R9
-	SHRQ         $0x04, R9
-	ANDQ         $0x0f, R8
-	MOVQ         $-1, R10
-	BZHIQ        R8, R10, R10
-	KMOVB        R10, K1
-	SHRQ         $0x08, R10
-	KMOVB        R10, K2
-	MOVQ         rows+32(FP), R10
-	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
-	TESTQ        R10, R10
-	JZ           last156
-
-row155:
-	VBROADCASTSD (SI), Z0
-	VBROADCASTSD 8(SI), Z1
-	VBROADCASTSD 16(SI), Z2
-	XORQ         R11, R11
-	MOVQ         R9, R12
-	SUBQ         $0x02, R12
-	JB           one158
-
-two157:
-	VMOVUPD          (DX)(R11*1), Z4
-	PREFETCHT0       12288(DX)(R11*1)
-	VCMPPD           $0x0d, Z1, Z4, K3
-	VMOVUPD          64(DX)(R11*1), Z5
-	PREFETCHT0       12352(DX)(R11*1)
-	VCMPPD           $0x0d, Z1, Z5, K4
-	VMOVUPD          128(DX)(R11*1), Z6
-	PREFETCHT0       12416(DX)(R11*1)
-	VCMPPD           $0x0d, Z1, Z6, K5
-	VMOVUPD          192(DX)(R11*1), Z7
-	PREFETCHT0       12480(DX)(R11*1)
-	VCMPPD           $0x0d, Z1, Z7, K6
-	VMOVUPD          Z4, Z12
-	VFMADD213PD      Z0, Z3, Z12
-	VMOVUPD          Z5, Z13
-	VFMADD213PD      Z0, Z3, Z13
-	VMOVUPD          Z6, Z14
-	VFMADD213PD      Z0, Z3, Z14
-	VMOVUPD          Z7, Z15
-	VFMADD213PD      Z0, Z3, Z15
-	VSUBPD           Z0, Z12, Z8
-	VSUBPD           Z0, Z13, Z9
-	VSUBPD           Z0, Z14, Z10
-	VSUBPD           Z0, Z15, Z11
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z8, Z4
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z9, Z5
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z10, Z6
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z11, Z7
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z8, Z4
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z9, Z5
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z10, Z6
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z11, Z7
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z8
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z9
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z10
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z11
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z4, Z8
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z5, Z9
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z6, Z10
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z7, Z11
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z4, Z8
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z5, Z9
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z6, Z10
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z7, Z11
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z4, Z8
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z5, Z9
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z6, Z10
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z7, Z11
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z4, Z8
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z5, Z9
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z6, Z10
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z7, Z11
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z4, Z8
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z5, Z9
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z6, Z10
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z7, Z11
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z4, Z8
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z5, Z9
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z6, Z10
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z7, Z11
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z4, Z8
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z5, Z9
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z6, Z10
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z7, Z11
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z4, Z8
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z5, Z9
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z6, Z10
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z7, Z11
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z4, Z8
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z5, Z9
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z6, Z10
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z7, Z11
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z4, Z8
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z5, Z9
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z6, Z10
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z7, Z11
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z4, Z8
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z5, Z9
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z6, Z10
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z7, Z11
-	VPSLLQ           $0x34, Z12, Z12
-	VPSLLQ           $0x34, Z13, Z13
-	VPSLLQ           $0x34, Z14, Z14
-	VPSLLQ           $0x34, Z15, Z15
-	VMULPD           Z12, Z8, Z8
-	VMULPD.Z         Z2, Z8, K3, Z8
+	CMPQ             stream+64(FP), $0x00
+	JNE              stream146
 	VMOVUPD          Z8, (AX)(R11*1)
-	VMULPD           Z13, Z9, Z9
-	VMULPD.Z         Z2, Z9, K4, Z9
 	VMOVUPD          Z9, 64(AX)(R11*1)
-	VMULPD           Z14, Z10, Z10
-	VMULPD.Z         Z2, Z10, K5, Z10
 	VMOVUPD          Z10, 128(AX)(R11*1)
-	VMULPD           Z15, Z11, Z11
-	VMULPD.Z         Z2, Z11, K6, Z11
 	VMOVUPD          Z11, 192(AX)(R11*1)
-	ADDQ             $+256, R11
-	SUBQ             $0x02, R12
-	JAE              two157
 
-one158:
+stored147:
+	ADDQ $+256, R11
+	SUBQ $0x02, R12
+	JAE  two140
+
+one141:
 	ADDQ $0x02, R12
-	JZ   rest160
+	JZ   rest143
 
-group159:
+group142:
 	VMOVUPD          (DX)(R11*1), Z4
 	PREFETCHT0       12288(DX)(R11*1)
 	VCMPPD           $0x0d, Z1, Z4, K3
@@ -5703,19 +4667,23 @@ group159:
 	VPSLLQ           $0x34, Z9, Z9
 	VMULPD           Z8, Z6, Z6
 	VMULPD.Z         Z2, Z6, K3, Z6
-	VMOVUPD          Z6, (AX)(R11*1)
 	VMULPD           Z9, Z7, Z7
 	VMULPD.Z         Z2, Z7, K4, Z7
+	CMPQ             stream+64(FP), $0x00
+	JNE              stream148
+	VMOVUPD          Z6, (AX)(R11*1)
 	VMOVUPD          Z7, 64(AX)(R11*1)
-	ADDQ             $0x80, R11
-	DECQ             R12
-	JNZ              group159
 
-rest160:
+stored149:
+	ADDQ $0x80, R11
+	DECQ R12
+	JNZ  group142
+
+rest143:
 	TESTQ            R8, R8
-	JZ               done162
+	JZ               done145
 	CMPQ             R8, $0x08
-	JBE              half161
+	JBE              half144
 	VMOVUPD.Z        (DX)(R11*1), K1, Z4
 	VCMPPD           $0x0d, Z1, Z4, K3
 	VMOVUPD.Z        64(DX)(R11*1), K2, Z5
@@ -5762,9 +4730,9 @@ rest160:
 	VMULPD           Z7, Z0, Z0
 	VMULPD.Z         Z2, Z0, K4, Z0
 	VMOVUPD          Z0, K2, 64(AX)(R11*1)
-	JMP              done162
+	JMP              done145
 
-half161:
+half144:
 	VMOVUPD.Z        (DX)(R11*1), K1, Z4
 	VCMPPD           $0x0d, Z1, Z4, K3
 	VMOVUPD          Z4, Z1
@@ -5789,16 +4757,33 @@ half161:
 	VMULPD.Z         Z2, Z0, K3, Z0
 	VMOVUPD          Z0, K1, (AX)(R11*1)
 
-done162:
+done145:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
 	DECQ R10
-	JNZ  row155
+	JNZ  row138
 
-last156:
+last139:
+	CMPQ stream+64(FP), $0x00
+	JEQ  kept150
+	SFENCE
+
+kept150:
 	VZEROUPPER
 	RET
+
+stream146:
+	VMOVNTPD Z8, (AX)(R11*1)
+	VMOVNTPD Z9, 64(AX)(R11*1)
+	VMOVNTPD Z10, 128(AX)(R11*1)
+	VMOVNTPD Z11, 192(AX)(R11*1)
+	JMP      stored147
+
+stream148:
+	VMOVNTPD Z6, (AX)(R11*1)
+	VMOVNTPD Z7, 64(AX)(R11*1)
+	JMP      stored149
 
 // func offset64AVX512(dst *float64, dstStride int, x *float64, stride int, rows int, n int, m *float64, l *float64)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
@@ -5822,17 +4807,17 @@ TEXT ·offset64AVX512(SB), NOSPLIT, $0-64
 	KMOVB R10, K2
 	MOVQ  rows+32(FP), R10
 	TESTQ R10, R10
-	JZ    last164
+	JZ    last152
 
-row163:
+row151:
 	VBROADCASTSD (SI), Z0
 	VBROADCASTSD (DI), Z1
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one166
+	JB           one154
 
-two165:
+two153:
 	VMOVUPD    (DX)(R11*1), Z2
 	PREFETCHT0 12288(DX)(R11*1)
 	VSUBPD     Z0, Z2, Z2
@@ -5855,13 +4840,13 @@ two165:
 	VMOVUPD    Z2, 192(AX)(R11*1)
 	ADDQ       $+256, R11
 	SUBQ       $0x02, R12
-	JAE        two165
+	JAE        two153
 
-one166:
+one154:
 	ADDQ $0x02, R12
-	JZ   rest168
+	JZ   rest156
 
-group167:
+group155:
 	VMOVUPD    (DX)(R11*1), Z2
 	PREFETCHT0 12288(DX)(R11*1)
 	VSUBPD     Z0, Z2, Z2
@@ -5874,13 +4859,13 @@ group167:
 	VMOVUPD    Z2, 64(AX)(R11*1)
 	ADDQ       $0x80, R11
 	DECQ       R12
-	JNZ        group167
+	JNZ        group155
 
-rest168:
+rest156:
 	TESTQ     R8, R8
-	JZ        done170
+	JZ        done158
 	CMPQ      R8, $0x08
-	JBE       half169
+	JBE       half157
 	VMOVUPD.Z (DX)(R11*1), K1, Z2
 	VSUBPD    Z0, Z2, Z2
 	VSUBPD    Z1, Z2, Z2
@@ -5889,22 +4874,22 @@ rest168:
 	VSUBPD    Z0, Z2, Z2
 	VSUBPD    Z1, Z2, Z2
 	VMOVUPD   Z2, K2, 64(AX)(R11*1)
-	JMP       done170
+	JMP       done158
 
-half169:
+half157:
 	VMOVUPD.Z (DX)(R11*1), K1, Z2
 	VSUBPD    Z0, Z2, Z2
 	VSUBPD    Z1, Z2, Z2
 	VMOVUPD   Z2, K1, (AX)(R11*1)
 
-done170:
+done158:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	DECQ R10
-	JNZ  row163
+	JNZ  row151
 
-last164:
+last152:
 	VZEROUPPER
 	RET

@@ -28,19 +28,19 @@ func sumExp64(sum, err []float64, x []float64, stride, rows, n int, p *kernel.Ro
 	}
 }
 
-func scaleExp32(dst []float32, dstStride int, x []float32, stride, rows, n int, p []kernel.RowParams[float32], pStep int, stream bool) {
+func scaleExp32(dst []float32, dstStride int, x []float32, stride, rows, n int, p []kernel.RowParams[float32], pStep, stream int) {
 	switch kernel.Active {
 	case kernel.NEON:
-		scaleExp32NEON(&dst[0], dstStride, &x[0], stride, rows, n, (*[3]float32)(unsafe.Pointer(&p[0])), pStep)
+		scaleExp32NEON(&dst[0], dstStride, &x[0], stride, rows, n, (*[3]float32)(unsafe.Pointer(&p[0])), pStep, stream)
 	default:
 		scaleExp32Generic(dst, dstStride, x, stride, rows, n, p, pStep, stream)
 	}
 }
 
-func scaleExp64(dst []float64, dstStride int, x []float64, stride, rows, n int, p []kernel.RowParams[float64], pStep int, stream bool) {
+func scaleExp64(dst []float64, dstStride int, x []float64, stride, rows, n int, p []kernel.RowParams[float64], pStep, stream int) {
 	switch kernel.Active {
 	case kernel.NEON:
-		scaleExp64NEON(&dst[0], dstStride, &x[0], stride, rows, n, (*[3]float64)(unsafe.Pointer(&p[0])), pStep)
+		scaleExp64NEON(&dst[0], dstStride, &x[0], stride, rows, n, (*[3]float64)(unsafe.Pointer(&p[0])), pStep, stream)
 	default:
 		scaleExp64Generic(dst, dstStride, x, stride, rows, n, p, pStep, stream)
 	}
@@ -71,10 +71,10 @@ func sumExp32NEON(sum *float64, err *float64, x *float32, stride int, rows int, 
 func sumExp64NEON(sum *float64, err *float64, x *float64, stride int, rows int, n int, p *[3]float64)
 
 //go:noescape
-func scaleExp32NEON(dst *float32, dstStride int, x *float32, stride int, rows int, n int, p *[3]float32, pStep int)
+func scaleExp32NEON(dst *float32, dstStride int, x *float32, stride int, rows int, n int, p *[3]float32, pStep int, stream int)
 
 //go:noescape
-func scaleExp64NEON(dst *float64, dstStride int, x *float64, stride int, rows int, n int, p *[3]float64, pStep int)
+func scaleExp64NEON(dst *float64, dstStride int, x *float64, stride int, rows int, n int, p *[3]float64, pStep int, stream int)
 
 //go:noescape
 func offset32NEON(dst *float32, dstStride int, x *float32, stride int, rows int, n int, m *float32, l *float32)

@@ -543,8 +543,8 @@ mask9:
 	VAND    V15.B16, V22.B16, V22.B16
 	B       masked10
 
-// func scaleExp32NEON(dst *float32, dstStride int, x *float32, stride int, rows int, n int, p *[3]float32, pStep int)
-TEXT ·scaleExp32NEON(SB), NOSPLIT, $512-64
+// func scaleExp32NEON(dst *float32, dstStride int, x *float32, stride int, rows int, n int, p *[3]float32, pStep int, stream int)
+TEXT ·scaleExp32NEON(SB), NOSPLIT, $512-72
 	MOVD    dst+0(FP), R0
 	MOVD    x+16(FP), R2
 	MOVD    p+48(FP), R4
@@ -1567,8 +1567,8 @@ mask59:
 	VAND    V15.B16, V22.B16, V22.B16
 	B       masked60
 
-// func scaleExp64NEON(dst *float64, dstStride int, x *float64, stride int, rows int, n int, p *[3]float64, pStep int)
-TEXT ·scaleExp64NEON(SB), NOSPLIT, $512-64
+// func scaleExp64NEON(dst *float64, dstStride int, x *float64, stride int, rows int, n int, p *[3]float64, pStep int, stream int)
+TEXT ·scaleExp64NEON(SB), NOSPLIT, $512-72
 	MOVD    dst+0(FP), R0
 	MOVD    x+16(FP), R2
 	MOVD    p+48(FP), R4

@@ -38,7 +38,7 @@ func sumExp32Generic(sum, _ []float64, x []float32, stride, rows, n int, p *kern
 
 // scaleExp32Generic writes e^y·2^-c·factor, y = x[i·stride+j], or 0 unless
 // y ≥ low, to dst[i·dstStride+j], with p[i·pStep] = {magic32 - c, low, factor}.
-func scaleExp32Generic(dst []float32, dstStride int, x []float32, stride, rows, n int, p []kernel.RowParams[float32], pStep int, _ bool) {
+func scaleExp32Generic(dst []float32, dstStride int, x []float32, stride, rows, n int, p []kernel.RowParams[float32], pStep, _ int) {
 	for i := range rows {
 		row, out, q := x[i*stride:][:n], dst[i*dstStride:][:n], &p[i*pStep]
 		var w [2 * kernel.Lanes32]float32
@@ -83,7 +83,7 @@ func sumExp64Generic(sum, err, x []float64, stride, rows, n int, p *kernel.RowPa
 }
 
 // scaleExp64Generic is scaleExp32Generic for float64.
-func scaleExp64Generic(dst []float64, dstStride int, x []float64, stride, rows, n int, p []kernel.RowParams[float64], pStep int, _ bool) {
+func scaleExp64Generic(dst []float64, dstStride int, x []float64, stride, rows, n int, p []kernel.RowParams[float64], pStep, _ int) {
 	for i := range rows {
 		row, out, q := x[i*stride:][:n], dst[i*dstStride:][:n], &p[i*pStep]
 		var w [2 * kernel.Lanes64]float64

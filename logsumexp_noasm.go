@@ -19,12 +19,12 @@ func sumExp64(sum, err []float64, x []float64, stride, rows, n int, p *kernel.Ro
 }
 
 //go:noinline
-func scaleExp32(dst []float32, dstStride int, x []float32, stride, rows, n int, p []kernel.RowParams[float32], pStep int, stream bool) {
+func scaleExp32(dst []float32, dstStride int, x []float32, stride, rows, n int, p []kernel.RowParams[float32], pStep, stream int) {
 	scaleExp32Generic(dst, dstStride, x, stride, rows, n, p, pStep, stream)
 }
 
 //go:noinline
-func scaleExp64(dst []float64, dstStride int, x []float64, stride, rows, n int, p []kernel.RowParams[float64], pStep int, stream bool) {
+func scaleExp64(dst []float64, dstStride int, x []float64, stride, rows, n int, p []kernel.RowParams[float64], pStep, stream int) {
 	scaleExp64Generic(dst, dstStride, x, stride, rows, n, p, pStep, stream)
 }
 

@@ -262,21 +262,21 @@ func softmaxChunks[T Float](dst Matrix[T], lse []float64, m Matrix[T], stream bo
 // scale is scaleExp, streaming where that is asked for and possible.
 func scale[T Float](dst []T, dstStride int, x []T, stride, rows, n int, p []kernel.RowParams[T], pStep int, stream bool) {
 	if !stream {
-		scaleExp(dst, dstStride, x, stride, rows, n, p, pStep, false)
+		scaleExp(dst, dstStride, x, stride, rows, n, p, pStep, 0)
 		return
 	}
 	if kernel.Misaligned(dst) == 0 && (rows == 1 || kernel.Misaligned(dst[dstStride:]) == 0) {
-		scaleExp(dst, dstStride, x, stride, rows, n, p, pStep, true)
+		scaleExp(dst, dstStride, x, stride, rows, n, p, pStep, 1)
 		return
 	}
 	for i := range rows {
 		d, y, q := dst[i*dstStride:], x[i*stride:], p[i*pStep:]
 		head := min(kernel.Misaligned(d), n)
 		if head > 0 {
-			scaleExp(d, head, y, head, 1, head, q, 0, false)
+			scaleExp(d, head, y, head, 1, head, q, 0, 0)
 		}
 		if head < n {
-			scaleExp(d[head:], n, y[head:], n, 1, n-head, q, 0, true)
+			scaleExp(d[head:], n, y[head:], n, 1, n-head, q, 0, 1)
 		}
 	}
 }

@@ -55,7 +55,6 @@ func TestInstructionCounts(t *testing.T) {
 		{"selectScale32", "group", 32, 32},
 		{"selectScale64", "group", 16, 16},
 		{"shortExp", "group", 32, 32},
-		{"shortExpPart", "group", 32, 32},
 		// Rows of 8.
 		{"shortSums", "rows", 32, 16},
 		{"shortScale", "rows", 8, 8},
@@ -64,8 +63,6 @@ func TestInstructionCounts(t *testing.T) {
 		{"shortDifferences64", "group", 4, 2},
 		{"shortOdds32", "group", 32, 16},
 		{"shortOdds64", "group", 16, 8},
-		{"shortOddsOnly32", "group", 32, 16},
-		{"shortOddsOnly64", "group", 16, 8},
 		{"shortSoft32", "group", 32, 16},
 		{"shortSoft64", "group", 16, 8},
 		{"shortLogs", "rows", 8, 8},

@@ -3,6 +3,8 @@ package gen
 import (
 	"math"
 
+	"github.com/mmcloughlin/avo/operand"
+
 	"github.com/zlpr/zlpr/internal/coef"
 )
 
@@ -12,17 +14,21 @@ import (
 //	e = e^-b;  u = a·e;  loss = log1p(u);  r = 1/(1+u)
 //	fa = scale·(e·r);  fb = -((scale·u)·r)
 //
-// Of float32 the logarithm is that of 1+u rounded (see finishJoined).
-func finishTarget(v *vec, factors bool) {
-	f := newFinish(v, factors)
+// Of float32 the logarithm is that of 1+u rounded (see finishJoined). Where fa is nil
+// there are no factors.
+func finishTarget(v *vec) {
+	f := newFinish(v, true)
 	e := newExponential(f.vec, f.constant(coef.Magic64), false)
-	f.zeros = factors
+	f.zeros = true
 	var ofTerms, ofScores, ofTargets *extremes
 	if v.wide() {
-		ofTerms, ofScores = f.newExtremes(), f.newExtremes()
-		if factors {
-			ofTargets = f.newExtremes()
-		}
+		ofTerms, ofScores, ofTargets = f.newExtremes(), f.newExtremes(), f.newExtremes()
+	}
+	factors := f.GP64()
+	f.MOVQ(f.out[0], factors) // which moves on
+	unlessFactors := func(label string) {
+		f.TESTQ(factors, factors)
+		f.JZ(operand.LabelRef(label))
 	}
 	magnitude, sign := f.constant(math.Float64frombits(1<<63-1)), f.constant(math.Copysign(0, -1))
 	f.run(func() {
@@ -42,19 +48,18 @@ func finishTarget(v *vec, factors bool) {
 			f.orMask(none, normal)
 			f.andMask(normal, f.good)
 		}
-		if factors {
-			f.mul(u, f.place(f.scale), q)
-			f.atMost(q, magnitude, math.MaxFloat64, ofTargets)
-		}
+		unscaled, finished := f.newLabel("unscaled"), f.newLabel("finished")
+		unlessFactors(unscaled)
+		f.mul(u, f.place(f.scale), q)
+		f.atMost(q, magnitude, math.MaxFloat64, ofTargets)
+		f.Label(unscaled)
 		logarithm := f.log1p
 		if !v.double() {
 			logarithm = f.log1pSum
 		}
 		log, r := logarithm(u)
 		f.move(log, f.place(f.loss))
-		if !factors {
-			return
-		}
+		unlessFactors(finished)
 		if !v.double() {
 			f.VDIVPD(r, f.one, r)
 		}
@@ -63,6 +68,7 @@ func finishTarget(v *vec, factors bool) {
 		f.putFactor(q, 1)
 		f.mul(b, r, b)
 		f.factor(0, b, none)
+		f.Label(finished)
 	})
 }
 

@@ -12,21 +12,26 @@ import (
 // row (see kernel/short.go).
 
 // shortExp emits the exponentials of elements one after the other, with the signs
-// of their sides.
-func shortExp(v *vec, part bool) {
+// of their sides. Groups of which not every element exists lie behind the loop.
+func shortExp(v *vec) {
 	l := newFlatLoop(v)
-	l.pos = v.param("pos")
-	if part {
-		l.part = v.param("part")
-	}
+	l.pos, l.part = v.param("pos"), v.param("part")
 	magic, low, high := v.naturalRange()
 	e := newExponential(v, magic, true)
-	smallest := v.inRegister(v.constant(1))
+	smallest, given := v.inRegister(v.constant(1)), v.GP64()
+	v.MOVQ(l.part, given) // which moves on
+	some, ready := v.newLabel("some"), v.newLabel("ready")
+	var terms []vreg
 	l.run(e, low, high, func(p, q []vreg) {
 		for i := range p {
 			v.mul(p[i], q[i], p[i])
 			v.min(p[i], smallest, smallest) // which stays where p is NaN
-			v.keep(l.exists(i), p[i], p[i])
+		}
+		v.TESTQ(given, given)
+		v.JNZ(operand.LabelRef(some))
+		v.Label(ready)
+		terms = p
+		for i := range p {
 			if k := l.sign(i); v.wide() {
 				v.flip(k, p[i])
 			} else {
@@ -45,30 +50,34 @@ func shortExp(v *vec, part bool) {
 	v.Store(bits, v.ReturnIndex(0))
 	v.VZEROUPPER()
 	v.RET()
+	v.Label(some)
+	for i, p := range terms {
+		v.keep(l.exists(i), p, p)
+	}
+	v.JMP(operand.LabelRef(ready))
 }
 
-// shortOdds emits the exponentials, and with grad the gradient, of elements one after
-// the other. Groups of which not every element takes part lie behind the loop.
-func shortOdds(v *vec, grad bool) {
+// shortOdds emits the exponentials and, unless dst is nil, the gradient of elements one
+// after the other. Groups of which not every element takes part lie behind the loop.
+func shortOdds(v *vec) {
 	l := newFlatLoop(v)
 	l.pos, l.part = v.param("pos"), v.param("part")
-	lost := v.param("lost")
+	lost, dst := v.param("lost"), v.param("dst")
 	bias, least, most := zeroToInf(v.elem)
-	var factor, minus vreg
-	var dst gpreg
-	if grad {
-		dst, factor = v.param("dst"), v.reg()
-		scale := v.param("scale")
-		v.VBROADCASTSD(at(scale, 0), factor)
-		v.toElement(factor)
-		if !v.wide() {
-			minus = v.reg()
-			v.xor(factor, v.asRegister(v.constant(math.Copysign(0, -1))), minus)
-		}
+	without, factor := v.newLabel("without"), v.reg()
+	var minus vreg
+	v.TESTQ(dst, dst)
+	v.JZ(operand.LabelRef(without))
+	v.VBROADCASTSD(at(v.param("scale"), 0), factor)
+	v.toElement(factor)
+	if !v.wide() {
+		minus = v.reg()
+		v.xor(factor, v.asRegister(v.constant(math.Copysign(0, -1))), minus)
 	}
+	v.Label(without)
 	magic, low, high := v.held(bias), v.held(least), v.held(most)
 	e := newExponential(v, magic, !v.double())
-	some, ready := v.newLabel("some"), v.newLabel("ready")
+	some, ready, none := v.newLabel("some"), v.newLabel("ready"), v.newLabel("none")
 	var terms []vreg
 	l.run(e, low, high, func(p, q []vreg) {
 		for i := range p {
@@ -95,9 +104,8 @@ func shortOdds(v *vec, grad bool) {
 			v.move(p[i], at(l.w, i*v.bytes))
 		}
 		terms = p
-		if !grad {
-			return
-		}
+		v.TESTQ(dst, dst)
+		v.JZ(operand.LabelRef(none))
 		one := v.shared(v.constant(1), len(p))
 		for i := range p {
 			g := v.reg()
@@ -114,6 +122,7 @@ func shortOdds(v *vec, grad bool) {
 			v.move(g, at(dst, i*v.bytes))
 		}
 		v.ADDQ(operand.I32(4*v.bytes), dst)
+		v.Label(none)
 	})
 	v.VZEROUPPER()
 	v.RET()

@@ -108,14 +108,11 @@ var coreKernels = []*kernel{
 	},
 	{
 		name: "scaleExp", types: elems,
-		params: "dst []T, dstStride int, x []T, stride, rows, n int, p []kernel.RowParams[T], pStep int, stream bool",
+		params: "dst []T, dstStride int, x []T, stride, rows, n int, p []kernel.RowParams[T], pStep, stream int",
 		doc: `writes dst[i·dstStride+j] = e^y·2^-c·factor, y = x[i·stride+j], or 0 where y < low,
-			with {magic of c, low, factor} = p[i·pStep]. Where it may stream, past the caches,
+			with {magic of c, low, factor} = p[i·pStep]; past the caches unless stream is 0, where
 			every row of dst begins at a multiple of 64 bytes.`,
-		forms: []form{
-			{name: "Stream", when: "stream", x86: func(v *vec) { scaleExp(v, true) }, noNEON: noStream},
-			{x86: func(v *vec) { scaleExp(v, false) }, neon: neonScaleExp},
-		},
+		forms: both(scaleExp, neonScaleExp),
 	},
 	{
 		name: "offset", types: elems, oneTwin: true,
@@ -254,17 +251,7 @@ var shortKernels = []*kernel{
 			where bit i of pos is set; 0 where part is not nil and has not bit i, which pos then
 			has not either. It takes a multiple of ShortRows elements.`,
 		args: "w, x, n=len(x), pos, part", optional: "part",
-		forms: []form{
-			{
-				name: "Part", when: "part != nil",
-				x86:  func(v *vec) { shortExp(v, true) },
-				neon: func(v *neonVec) { neonShortExp(v, true) },
-			},
-			{
-				x86:  func(v *vec) { shortExp(v, false) },
-				neon: func(v *neonVec) { neonShortExp(v, false) },
-			},
-		},
+		forms: both(shortExp, neonShortExp),
 	},
 	{
 		name: "ShortSums", types: single,
@@ -304,17 +291,7 @@ var shortKernels = []*kernel{
 			is not set, which pos then has not either. Below the least normal number e^y is 0 or
 			subnormal. It takes a multiple of ShortRows elements. Unless lost is nil, x is short of it.`,
 		args: "w, dst, x, n=len(x), lost, pos, part, scale", optional: "dst, lost, scale",
-		forms: []form{
-			{
-				name: "Only", when: "dst == nil",
-				x86:  func(v *vec) { shortOdds(v, false) },
-				neon: func(v *neonVec) { neonShortOdds(v, false) },
-			},
-			{
-				x86:  func(v *vec) { shortOdds(v, true) },
-				neon: func(v *neonVec) { neonShortOdds(v, true) },
-			},
-		},
+		forms: both(shortOdds, neonShortOdds),
 	},
 	{
 		name: "ShortSoft", types: elems, oneTwin: true,
@@ -430,7 +407,7 @@ var finishKernels = []*kernel{
 			where a is; where not, the row's results are open. Where fa is nil there are no
 			factors.`,
 		args: "loss, fa, fb, a, b, scale, rows=len(a)", optional: "fa, fb, scale",
-		forms: finishForms("fa", finishTarget, neonFinishTarget),
+		forms: both(finishTarget, neonFinishTarget),
 	},
 	{
 		name: "FinishJoins", types: single,

@@ -173,7 +173,6 @@ func TestCompleteFinds(t *testing.T) {
 // TestNEONExceptions lists what NEON does not have.
 func TestNEONExceptions(t *testing.T) {
 	want := []string{
-		"zlpr.scaleExpStream: " + noStream,
 		"kernel.copyStream: " + noStream,
 		"kernel.selectExp makes no copy: " + noStream,
 		"kernel.targetExp makes no copy: " + noStream,

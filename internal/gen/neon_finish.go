@@ -98,8 +98,8 @@ func (f *neonFinish) inverses(u []*vecReg) []*vecReg {
 }
 
 // neonFinishTarget emits finishTarget.
-func neonFinishTarget(v *neonVec, factors bool) {
-	f := newNeonFinish(v, factors, false)
+func neonFinishTarget(v *neonVec) {
+	f := newNeonFinish(v, true, false)
 	d := f.neonVec
 	other := newNeonVec(v.neonFile, float64s) // whose constants are another table
 	other.loadConstants()
@@ -116,7 +116,7 @@ func neonFinishTarget(v *neonVec, factors bool) {
 		d.free(sign)
 		f.atMost(y, coef.TargetLimit)
 		b, s := e.evaluate(y)
-		u, q := d.regs(finishRegs), []*vecReg(nil)
+		u, q := d.regs(finishRegs), d.regs(finishRegs)
 		for i := range b {
 			d.mul(b[i], s[i], b[i])
 			d.mul(a[i], b[i], u[i])
@@ -127,36 +127,37 @@ func neonFinishTarget(v *neonVec, factors bool) {
 			d.free(normal)
 		}
 		d.free(append(a, s...)...)
-		if factors {
-			q = d.regs(finishRegs)
-			d.loadPair(address{f.scale, 0}, q[0], q[1])
-			for i := range q {
-				d.mul(q[i], u[i], q[i])
-			}
-			f.atMost(q, math.MaxFloat64)
+		unscaled, finished := d.newLabel("unscaled"), d.newLabel("finished")
+		d.op("CBZ", f.out[0], unscaled)
+		d.loadPair(address{f.scale, 0}, q[0], q[1])
+		for i := range q {
+			d.mul(q[i], u[i], q[i])
 		}
+		f.atMost(q, math.MaxFloat64)
+		d.label(unscaled)
 		logarithm := func() []*vecReg { return f.log1pSum(u) }
 		var r []*vecReg
 		if v.double() {
 			reduced := f.reduce1p(u)
 			r = reduced.inverse
 			logarithm = func() []*vecReg { return f.log(reduced) }
-		} else if factors {
+		}
+		d.op("CBZ", f.out[0], finished)
+		if !v.double() {
 			r = f.inverses(u)
 		}
-		if factors {
-			sign := d.inRegister(d.constant(math.Copysign(0, -1)))
-			for i := range q {
-				d.mul(q[i], r[i], q[i])
-				d.xor(q[i], sign, q[i])
-				d.mul(b[i], r[i], b[i])
-			}
-			d.free(sign)
-			d.storeNarrow(f.of, q[0], q[1], f.out[1], 0)
-			d.op("ADD", imm(2*finishRegs*f.of.size), f.out[1])
-			f.factor(0, b, none)
-			d.free(q...)
+		sign = d.inRegister(d.constant(math.Copysign(0, -1)))
+		for i := range q {
+			d.mul(q[i], r[i], q[i])
+			d.xor(q[i], sign, q[i])
+			d.mul(b[i], r[i], b[i])
 		}
+		d.free(sign)
+		d.storeNarrow(f.of, q[0], q[1], f.out[1], 0)
+		d.op("ADD", imm(2*finishRegs*f.of.size), f.out[1])
+		f.factor(0, b, none)
+		d.free(q...)
+		d.label(finished)
 		d.free(append(append(b, r...), none...)...)
 		log := logarithm()
 		d.storePair(log[0], log[1], address{f.loss, 0})

@@ -28,30 +28,27 @@ func (v *neonVec) flat(n genReg, registers int, sides []*neonSide, pointers []ge
 }
 
 // neonShortExp emits shortExp, two registers at a time.
-func neonShortExp(v *neonVec, part bool) {
+func neonShortExp(v *neonVec) {
 	w, x, n := v.param("w"), v.param("x"), v.param("n")
-	sides := []*neonSide{v.newSide("pos", 1)}
-	if part {
-		sides = append(sides, v.newSide("part", 1))
-	}
+	pos, part := v.newSide("pos", 1), v.newSide("part", 1)
+	v.op("MOVD", part.base, part.at)
 	v.loadTests()
 	v.loadConstants()
 	magic, low, high := v.naturalRange()
 	e := newNeonExponential(v, magic)
 	smallest := v.inRegister(v.constant(1))
-	v.flat(n, 8, sides, []genReg{x, w}, func() {
+	v.flat(n, 8, []*neonSide{pos}, []genReg{x, w}, func() {
+		all := v.newLabel("all")
+		v.op("CBZ", part.base, all)
+		part.load(4)
+		v.label(all)
 		for first := 0; first < 8; first += 2 {
-			y, signs, exist := v.regs(2), v.regs(2), []*vecReg(nil)
+			y, signs := v.regs(2), v.regs(2)
 			v.loadPair(address{x, 16 * first}, y[0], y[1])
 			for i := range y {
 				test := v.laneTest(first + i)
-				sides[0].selected(first+i, test, signs[i])
+				pos.selected(first+i, test, signs[i])
 				v.flip(signs[i], y[i])
-				if part {
-					k := v.reg()
-					sides[1].selected(first+i, test, k)
-					exist = append(exist, k)
-				}
 				v.free(test)
 				v.max(low, y[i], y[i])
 				v.min(high, y[i], y[i])
@@ -60,10 +57,17 @@ func neonShortExp(v *neonVec, part bool) {
 			for i := range p {
 				v.mul(p[i], s[i], p[i])
 				v.VFMINNM(v.lanes(p[i]), v.lanes(smallest), v.lanes(smallest))
-				if part {
-					v.and(p[i], exist[i], p[i])
-					v.free(exist[i])
-				}
+			}
+			exist := v.newLabel("exist")
+			v.op("CBZ", part.base, exist)
+			for i := range p {
+				test := v.laneTest(first + i)
+				part.selected(first+i, test, s[i])
+				v.and(p[i], s[i], p[i])
+				v.free(test)
+			}
+			v.label(exist)
+			for i := range p {
 				v.xor(p[i], signs[i], p[i])
 			}
 			v.storePair(p[0], p[1], address{w, 16 * first})
@@ -77,25 +81,19 @@ func neonShortExp(v *neonVec, part bool) {
 }
 
 // neonShortOdds emits shortOdds, four registers at a time, two of them together.
-func neonShortOdds(v *neonVec, grad bool) {
-	w, x, n := v.param("w"), v.param("x"), v.param("n")
+func neonShortOdds(v *neonVec) {
+	w, x, n, dst := v.param("w"), v.param("x"), v.param("n"), v.param("dst")
 	pos, part, lost := v.newSide("pos", 1), v.newSide("part", 1), v.param("lost")
 	v.loadTests()
 	v.loadConstants()
 	bias, least, most := zeroToInf(v.elem)
 	low, high := v.inRegister(v.constant(least)), v.inRegister(v.constant(most))
 	e := newNeonExponential(v, v.inRegister(v.constant(bias)))
-	var dst genReg
-	var one, factor *vecReg
-	if grad {
-		dst, one, factor = v.param("dst"), v.inRegister(v.constant(1)), v.reg()
-		v.setFactor(v.param("scale"), factor)
-	}
-	pointers := []genReg{x, w}
-	if grad {
-		pointers = append(pointers, dst)
-	}
-	v.flat(n, 4, []*neonSide{pos, part}, pointers, func() {
+	without, one, factor := v.newLabel("without"), v.inRegister(v.constant(1)), v.reg()
+	v.op("CBZ", dst, without)
+	v.setFactor(v.param("scale"), factor)
+	v.label(without)
+	v.flat(n, 4, []*neonSide{pos, part}, []genReg{x, w}, func() {
 		for first := 0; first < 4; first += 2 {
 			y, signs, exist := v.regs(2), v.regs(2), v.regs(2)
 			v.loadPair(address{x, 16 * first}, y[0], y[1])
@@ -127,15 +125,19 @@ func neonShortOdds(v *neonVec, grad bool) {
 				v.and(p[i], exist[i], p[i])
 			}
 			v.storePair(p[0], p[1], address{w, 16 * first})
-			if grad {
-				for i := range p {
-					v.add(p[i], one, s[i])
-					v.div(p[i], s[i], s[i])
-					v.xor(s[i], signs[i], s[i])
-					v.mul(s[i], factor, s[i])
-				}
-				v.storePair(s[0], s[1], address{dst, 16 * first})
+			none := v.newLabel("none")
+			v.op("CBZ", dst, none)
+			for i := range p {
+				v.add(p[i], one, s[i])
+				v.div(p[i], s[i], s[i])
+				v.xor(s[i], signs[i], s[i])
+				v.mul(s[i], factor, s[i])
 			}
+			v.storePair(s[0], s[1], address{dst, 16 * first})
+			if first == 2 {
+				v.op("ADD", imm(64), dst)
+			}
+			v.label(none)
 			v.free(append(append(append(p, s...), signs...), exist...)...)
 		}
 	})

@@ -4,9 +4,9 @@ import (
 	"github.com/mmcloughlin/avo/operand"
 )
 
-// scaleExp emits the store of exponentials times a factor. With streaming
-// stores every row of dst begins at a multiple of 64 bytes.
-func scaleExp(v *vec, streaming bool) {
+// scaleExp emits the store of exponentials times a factor; streaming stores, behind the
+// loop, are those of rows that begin at multiples of 64 bytes.
+func scaleExp(v *vec) {
 	dst, dstStride := v.param("dst"), v.stride("dstStride")
 	x, stride := v.param("x"), v.stride("stride")
 	p, pStep := v.param("p"), v.stride("pStep")
@@ -15,7 +15,15 @@ func scaleExp(v *vec, streaming bool) {
 	l := newRowLoop(v)
 	magic, low, factor := v.reg(), v.reg(), v.reg()
 	e := newExponential(v, magic, !v.double())
+	var aside []func()
 
+	l.last = func() {
+		kept := v.newLabel("kept")
+		v.CMPQ(v.argument("stream"), operand.U8(0))
+		v.JEQ(operand.LabelRef(kept))
+		v.SFENCE()
+		v.Label(kept)
+	}
 	l.run(func() {
 		v.broadcast(at(p, 0), magic)
 		v.broadcast(at(p, v.size), low)
@@ -34,22 +42,37 @@ func scaleExp(v *vec, streaming bool) {
 			y, normal = append(y, r), append(normal, in)
 		}
 		p, s := e.evaluate(y)
-		for i, t := range terms(pairs) {
+		all, whole := terms(pairs), pairs[0][0].mask == nil
+		for i, t := range all {
 			v.mul(p[i], s[i], p[i])
 			v.mulKeep(normal[i], p[i], factor, p[i])
-			mem := l.inRow(dst, t.reg)
-			if streaming && t.mask == nil {
-				v.stream(p[i], mem)
-			} else {
-				v.store(t.mask, p[i], mem)
+			if !whole {
+				v.store(t.mask, p[i], l.inRow(dst, t.reg))
 			}
 		}
+		if !whole {
+			return
+		}
+		streaming, stored := v.newLabel("stream"), v.newLabel("stored")
+		v.CMPQ(v.argument("stream"), operand.U8(0))
+		v.JNE(operand.LabelRef(streaming))
+		for i, t := range all {
+			v.move(p[i], l.inRow(dst, t.reg))
+		}
+		v.Label(stored)
+		aside = append(aside, func() {
+			v.Label(streaming)
+			for i, t := range all {
+				v.stream(p[i], l.inRow(dst, t.reg))
+			}
+			v.JMP(operand.LabelRef(stored))
+		})
 	}, func() {
 		v.ADDQ(dstStride, dst)
 		v.ADDQ(stride, x)
 		v.ADDQ(pStep, p)
-		if streaming {
-			v.SFENCE()
-		}
 	})
+	for _, f := range aside {
+		f()
+	}
 }

@@ -270,19 +270,9 @@ func selectScale64(dst []float64, dstStride int, w []float64, wStride, rows, n i
 func ShortExp(w, x []float32, pos, part []uint64) (normal bool) {
 	switch Active {
 	case AVX512:
-		switch {
-		case part != nil:
-			return shortExpPartAVX512(&w[0], &x[0], len(x), &pos[0], unsafe.SliceData(part)) == 0
-		default:
-			return shortExpAVX512(&w[0], &x[0], len(x), &pos[0], unsafe.SliceData(part)) == 0
-		}
+		return shortExpAVX512(&w[0], &x[0], len(x), &pos[0], unsafe.SliceData(part)) == 0
 	case AVX2:
-		switch {
-		case part != nil:
-			return shortExpPartAVX2(&w[0], &x[0], len(x), &pos[0], unsafe.SliceData(part)) == 0
-		default:
-			return shortExpAVX2(&w[0], &x[0], len(x), &pos[0], unsafe.SliceData(part)) == 0
-		}
+		return shortExpAVX2(&w[0], &x[0], len(x), &pos[0], unsafe.SliceData(part)) == 0
 	}
 	return shortExpGeneric(w, x, pos, part)
 }
@@ -352,19 +342,9 @@ func shortDifferences64(y, lost, x []float64, s0 []float64, rows, n int) {
 func shortOdds32(w, dst, x, lost []float32, pos, part []uint64, scale []float64) {
 	switch Active {
 	case AVX512:
-		switch {
-		case dst == nil:
-			shortOddsOnly32AVX512(&w[0], unsafe.SliceData(dst), &x[0], len(x), unsafe.SliceData(lost), &pos[0], &part[0], unsafe.SliceData(scale))
-		default:
-			shortOdds32AVX512(&w[0], unsafe.SliceData(dst), &x[0], len(x), unsafe.SliceData(lost), &pos[0], &part[0], unsafe.SliceData(scale))
-		}
+		shortOdds32AVX512(&w[0], unsafe.SliceData(dst), &x[0], len(x), unsafe.SliceData(lost), &pos[0], &part[0], unsafe.SliceData(scale))
 	case AVX2:
-		switch {
-		case dst == nil:
-			shortOddsOnly32AVX2(&w[0], unsafe.SliceData(dst), &x[0], len(x), unsafe.SliceData(lost), &pos[0], &part[0], unsafe.SliceData(scale))
-		default:
-			shortOdds32AVX2(&w[0], unsafe.SliceData(dst), &x[0], len(x), unsafe.SliceData(lost), &pos[0], &part[0], unsafe.SliceData(scale))
-		}
+		shortOdds32AVX2(&w[0], unsafe.SliceData(dst), &x[0], len(x), unsafe.SliceData(lost), &pos[0], &part[0], unsafe.SliceData(scale))
 	default:
 		shortOddsGeneric(w, dst, x, lost, pos, part, scale)
 	}
@@ -373,19 +353,9 @@ func shortOdds32(w, dst, x, lost []float32, pos, part []uint64, scale []float64)
 func shortOdds64(w, dst, x, lost []float64, pos, part []uint64, scale []float64) {
 	switch Active {
 	case AVX512:
-		switch {
-		case dst == nil:
-			shortOddsOnly64AVX512(&w[0], unsafe.SliceData(dst), &x[0], len(x), unsafe.SliceData(lost), &pos[0], &part[0], unsafe.SliceData(scale))
-		default:
-			shortOdds64AVX512(&w[0], unsafe.SliceData(dst), &x[0], len(x), unsafe.SliceData(lost), &pos[0], &part[0], unsafe.SliceData(scale))
-		}
+		shortOdds64AVX512(&w[0], unsafe.SliceData(dst), &x[0], len(x), unsafe.SliceData(lost), &pos[0], &part[0], unsafe.SliceData(scale))
 	case AVX2:
-		switch {
-		case dst == nil:
-			shortOddsOnly64AVX2(&w[0], unsafe.SliceData(dst), &x[0], len(x), unsafe.SliceData(lost), &pos[0], &part[0], unsafe.SliceData(scale))
-		default:
-			shortOdds64AVX2(&w[0], unsafe.SliceData(dst), &x[0], len(x), unsafe.SliceData(lost), &pos[0], &part[0], unsafe.SliceData(scale))
-		}
+		shortOdds64AVX2(&w[0], unsafe.SliceData(dst), &x[0], len(x), unsafe.SliceData(lost), &pos[0], &part[0], unsafe.SliceData(scale))
 	default:
 		shortOddsGeneric(w, dst, x, lost, pos, part, scale)
 	}
@@ -571,19 +541,9 @@ func FinishProduct(loss []float64, fa, fb []float32, a, b, scale []float64) (goo
 func finishTarget32(loss []float64, fa, fb []float32, a, b, scale []float64) (good bool) {
 	switch Active {
 	case AVX512:
-		switch {
-		case fa == nil:
-			return finishTargetLoss32AVX512(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
-		default:
-			return finishTarget32AVX512(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
-		}
+		return finishTarget32AVX512(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
 	case AVX2:
-		switch {
-		case fa == nil:
-			return finishTargetLoss32AVX2(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
-		default:
-			return finishTarget32AVX2(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
-		}
+		return finishTarget32AVX2(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
 	}
 	return finishTarget32Generic(loss, fa, fb, a, b, scale)
 }
@@ -591,19 +551,9 @@ func finishTarget32(loss []float64, fa, fb []float32, a, b, scale []float64) (go
 func finishTarget64(loss []float64, fa, fb []float64, a, b, scale []float64) (good bool) {
 	switch Active {
 	case AVX512:
-		switch {
-		case fa == nil:
-			return finishTargetLoss64AVX512(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
-		default:
-			return finishTarget64AVX512(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
-		}
+		return finishTarget64AVX512(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
 	case AVX2:
-		switch {
-		case fa == nil:
-			return finishTargetLoss64AVX2(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
-		default:
-			return finishTarget64AVX2(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
-		}
+		return finishTarget64AVX2(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
 	}
 	return finishTarget64Generic(loss, fa, fb, a, b, scale)
 }
@@ -1613,12 +1563,6 @@ func selectScale64AVX512(dst *float64, dstStride int, w *float64, wStride int, r
 func selectScale64AVX2(dst *float64, dstStride int, w *float64, wStride int, rows int, n int, fa *float64, fb *float64)
 
 //go:noescape
-func shortExpPartAVX512(w *float32, x *float32, n int, pos *uint64, part *uint64) (bad uint64)
-
-//go:noescape
-func shortExpPartAVX2(w *float32, x *float32, n int, pos *uint64, part *uint64) (bad uint64)
-
-//go:noescape
 func shortExpAVX512(w *float32, x *float32, n int, pos *uint64, part *uint64) (bad uint64)
 
 //go:noescape
@@ -1655,22 +1599,10 @@ func shortDifferences64AVX512(y *float64, lost *float64, x *float64, s0 *float64
 func shortDifferences64AVX2(y *float64, lost *float64, x *float64, s0 *float64, rows int, n int)
 
 //go:noescape
-func shortOddsOnly32AVX512(w *float32, dst *float32, x *float32, n int, lost *float32, pos *uint64, part *uint64, scale *float64)
-
-//go:noescape
-func shortOddsOnly32AVX2(w *float32, dst *float32, x *float32, n int, lost *float32, pos *uint64, part *uint64, scale *float64)
-
-//go:noescape
 func shortOdds32AVX512(w *float32, dst *float32, x *float32, n int, lost *float32, pos *uint64, part *uint64, scale *float64)
 
 //go:noescape
 func shortOdds32AVX2(w *float32, dst *float32, x *float32, n int, lost *float32, pos *uint64, part *uint64, scale *float64)
-
-//go:noescape
-func shortOddsOnly64AVX512(w *float64, dst *float64, x *float64, n int, lost *float64, pos *uint64, part *uint64, scale *float64)
-
-//go:noescape
-func shortOddsOnly64AVX2(w *float64, dst *float64, x *float64, n int, lost *float64, pos *uint64, part *uint64, scale *float64)
 
 //go:noescape
 func shortOdds64AVX512(w *float64, dst *float64, x *float64, n int, lost *float64, pos *uint64, part *uint64, scale *float64)
@@ -1769,22 +1701,10 @@ func finishProductAVX512(loss *float64, fa *float32, fb *float32, a *float64, b 
 func finishProductAVX2(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
 
 //go:noescape
-func finishTargetLoss32AVX512(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
-
-//go:noescape
-func finishTargetLoss32AVX2(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
-
-//go:noescape
 func finishTarget32AVX512(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
 
 //go:noescape
 func finishTarget32AVX2(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
-
-//go:noescape
-func finishTargetLoss64AVX512(loss *float64, fa *float64, fb *float64, a *float64, b *float64, scale *float64, rows int) (bad uint64)
-
-//go:noescape
-func finishTargetLoss64AVX2(loss *float64, fa *float64, fb *float64, a *float64, b *float64, scale *float64, rows int) (bad uint64)
 
 //go:noescape
 func finishTarget64AVX512(loss *float64, fa *float64, fb *float64, a *float64, b *float64, scale *float64, rows int) (bad uint64)

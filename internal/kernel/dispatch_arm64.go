@@ -209,12 +209,7 @@ func selectScale64(dst []float64, dstStride int, w []float64, wStride, rows, n i
 func ShortExp(w, x []float32, pos, part []uint64) (normal bool) {
 	switch Active {
 	case NEON:
-		switch {
-		case part != nil:
-			return shortExpPartNEON(&w[0], &x[0], len(x), &pos[0], unsafe.SliceData(part)) == 0
-		default:
-			return shortExpNEON(&w[0], &x[0], len(x), &pos[0], unsafe.SliceData(part)) == 0
-		}
+		return shortExpNEON(&w[0], &x[0], len(x), &pos[0], unsafe.SliceData(part)) == 0
 	}
 	return shortExpGeneric(w, x, pos, part)
 }
@@ -274,12 +269,7 @@ func shortDifferences64(y, lost, x []float64, s0 []float64, rows, n int) {
 func shortOdds32(w, dst, x, lost []float32, pos, part []uint64, scale []float64) {
 	switch Active {
 	case NEON:
-		switch {
-		case dst == nil:
-			shortOddsOnly32NEON(&w[0], unsafe.SliceData(dst), &x[0], len(x), unsafe.SliceData(lost), &pos[0], &part[0], unsafe.SliceData(scale))
-		default:
-			shortOdds32NEON(&w[0], unsafe.SliceData(dst), &x[0], len(x), unsafe.SliceData(lost), &pos[0], &part[0], unsafe.SliceData(scale))
-		}
+		shortOdds32NEON(&w[0], unsafe.SliceData(dst), &x[0], len(x), unsafe.SliceData(lost), &pos[0], &part[0], unsafe.SliceData(scale))
 	default:
 		shortOddsGeneric(w, dst, x, lost, pos, part, scale)
 	}
@@ -288,12 +278,7 @@ func shortOdds32(w, dst, x, lost []float32, pos, part []uint64, scale []float64)
 func shortOdds64(w, dst, x, lost []float64, pos, part []uint64, scale []float64) {
 	switch Active {
 	case NEON:
-		switch {
-		case dst == nil:
-			shortOddsOnly64NEON(&w[0], unsafe.SliceData(dst), &x[0], len(x), unsafe.SliceData(lost), &pos[0], &part[0], unsafe.SliceData(scale))
-		default:
-			shortOdds64NEON(&w[0], unsafe.SliceData(dst), &x[0], len(x), unsafe.SliceData(lost), &pos[0], &part[0], unsafe.SliceData(scale))
-		}
+		shortOdds64NEON(&w[0], unsafe.SliceData(dst), &x[0], len(x), unsafe.SliceData(lost), &pos[0], &part[0], unsafe.SliceData(scale))
 	default:
 		shortOddsGeneric(w, dst, x, lost, pos, part, scale)
 	}
@@ -432,12 +417,7 @@ func FinishProduct(loss []float64, fa, fb []float32, a, b, scale []float64) (goo
 func finishTarget32(loss []float64, fa, fb []float32, a, b, scale []float64) (good bool) {
 	switch Active {
 	case NEON:
-		switch {
-		case fa == nil:
-			return finishTargetLoss32NEON(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
-		default:
-			return finishTarget32NEON(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
-		}
+		return finishTarget32NEON(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
 	}
 	return finishTarget32Generic(loss, fa, fb, a, b, scale)
 }
@@ -445,12 +425,7 @@ func finishTarget32(loss []float64, fa, fb []float32, a, b, scale []float64) (go
 func finishTarget64(loss []float64, fa, fb []float64, a, b, scale []float64) (good bool) {
 	switch Active {
 	case NEON:
-		switch {
-		case fa == nil:
-			return finishTargetLoss64NEON(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
-		default:
-			return finishTarget64NEON(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
-		}
+		return finishTarget64NEON(&loss[0], unsafe.SliceData(fa), unsafe.SliceData(fb), &a[0], &b[0], unsafe.SliceData(scale), len(a)) == 0
 	}
 	return finishTarget64Generic(loss, fa, fb, a, b, scale)
 }
@@ -1156,9 +1131,6 @@ func selectScale32NEON(dst *float32, dstStride int, w *float32, wStride int, row
 func selectScale64NEON(dst *float64, dstStride int, w *float64, wStride int, rows int, n int, fa *float64, fb *float64)
 
 //go:noescape
-func shortExpPartNEON(w *float32, x *float32, n int, pos *uint64, part *uint64) (bad uint64)
-
-//go:noescape
 func shortExpNEON(w *float32, x *float32, n int, pos *uint64, part *uint64) (bad uint64)
 
 //go:noescape
@@ -1177,13 +1149,7 @@ func shortDifferences32NEON(y *float32, lost *float32, x *float32, s0 *float64, 
 func shortDifferences64NEON(y *float64, lost *float64, x *float64, s0 *float64, rows int, n int)
 
 //go:noescape
-func shortOddsOnly32NEON(w *float32, dst *float32, x *float32, n int, lost *float32, pos *uint64, part *uint64, scale *float64)
-
-//go:noescape
 func shortOdds32NEON(w *float32, dst *float32, x *float32, n int, lost *float32, pos *uint64, part *uint64, scale *float64)
-
-//go:noescape
-func shortOddsOnly64NEON(w *float64, dst *float64, x *float64, n int, lost *float64, pos *uint64, part *uint64, scale *float64)
 
 //go:noescape
 func shortOdds64NEON(w *float64, dst *float64, x *float64, n int, lost *float64, pos *uint64, part *uint64, scale *float64)
@@ -1228,13 +1194,7 @@ func finishProductLossNEON(loss *float64, fa *float32, fb *float32, a *float64, 
 func finishProductNEON(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
 
 //go:noescape
-func finishTargetLoss32NEON(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
-
-//go:noescape
 func finishTarget32NEON(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
-
-//go:noescape
-func finishTargetLoss64NEON(loss *float64, fa *float64, fb *float64, a *float64, b *float64, scale *float64, rows int) (bad uint64)
 
 //go:noescape
 func finishTarget64NEON(loss *float64, fa *float64, fb *float64, a *float64, b *float64, scale *float64, rows int) (bad uint64)

@@ -505,17 +505,21 @@ done8:
 	VZEROUPPER
 	RET
 
-// func finishTargetLoss32AVX2(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
+// func finishTarget32AVX2(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
 // Requires: AVX, AVX2, FMA3
-TEXT ·finishTargetLoss32AVX2(SB), NOSPLIT, $0-64
+TEXT ·finishTarget32AVX2(SB), NOSPLIT, $0-64
 	MOVQ     loss+0(FP), AX
 	MOVQ     a+24(FP), CX
 	MOVQ     b+32(FP), DX
+	MOVQ     fa+8(FP), BX
+	MOVQ     fb+16(FP), SI
+	MOVQ     scale+40(FP), DI
 	VMOVUPD  f64_3ff0000000000000<>+0(SB), Y0
 	VPCMPEQD Y1, Y1, Y1
 	VMOVUPD  f64_3ff71547652b82fe<>+0(SB), Y2
-	MOVQ     rows+48(FP), BX
-	TESTQ    BX, BX
+	MOVQ     BX, R8
+	MOVQ     rows+48(FP), R9
+	TESTQ    R9, R9
 	JZ       done10
 
 rows9:
@@ -527,64 +531,98 @@ rows9:
 	VORPS       Y4, Y5, Y5
 	VANDPD      Y5, Y1, Y1
 	VMOVUPD     (DX), Y5
-	VMOVUPD     f64_7fffffffffffffff<>+0(SB), Y6
-	VANDPD      Y6, Y5, Y6
-	VCMPPD      $0x12, f64_4082c00000000000<>+0(SB), Y6, Y6
-	VANDPD      Y6, Y1, Y1
-	VMOVUPD     f64_8000000000000000<>+0(SB), Y6
-	VXORPD      Y6, Y5, Y5
-	VMOVUPD     Y5, Y7
-	VFMADD213PD f64_43380000000003ff<>+0(SB), Y2, Y7
-	VSUBPD      f64_43380000000003ff<>+0(SB), Y7, Y6
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y6, Y5
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y6, Y5
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Y6
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Y5, Y6
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y6
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Y5, Y6
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Y5, Y6
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Y5, Y6
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Y5, Y6
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Y5, Y6
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Y5, Y6
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Y5, Y6
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Y5, Y6
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Y5, Y6
-	VPSLLQ      $0x34, Y7, Y7
-	VMULPD      Y7, Y6, Y6
-	VMULPD      Y6, Y3, Y3
+	VMOVUPD     f64_7fffffffffffffff<>+0(SB), Y7
+	VANDPD      Y7, Y5, Y7
+	VCMPPD      $0x12, f64_4082c00000000000<>+0(SB), Y7, Y7
+	VANDPD      Y7, Y1, Y1
+	VMOVUPD     f64_8000000000000000<>+0(SB), Y7
+	VXORPD      Y7, Y5, Y5
+	VMOVUPD     Y5, Y8
+	VFMADD213PD f64_43380000000003ff<>+0(SB), Y2, Y8
+	VSUBPD      f64_43380000000003ff<>+0(SB), Y8, Y7
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y7, Y5
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y7, Y5
+	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Y7
+	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Y5, Y7
+	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y7
+	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Y5, Y7
+	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Y5, Y7
+	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Y5, Y7
+	VFMADD213PD f64_3f8111111112453e<>+0(SB), Y5, Y7
+	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Y5, Y7
+	VFMADD213PD f64_3fc555555555550d<>+0(SB), Y5, Y7
+	VFMADD213PD f64_3fe000000000000a<>+0(SB), Y5, Y7
+	VFMADD213PD f64_3ff0000000000000<>+0(SB), Y5, Y7
+	VFMADD213PD f64_3ff0000000000000<>+0(SB), Y5, Y7
+	VPSLLQ      $0x34, Y8, Y8
+	VMULPD      Y8, Y7, Y7
+	VMULPD      Y7, Y3, Y3
 	VCMPPD      $0x0d, f64_170000000000000<>+0(SB), Y3, Y5
-	VCMPPD      $0x12, f64_7e70000000000000<>+0(SB), Y3, Y6
-	VANDPD      Y6, Y5, Y5
+	VCMPPD      $0x12, f64_7e70000000000000<>+0(SB), Y3, Y8
+	VANDPD      Y8, Y5, Y5
 	VORPS       Y4, Y5, Y5
 	VANDPD      Y5, Y1, Y1
-	VADDPD      Y0, Y3, Y4
-	VPADDQ      f64_95f619980c433<>+0(SB), Y4, Y5
-	VPSRLQ      $0x34, Y5, Y6
-	VORPD       f64_4330000000000000<>+0(SB), Y6, Y6
-	VSUBPD      f64_43300000000003ff<>+0(SB), Y6, Y6
-	VANDPD      f64_fffffffffffff<>+0(SB), Y5, Y5
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y5, Y5
-	VSUBPD      Y0, Y5, Y5
-	VPADDQ      f64_c0095f619980c433<>+0(SB), Y4, Y4
-	VBLENDVPD   Y4, Y3, Y5, Y5
-	VMOVUPD     f64_4000000000000000<>+0(SB), Y4
-	VADDPD      Y4, Y5, Y3
-	VDIVPD      Y3, Y5, Y3
-	VMULPD      Y3, Y3, Y5
-	VMOVUPD     f64_3fce2f66422a4f09<>+0(SB), Y7
-	VFMADD213PD f64_3fd2438d790cc51a<>+0(SB), Y5, Y7
-	VFMADD213PD f64_3fd999a7a8b043c3<>+0(SB), Y5, Y7
-	VFMADD213PD f64_3fe555554fd9ca37<>+0(SB), Y5, Y7
-	VFMADD213PD Y4, Y5, Y7
-	VMULPD      f64_3fe62e42fefa39ef<>+0(SB), Y6, Y4
-	VFMADD231PD Y7, Y3, Y4
-	VMOVUPD     Y4, (AX)
-	ADDQ        $0x20, AX
-	ADDQ        $0x20, CX
-	ADDQ        $0x20, DX
-	SUBQ        $0x04, BX
-	JNZ         rows9
+	TESTQ       R8, R8
+	JZ          unscaled11
+	VMULPD      (DI), Y3, Y6
+	VMOVUPD     f64_7fffffffffffffff<>+0(SB), Y5
+	VANDPD      Y5, Y6, Y5
+	VCMPPD      $0x12, f64_7fefffffffffffff<>+0(SB), Y5, Y5
+	VANDPD      Y5, Y1, Y1
+
+unscaled11:
+	VADDPD      Y0, Y3, Y5
+	VPADDQ      f64_95f619980c433<>+0(SB), Y5, Y8
+	VPSRLQ      $0x34, Y8, Y9
+	VORPD       f64_4330000000000000<>+0(SB), Y9, Y9
+	VSUBPD      f64_43300000000003ff<>+0(SB), Y9, Y9
+	VANDPD      f64_fffffffffffff<>+0(SB), Y8, Y8
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y8, Y8
+	VSUBPD      Y0, Y8, Y8
+	VPADDQ      f64_c0095f619980c433<>+0(SB), Y5, Y10
+	VBLENDVPD   Y10, Y3, Y8, Y8
+	VMOVUPD     f64_4000000000000000<>+0(SB), Y10
+	VADDPD      Y10, Y8, Y3
+	VDIVPD      Y3, Y8, Y3
+	VMULPD      Y3, Y3, Y8
+	VMOVUPD     f64_3fce2f66422a4f09<>+0(SB), Y11
+	VFMADD213PD f64_3fd2438d790cc51a<>+0(SB), Y8, Y11
+	VFMADD213PD f64_3fd999a7a8b043c3<>+0(SB), Y8, Y11
+	VFMADD213PD f64_3fe555554fd9ca37<>+0(SB), Y8, Y11
+	VFMADD213PD Y10, Y8, Y11
+	VMULPD      f64_3fe62e42fefa39ef<>+0(SB), Y9, Y8
+	VFMADD231PD Y11, Y3, Y8
+	VMOVUPD     Y8, (AX)
+	TESTQ       R8, R8
+	JZ          finished12
+	VDIVPD      Y5, Y0, Y5
+	VMULPD      Y5, Y6, Y6
+	VMOVUPD     f64_8000000000000000<>+0(SB), Y3
+	VXORPD      Y3, Y6, Y6
+	VCVTPD2PSY  Y6, X3
+	VMOVUPS     X3, (SI)
+	VMULPD      Y5, Y7, Y7
+	VMULPD      (DI), Y7, Y5
+	VANDPD      f64_7fffffffffffffff<>+0(SB), Y5, Y3
+	VCMPPD      $0x0d, f64_3810000000000000<>+0(SB), Y3, Y7
+	VCMPPD      $0x12, f64_4040000000000000<>+0(SB), Y3, Y3
+	VANDPD      Y3, Y7, Y7
+	VCMPPD      $0x00, f64_0<>+0(SB), Y5, Y3
+	VANDPD      Y4, Y3, Y3
+	VORPS       Y3, Y7, Y7
+	VANDPD      Y7, Y1, Y1
+	VCVTPD2PSY  Y5, X3
+	VMOVUPS     X3, (BX)
+
+finished12:
+	ADDQ $0x20, AX
+	ADDQ $0x20, DI
+	ADDQ $0x20, CX
+	ADDQ $0x20, DX
+	ADDQ $0x10, BX
+	ADDQ $0x10, SI
+	SUBQ $0x04, R9
+	JNZ  rows9
 
 done10:
 	VMOVMSKPD Y1, AX
@@ -700,123 +738,6 @@ DATA f64_7e70000000000000<>+8(SB)/8, $0x7e70000000000000
 DATA f64_7e70000000000000<>+16(SB)/8, $0x7e70000000000000
 DATA f64_7e70000000000000<>+24(SB)/8, $0x7e70000000000000
 GLOBL f64_7e70000000000000<>(SB), RODATA|NOPTR, $32
-
-// func finishTarget32AVX2(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
-// Requires: AVX, AVX2, FMA3
-TEXT ·finishTarget32AVX2(SB), NOSPLIT, $0-64
-	MOVQ     loss+0(FP), AX
-	MOVQ     a+24(FP), CX
-	MOVQ     b+32(FP), DX
-	MOVQ     fa+8(FP), BX
-	MOVQ     fb+16(FP), SI
-	MOVQ     scale+40(FP), DI
-	VMOVUPD  f64_3ff0000000000000<>+0(SB), Y0
-	VPCMPEQD Y1, Y1, Y1
-	VMOVUPD  f64_3ff71547652b82fe<>+0(SB), Y2
-	MOVQ     rows+48(FP), R8
-	TESTQ    R8, R8
-	JZ       done12
-
-rows11:
-	VMOVUPD     (CX), Y3
-	VCMPPD      $0x0d, f64_3c30000000000000<>+0(SB), Y3, Y5
-	VCMPPD      $0x12, f64_4770000000000000<>+0(SB), Y3, Y4
-	VANDPD      Y4, Y5, Y5
-	VCMPPD      $0x00, f64_0<>+0(SB), Y3, Y4
-	VORPS       Y4, Y5, Y5
-	VANDPD      Y5, Y1, Y1
-	VMOVUPD     (DX), Y5
-	VMOVUPD     f64_7fffffffffffffff<>+0(SB), Y6
-	VANDPD      Y6, Y5, Y6
-	VCMPPD      $0x12, f64_4082c00000000000<>+0(SB), Y6, Y6
-	VANDPD      Y6, Y1, Y1
-	VMOVUPD     f64_8000000000000000<>+0(SB), Y6
-	VXORPD      Y6, Y5, Y5
-	VMOVUPD     Y5, Y7
-	VFMADD213PD f64_43380000000003ff<>+0(SB), Y2, Y7
-	VSUBPD      f64_43380000000003ff<>+0(SB), Y7, Y6
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y6, Y5
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y6, Y5
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Y6
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Y5, Y6
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y6
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Y5, Y6
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Y5, Y6
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Y5, Y6
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Y5, Y6
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Y5, Y6
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Y5, Y6
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Y5, Y6
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Y5, Y6
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Y5, Y6
-	VPSLLQ      $0x34, Y7, Y7
-	VMULPD      Y7, Y6, Y6
-	VMULPD      Y6, Y3, Y5
-	VCMPPD      $0x0d, f64_170000000000000<>+0(SB), Y5, Y3
-	VCMPPD      $0x12, f64_7e70000000000000<>+0(SB), Y5, Y7
-	VANDPD      Y7, Y3, Y3
-	VORPS       Y4, Y3, Y3
-	VANDPD      Y3, Y1, Y1
-	VMULPD      (DI), Y5, Y3
-	VMOVUPD     f64_7fffffffffffffff<>+0(SB), Y7
-	VANDPD      Y7, Y3, Y7
-	VCMPPD      $0x12, f64_7fefffffffffffff<>+0(SB), Y7, Y7
-	VANDPD      Y7, Y1, Y1
-	VADDPD      Y0, Y5, Y7
-	VPADDQ      f64_95f619980c433<>+0(SB), Y7, Y8
-	VPSRLQ      $0x34, Y8, Y9
-	VORPD       f64_4330000000000000<>+0(SB), Y9, Y9
-	VSUBPD      f64_43300000000003ff<>+0(SB), Y9, Y9
-	VANDPD      f64_fffffffffffff<>+0(SB), Y8, Y8
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y8, Y8
-	VSUBPD      Y0, Y8, Y8
-	VPADDQ      f64_c0095f619980c433<>+0(SB), Y7, Y10
-	VBLENDVPD   Y10, Y5, Y8, Y8
-	VMOVUPD     f64_4000000000000000<>+0(SB), Y10
-	VADDPD      Y10, Y8, Y5
-	VDIVPD      Y5, Y8, Y5
-	VMULPD      Y5, Y5, Y8
-	VMOVUPD     f64_3fce2f66422a4f09<>+0(SB), Y11
-	VFMADD213PD f64_3fd2438d790cc51a<>+0(SB), Y8, Y11
-	VFMADD213PD f64_3fd999a7a8b043c3<>+0(SB), Y8, Y11
-	VFMADD213PD f64_3fe555554fd9ca37<>+0(SB), Y8, Y11
-	VFMADD213PD Y10, Y8, Y11
-	VMULPD      f64_3fe62e42fefa39ef<>+0(SB), Y9, Y8
-	VFMADD231PD Y11, Y5, Y8
-	VMOVUPD     Y8, (AX)
-	VDIVPD      Y7, Y0, Y7
-	VMULPD      Y7, Y3, Y3
-	VMOVUPD     f64_8000000000000000<>+0(SB), Y5
-	VXORPD      Y5, Y3, Y3
-	VCVTPD2PSY  Y3, X3
-	VMOVUPS     X3, (SI)
-	VMULPD      Y7, Y6, Y6
-	VMULPD      (DI), Y6, Y5
-	VANDPD      f64_7fffffffffffffff<>+0(SB), Y5, Y3
-	VCMPPD      $0x0d, f64_3810000000000000<>+0(SB), Y3, Y6
-	VCMPPD      $0x12, f64_4040000000000000<>+0(SB), Y3, Y3
-	VANDPD      Y3, Y6, Y6
-	VCMPPD      $0x00, f64_0<>+0(SB), Y5, Y3
-	VANDPD      Y4, Y3, Y3
-	VORPS       Y3, Y6, Y6
-	VANDPD      Y6, Y1, Y1
-	VCVTPD2PSY  Y5, X3
-	VMOVUPS     X3, (BX)
-	ADDQ        $0x20, AX
-	ADDQ        $0x20, DI
-	ADDQ        $0x20, CX
-	ADDQ        $0x20, DX
-	ADDQ        $0x10, BX
-	ADDQ        $0x10, SI
-	SUBQ        $0x04, R8
-	JNZ         rows11
-
-done12:
-	VMOVMSKPD Y1, AX
-	XORQ      $0x0000000f, AX
-	MOVQ      AX, bad+56(FP)
-	VZEROUPPER
-	RET
 
 DATA f64_7fefffffffffffff<>+0(SB)/8, $0x7fefffffffffffff
 DATA f64_7fefffffffffffff<>+8(SB)/8, $0x7fefffffffffffff
@@ -1514,118 +1435,6 @@ DATA f64_380fffffffffffff<>+16(SB)/8, $0x380fffffffffffff
 DATA f64_380fffffffffffff<>+24(SB)/8, $0x380fffffffffffff
 GLOBL f64_380fffffffffffff<>(SB), RODATA|NOPTR, $32
 
-// func finishTargetLoss32AVX512(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
-// Requires: AVX, AVX512DQ, AVX512F
-TEXT ·finishTargetLoss32AVX512(SB), NOSPLIT, $0-64
-	MOVQ         loss+0(FP), AX
-	MOVQ         a+24(FP), CX
-	MOVQ         b+32(FP), DX
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z0
-	KXNORB       K1, K1, K1
-	VXORPS       Y1, Y1, Y1
-	VPTERNLOGQ   $0xff, Z2, Z2, Z2
-	VPTERNLOGQ   $0xff, Z3, Z3, Z3
-	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z2
-	VXORPS       Y4, Y4, Y4
-	VPTERNLOGQ   $0xff, Z5, Z5, Z5
-	VPTERNLOGQ   $0xff, Z6, Z6, Z6
-	VXORPS       Y7, Y7, Y7
-	VPTERNLOGQ   $0xff, Z8, Z8, Z8
-	VPTERNLOGQ   $0xff, Z9, Z9, Z9
-	MOVQ         rows+48(FP), BX
-	TESTQ        BX, BX
-	JZ           done34
-
-rows33:
-	VMOVUPD          (CX), Z5
-	VPMAXUQ          Z5, Z1, Z1
-	VPADDQ.BCST      f64_ffffffffffffffff<>+0(SB), Z5, Z8
-	VPMINUQ          Z8, Z3, Z3
-	VMOVUPD          (DX), Z8
-	VBROADCASTSD     f64_7fffffffffffffff<>+0(SB), Z9
-	VANDPD           Z9, Z8, Z9
-	VPMAXUQ          Z9, Z7, Z7
-	VBROADCASTSD     f64_8000000000000000<>+0(SB), Z9
-	VXORPD           Z9, Z8, Z8
-	VMOVUPD          Z8, Z10
-	VFMADD213PD.BCST f64_43380000000003ff<>+0(SB), Z2, Z10
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z10, Z9
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z9, Z8
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z9, Z8
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z9
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z8, Z9
-	VPSLLQ           $0x34, Z10, Z10
-	VMULPD           Z10, Z9, Z9
-	VMULPD           Z9, Z5, Z5
-	VPMAXUQ          Z5, Z4, Z4
-	VPADDQ.BCST      f64_ffffffffffffffff<>+0(SB), Z5, Z8
-	VPMINUQ          Z8, Z6, Z6
-	VADDPD           Z0, Z5, Z8
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z8, Z9
-	VPSRLQ           $0x34, Z9, Z10
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z10, Z10
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z10, Z10
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z9, Z9
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z9, Z9
-	VSUBPD           Z0, Z9, Z9
-	VCMPPD.BCST      $0x11, f64_3ff6a09e667f3bcd<>+0(SB), Z8, K2
-	VMOVAPD          Z5, K2, Z9
-	VBROADCASTSD     f64_4000000000000000<>+0(SB), Z8
-	VADDPD           Z8, Z9, Z5
-	VDIVPD           Z5, Z9, Z5
-	VMULPD           Z5, Z5, Z9
-	VBROADCASTSD     f64_3fce2f66422a4f09<>+0(SB), Z11
-	VFMADD213PD.BCST f64_3fd2438d790cc51a<>+0(SB), Z9, Z11
-	VFMADD213PD.BCST f64_3fd999a7a8b043c3<>+0(SB), Z9, Z11
-	VFMADD213PD.BCST f64_3fe555554fd9ca37<>+0(SB), Z9, Z11
-	VFMADD213PD      Z8, Z9, Z11
-	VMULPD.BCST      f64_3fe62e42fefa39ef<>+0(SB), Z10, Z8
-	VFMADD231PD      Z11, Z5, Z8
-	VMOVUPD          Z8, (AX)
-	ADDQ             $0x40, AX
-	ADDQ             $0x40, CX
-	ADDQ             $0x40, DX
-	SUBQ             $0x08, BX
-	JNZ              rows33
-
-done34:
-	VBROADCASTSD f64_4770000000000000<>+0(SB), Z0
-	VPCMPUQ      $0x02, Z0, Z1, K2
-	KANDB        K2, K1, K1
-	VBROADCASTSD f64_3c2fffffffffffff<>+0(SB), Z0
-	VPCMPUQ      $0x05, Z0, Z3, K2
-	KANDB        K2, K1, K1
-	VBROADCASTSD f64_7e70000000000000<>+0(SB), Z0
-	VPCMPUQ      $0x02, Z0, Z4, K2
-	KANDB        K2, K1, K1
-	VBROADCASTSD f64_16fffffffffffff<>+0(SB), Z0
-	VPCMPUQ      $0x05, Z0, Z6, K2
-	KANDB        K2, K1, K1
-	VBROADCASTSD f64_4082c00000000000<>+0(SB), Z0
-	VPCMPUQ      $0x02, Z0, Z7, K2
-	KANDB        K2, K1, K1
-	KMOVB        K1, AX
-	XORQ         $0x000000ff, AX
-	MOVQ         AX, bad+56(FP)
-	VZEROUPPER
-	RET
-
-DATA f64_16fffffffffffff<>+0(SB)/8, $0x016fffffffffffff
-DATA f64_16fffffffffffff<>+8(SB)/8, $0x016fffffffffffff
-DATA f64_16fffffffffffff<>+16(SB)/8, $0x016fffffffffffff
-DATA f64_16fffffffffffff<>+24(SB)/8, $0x016fffffffffffff
-GLOBL f64_16fffffffffffff<>(SB), RODATA|NOPTR, $32
-
 // func finishTarget32AVX512(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·finishTarget32AVX512(SB), NOSPLIT, $0-64
@@ -1653,11 +1462,12 @@ TEXT ·finishTarget32AVX512(SB), NOSPLIT, $0-64
 	VXORPS       Y13, Y13, Y13
 	VPTERNLOGQ   $0xff, Z14, Z14, Z14
 	VPTERNLOGQ   $0xff, Z15, Z15, Z15
-	MOVQ         rows+48(FP), R8
-	TESTQ        R8, R8
-	JZ           done36
+	MOVQ         BX, R8
+	MOVQ         rows+48(FP), R9
+	TESTQ        R9, R9
+	JZ           done34
 
-rows35:
+rows33:
 	VMOVUPD          (CX), Z8
 	VPMAXUQ          Z8, Z1, Z1
 	VPADDQ.BCST      f64_ffffffffffffffff<>+0(SB), Z8, Z11
@@ -1688,43 +1498,49 @@ rows35:
 	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z14
 	VPSLLQ           $0x34, Z15, Z15
 	VMULPD           Z15, Z14, Z14
-	VMULPD           Z14, Z8, Z12
-	VPMAXUQ          Z12, Z7, Z7
-	VPADDQ.BCST      f64_ffffffffffffffff<>+0(SB), Z12, Z8
-	VPMINUQ          Z8, Z9, Z9
-	VMULPD           (DI), Z12, Z8
-	VBROADCASTSD     f64_7fffffffffffffff<>+0(SB), Z15
-	VANDPD           Z15, Z8, Z15
-	VPMAXUQ          Z15, Z13, Z13
-	VADDPD           Z0, Z12, Z15
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z15, Z16
-	VPSRLQ           $0x34, Z16, Z17
+	VMULPD           Z14, Z8, Z8
+	VPMAXUQ          Z8, Z7, Z7
+	VPADDQ.BCST      f64_ffffffffffffffff<>+0(SB), Z8, Z12
+	VPMINUQ          Z12, Z9, Z9
+	TESTQ            R8, R8
+	JZ               unscaled35
+	VMULPD           (DI), Z8, Z16
+	VBROADCASTSD     f64_7fffffffffffffff<>+0(SB), Z12
+	VANDPD           Z12, Z16, Z12
+	VPMAXUQ          Z12, Z13, Z13
+
+unscaled35:
+	VADDPD           Z0, Z8, Z12
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z12, Z15
+	VPSRLQ           $0x34, Z15, Z17
 	VORPD.BCST       f64_4330000000000000<>+0(SB), Z17, Z17
 	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z17, Z17
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z16, Z16
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z16, Z16
-	VSUBPD           Z0, Z16, Z16
-	VCMPPD.BCST      $0x11, f64_3ff6a09e667f3bcd<>+0(SB), Z15, K2
-	VMOVAPD          Z12, K2, Z16
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z15, Z15
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z15, Z15
+	VSUBPD           Z0, Z15, Z15
+	VCMPPD.BCST      $0x11, f64_3ff6a09e667f3bcd<>+0(SB), Z12, K2
+	VMOVAPD          Z8, K2, Z15
 	VBROADCASTSD     f64_4000000000000000<>+0(SB), Z18
-	VADDPD           Z18, Z16, Z12
-	VDIVPD           Z12, Z16, Z12
-	VMULPD           Z12, Z12, Z16
+	VADDPD           Z18, Z15, Z8
+	VDIVPD           Z8, Z15, Z8
+	VMULPD           Z8, Z8, Z15
 	VBROADCASTSD     f64_3fce2f66422a4f09<>+0(SB), Z19
-	VFMADD213PD.BCST f64_3fd2438d790cc51a<>+0(SB), Z16, Z19
-	VFMADD213PD.BCST f64_3fd999a7a8b043c3<>+0(SB), Z16, Z19
-	VFMADD213PD.BCST f64_3fe555554fd9ca37<>+0(SB), Z16, Z19
-	VFMADD213PD      Z18, Z16, Z19
-	VMULPD.BCST      f64_3fe62e42fefa39ef<>+0(SB), Z17, Z16
-	VFMADD231PD      Z19, Z12, Z16
-	VMOVUPD          Z16, (AX)
-	VDIVPD           Z15, Z0, Z15
-	VMULPD           Z15, Z8, Z8
-	VBROADCASTSD     f64_8000000000000000<>+0(SB), Z12
-	VXORPD           Z12, Z8, Z8
-	VCVTPD2PS        Z8, Y8
+	VFMADD213PD.BCST f64_3fd2438d790cc51a<>+0(SB), Z15, Z19
+	VFMADD213PD.BCST f64_3fd999a7a8b043c3<>+0(SB), Z15, Z19
+	VFMADD213PD.BCST f64_3fe555554fd9ca37<>+0(SB), Z15, Z19
+	VFMADD213PD      Z18, Z15, Z19
+	VMULPD.BCST      f64_3fe62e42fefa39ef<>+0(SB), Z17, Z15
+	VFMADD231PD      Z19, Z8, Z15
+	VMOVUPD          Z15, (AX)
+	TESTQ            R8, R8
+	JZ               finished36
+	VDIVPD           Z12, Z0, Z12
+	VMULPD           Z12, Z16, Z16
+	VBROADCASTSD     f64_8000000000000000<>+0(SB), Z8
+	VXORPD           Z8, Z16, Z16
+	VCVTPD2PS        Z16, Y8
 	VMOVUPS          Y8, (SI)
-	VMULPD           Z15, Z14, Z14
+	VMULPD           Z12, Z14, Z14
 	VMULPD           (DI), Z14, Z12
 	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z12, Z8
 	VPMAXUQ          Z8, Z4, Z4
@@ -1734,16 +1550,18 @@ rows35:
 	VPMINUQ          Z8, Z5, Z5
 	VCVTPD2PS        Z12, Y8
 	VMOVUPS          Y8, (BX)
-	ADDQ             $0x40, AX
-	ADDQ             $0x40, DI
-	ADDQ             $0x40, CX
-	ADDQ             $0x40, DX
-	ADDQ             $0x20, BX
-	ADDQ             $0x20, SI
-	SUBQ             $0x08, R8
-	JNZ              rows35
 
-done36:
+finished36:
+	ADDQ $0x40, AX
+	ADDQ $0x40, DI
+	ADDQ $0x40, CX
+	ADDQ $0x40, DX
+	ADDQ $0x20, BX
+	ADDQ $0x20, SI
+	SUBQ $0x08, R9
+	JNZ  rows33
+
+done34:
 	VBROADCASTSD f64_4770000000000000<>+0(SB), Z0
 	VPCMPUQ      $0x02, Z0, Z1, K2
 	KANDB        K2, K1, K1
@@ -1776,6 +1594,12 @@ done36:
 	MOVQ         AX, bad+56(FP)
 	VZEROUPPER
 	RET
+
+DATA f64_16fffffffffffff<>+0(SB)/8, $0x016fffffffffffff
+DATA f64_16fffffffffffff<>+8(SB)/8, $0x016fffffffffffff
+DATA f64_16fffffffffffff<>+16(SB)/8, $0x016fffffffffffff
+DATA f64_16fffffffffffff<>+24(SB)/8, $0x016fffffffffffff
+GLOBL f64_16fffffffffffff<>(SB), RODATA|NOPTR, $32
 
 // func finishJoinsLossAVX512(loss *float64, f *float32, u *float64, scale *float64, rows int) (bad uint64)
 // Requires: AVX, AVX512DQ, AVX512F
@@ -2334,109 +2158,6 @@ done52:
 	VZEROUPPER
 	RET
 
-// func finishTargetLoss64AVX2(loss *float64, fa *float64, fb *float64, a *float64, b *float64, scale *float64, rows int) (bad uint64)
-// Requires: AVX, AVX2, FMA3
-TEXT ·finishTargetLoss64AVX2(SB), NOSPLIT, $0-64
-	MOVQ     loss+0(FP), AX
-	MOVQ     a+24(FP), CX
-	MOVQ     b+32(FP), DX
-	VMOVUPD  f64_3ff0000000000000<>+0(SB), Y0
-	VPCMPEQD Y1, Y1, Y1
-	VMOVUPD  f64_3ff71547652b82fe<>+0(SB), Y2
-	MOVQ     rows+48(FP), BX
-	TESTQ    BX, BX
-	JZ       done54
-
-rows53:
-	VMOVUPD     (CX), Y3
-	VCMPPD      $0x0d, f64_7b0000000000000<>+0(SB), Y3, Y5
-	VCMPPD      $0x12, f64_7e70000000000000<>+0(SB), Y3, Y4
-	VANDPD      Y4, Y5, Y5
-	VCMPPD      $0x00, f64_0<>+0(SB), Y3, Y4
-	VORPS       Y4, Y5, Y5
-	VANDPD      Y5, Y1, Y1
-	VMOVUPD     (DX), Y5
-	VMOVUPD     f64_7fffffffffffffff<>+0(SB), Y6
-	VANDPD      Y6, Y5, Y6
-	VCMPPD      $0x12, f64_4082c00000000000<>+0(SB), Y6, Y6
-	VANDPD      Y6, Y1, Y1
-	VMOVUPD     f64_8000000000000000<>+0(SB), Y6
-	VXORPD      Y6, Y5, Y5
-	VMOVUPD     Y5, Y7
-	VFMADD213PD f64_43380000000003ff<>+0(SB), Y2, Y7
-	VSUBPD      f64_43380000000003ff<>+0(SB), Y7, Y6
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y6, Y5
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y6, Y5
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Y6
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Y5, Y6
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y6
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Y5, Y6
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Y5, Y6
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Y5, Y6
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Y5, Y6
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Y5, Y6
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Y5, Y6
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Y5, Y6
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Y5, Y6
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Y5, Y6
-	VPSLLQ      $0x34, Y7, Y7
-	VMULPD      Y7, Y6, Y6
-	VMULPD      Y6, Y3, Y3
-	VCMPPD      $0x0d, f64_170000000000000<>+0(SB), Y3, Y5
-	VCMPPD      $0x12, f64_7e70000000000000<>+0(SB), Y3, Y6
-	VANDPD      Y6, Y5, Y5
-	VORPS       Y4, Y5, Y5
-	VANDPD      Y5, Y1, Y1
-	VMAXPD      Y0, Y3, Y4
-	VMINPD      Y0, Y3, Y5
-	VADDPD      Y5, Y4, Y6
-	VSUBPD      Y4, Y6, Y4
-	VSUBPD      Y4, Y5, Y5
-	VDIVPD      Y6, Y0, Y4
-	VMULPD      Y4, Y5, Y5
-	VPADDQ      f64_95f619980c433<>+0(SB), Y6, Y4
-	VPSRLQ      $0x34, Y4, Y6
-	VORPD       f64_4330000000000000<>+0(SB), Y6, Y6
-	VSUBPD      f64_43300000000003ff<>+0(SB), Y6, Y6
-	VANDPD      f64_fffffffffffff<>+0(SB), Y4, Y4
-	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y4, Y4
-	VSUBPD      Y0, Y4, Y4
-	VXORPS      Y7, Y7, Y7
-	VCMPPD      $0x00, Y7, Y6, Y8
-	VBLENDVPD   Y8, Y3, Y4, Y4
-	VBLENDVPD   Y8, Y7, Y5, Y5
-	VADDPD      f64_4000000000000000<>+0(SB), Y4, Y3
-	VDIVPD      Y3, Y4, Y3
-	VMULPD      Y3, Y3, Y7
-	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Y8
-	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Y7, Y8
-	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Y7, Y8
-	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Y7, Y8
-	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Y7, Y8
-	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Y7, Y8
-	VFMADD213PD f64_3fe5555555555592<>+0(SB), Y7, Y8
-	VMULPD      f64_3fe0000000000000<>+0(SB), Y4, Y9
-	VMULPD      Y4, Y9, Y9
-	VFMADD213PD Y9, Y7, Y8
-	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Y6, Y5
-	VFMADD231PD Y8, Y3, Y5
-	VSUBPD      Y5, Y9, Y9
-	VSUBPD      Y9, Y4, Y4
-	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y6, Y4
-	VMOVUPD     Y4, (AX)
-	ADDQ        $0x20, AX
-	ADDQ        $0x20, CX
-	ADDQ        $0x20, DX
-	SUBQ        $0x04, BX
-	JNZ         rows53
-
-done54:
-	VMOVMSKPD Y1, AX
-	XORQ      $0x0000000f, AX
-	MOVQ      AX, bad+56(FP)
-	VZEROUPPER
-	RET
-
 // func finishTarget64AVX2(loss *float64, fa *float64, fb *float64, a *float64, b *float64, scale *float64, rows int) (bad uint64)
 // Requires: AVX, AVX2, FMA3
 TEXT ·finishTarget64AVX2(SB), NOSPLIT, $0-64
@@ -2449,11 +2170,12 @@ TEXT ·finishTarget64AVX2(SB), NOSPLIT, $0-64
 	VMOVUPD  f64_3ff0000000000000<>+0(SB), Y0
 	VPCMPEQD Y1, Y1, Y1
 	VMOVUPD  f64_3ff71547652b82fe<>+0(SB), Y2
-	MOVQ     rows+48(FP), R8
-	TESTQ    R8, R8
-	JZ       done56
+	MOVQ     BX, R8
+	MOVQ     rows+48(FP), R9
+	TESTQ    R9, R9
+	JZ       done54
 
-rows55:
+rows53:
 	VMOVUPD     (CX), Y3
 	VCMPPD      $0x0d, f64_7b0000000000000<>+0(SB), Y3, Y5
 	VCMPPD      $0x12, f64_7e70000000000000<>+0(SB), Y3, Y4
@@ -2462,49 +2184,53 @@ rows55:
 	VORPS       Y4, Y5, Y5
 	VANDPD      Y5, Y1, Y1
 	VMOVUPD     (DX), Y5
-	VMOVUPD     f64_7fffffffffffffff<>+0(SB), Y6
-	VANDPD      Y6, Y5, Y6
-	VCMPPD      $0x12, f64_4082c00000000000<>+0(SB), Y6, Y6
-	VANDPD      Y6, Y1, Y1
-	VMOVUPD     f64_8000000000000000<>+0(SB), Y6
-	VXORPD      Y6, Y5, Y5
-	VMOVUPD     Y5, Y7
-	VFMADD213PD f64_43380000000003ff<>+0(SB), Y2, Y7
-	VSUBPD      f64_43380000000003ff<>+0(SB), Y7, Y6
-	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y6, Y5
-	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y6, Y5
-	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Y6
-	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Y5, Y6
-	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y6
-	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Y5, Y6
-	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Y5, Y6
-	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Y5, Y6
-	VFMADD213PD f64_3f8111111112453e<>+0(SB), Y5, Y6
-	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Y5, Y6
-	VFMADD213PD f64_3fc555555555550d<>+0(SB), Y5, Y6
-	VFMADD213PD f64_3fe000000000000a<>+0(SB), Y5, Y6
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Y5, Y6
-	VFMADD213PD f64_3ff0000000000000<>+0(SB), Y5, Y6
-	VPSLLQ      $0x34, Y7, Y7
-	VMULPD      Y7, Y6, Y6
-	VMULPD      Y6, Y3, Y5
-	VCMPPD      $0x0d, f64_170000000000000<>+0(SB), Y5, Y3
-	VCMPPD      $0x12, f64_7e70000000000000<>+0(SB), Y5, Y7
-	VANDPD      Y7, Y3, Y3
-	VORPS       Y4, Y3, Y3
-	VANDPD      Y3, Y1, Y1
-	VMULPD      (DI), Y5, Y3
 	VMOVUPD     f64_7fffffffffffffff<>+0(SB), Y7
-	VANDPD      Y7, Y3, Y7
-	VCMPPD      $0x12, f64_7fefffffffffffff<>+0(SB), Y7, Y7
+	VANDPD      Y7, Y5, Y7
+	VCMPPD      $0x12, f64_4082c00000000000<>+0(SB), Y7, Y7
 	VANDPD      Y7, Y1, Y1
-	VMAXPD      Y0, Y5, Y7
-	VMINPD      Y0, Y5, Y8
-	VADDPD      Y8, Y7, Y9
-	VSUBPD      Y7, Y9, Y7
-	VSUBPD      Y7, Y8, Y8
-	VDIVPD      Y9, Y0, Y7
-	VMULPD      Y7, Y8, Y8
+	VMOVUPD     f64_8000000000000000<>+0(SB), Y7
+	VXORPD      Y7, Y5, Y5
+	VMOVUPD     Y5, Y8
+	VFMADD213PD f64_43380000000003ff<>+0(SB), Y2, Y8
+	VSUBPD      f64_43380000000003ff<>+0(SB), Y8, Y7
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y7, Y5
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y7, Y5
+	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Y7
+	VFMADD213PD f64_3e928ad4c1ef8771<>+0(SB), Y5, Y7
+	VFMADD213PD f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y7
+	VFMADD213PD f64_3efa0199a21bb23c<>+0(SB), Y5, Y7
+	VFMADD213PD f64_3f2a01a013850def<>+0(SB), Y5, Y7
+	VFMADD213PD f64_3f56c16c184319e8<>+0(SB), Y5, Y7
+	VFMADD213PD f64_3f8111111112453e<>+0(SB), Y5, Y7
+	VFMADD213PD f64_3fa55555555507ba<>+0(SB), Y5, Y7
+	VFMADD213PD f64_3fc555555555550d<>+0(SB), Y5, Y7
+	VFMADD213PD f64_3fe000000000000a<>+0(SB), Y5, Y7
+	VFMADD213PD f64_3ff0000000000000<>+0(SB), Y5, Y7
+	VFMADD213PD f64_3ff0000000000000<>+0(SB), Y5, Y7
+	VPSLLQ      $0x34, Y8, Y8
+	VMULPD      Y8, Y7, Y7
+	VMULPD      Y7, Y3, Y3
+	VCMPPD      $0x0d, f64_170000000000000<>+0(SB), Y3, Y5
+	VCMPPD      $0x12, f64_7e70000000000000<>+0(SB), Y3, Y8
+	VANDPD      Y8, Y5, Y5
+	VORPS       Y4, Y5, Y5
+	VANDPD      Y5, Y1, Y1
+	TESTQ       R8, R8
+	JZ          unscaled55
+	VMULPD      (DI), Y3, Y6
+	VMOVUPD     f64_7fffffffffffffff<>+0(SB), Y5
+	VANDPD      Y5, Y6, Y5
+	VCMPPD      $0x12, f64_7fefffffffffffff<>+0(SB), Y5, Y5
+	VANDPD      Y5, Y1, Y1
+
+unscaled55:
+	VMAXPD      Y0, Y3, Y5
+	VMINPD      Y0, Y3, Y8
+	VADDPD      Y8, Y5, Y9
+	VSUBPD      Y5, Y9, Y5
+	VSUBPD      Y5, Y8, Y8
+	VDIVPD      Y9, Y0, Y5
+	VMULPD      Y5, Y8, Y8
 	VPADDQ      f64_95f619980c433<>+0(SB), Y9, Y9
 	VPSRLQ      $0x34, Y9, Y10
 	VORPD       f64_4330000000000000<>+0(SB), Y10, Y10
@@ -2514,11 +2240,11 @@ rows55:
 	VSUBPD      Y0, Y9, Y9
 	VXORPS      Y11, Y11, Y11
 	VCMPPD      $0x00, Y11, Y10, Y12
-	VBLENDVPD   Y12, Y5, Y9, Y9
+	VBLENDVPD   Y12, Y3, Y9, Y9
 	VBLENDVPD   Y12, Y11, Y8, Y8
-	VADDPD      f64_4000000000000000<>+0(SB), Y9, Y5
-	VDIVPD      Y5, Y9, Y5
-	VMULPD      Y5, Y5, Y11
+	VADDPD      f64_4000000000000000<>+0(SB), Y9, Y3
+	VDIVPD      Y3, Y9, Y3
+	VMULPD      Y3, Y3, Y11
 	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Y12
 	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Y11, Y12
 	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Y11, Y12
@@ -2530,36 +2256,40 @@ rows55:
 	VMULPD      Y9, Y13, Y13
 	VFMADD213PD Y13, Y11, Y12
 	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Y10, Y8
-	VFMADD231PD Y12, Y5, Y8
+	VFMADD231PD Y12, Y3, Y8
 	VSUBPD      Y8, Y13, Y13
 	VSUBPD      Y13, Y9, Y9
 	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y10, Y9
 	VMOVUPD     Y9, (AX)
-	VMULPD      Y7, Y3, Y3
-	VMOVUPD     f64_8000000000000000<>+0(SB), Y5
-	VXORPD      Y5, Y3, Y3
-	VMOVUPD     Y3, (SI)
-	VMULPD      Y7, Y6, Y6
-	VMULPD      (DI), Y6, Y5
+	TESTQ       R8, R8
+	JZ          finished56
+	VMULPD      Y5, Y6, Y6
+	VMOVUPD     f64_8000000000000000<>+0(SB), Y3
+	VXORPD      Y3, Y6, Y6
+	VMOVUPD     Y6, (SI)
+	VMULPD      Y5, Y7, Y7
+	VMULPD      (DI), Y7, Y5
 	VANDPD      f64_7fffffffffffffff<>+0(SB), Y5, Y3
-	VCMPPD      $0x0d, f64_170000000000000<>+0(SB), Y3, Y6
+	VCMPPD      $0x0d, f64_170000000000000<>+0(SB), Y3, Y7
 	VCMPPD      $0x12, f64_4040000000000000<>+0(SB), Y3, Y3
-	VANDPD      Y3, Y6, Y6
+	VANDPD      Y3, Y7, Y7
 	VCMPPD      $0x00, f64_0<>+0(SB), Y5, Y3
 	VANDPD      Y4, Y3, Y3
-	VORPS       Y3, Y6, Y6
-	VANDPD      Y6, Y1, Y1
+	VORPS       Y3, Y7, Y7
+	VANDPD      Y7, Y1, Y1
 	VMOVUPD     Y5, (BX)
-	ADDQ        $0x20, AX
-	ADDQ        $0x20, DI
-	ADDQ        $0x20, CX
-	ADDQ        $0x20, DX
-	ADDQ        $0x20, BX
-	ADDQ        $0x20, SI
-	SUBQ        $0x04, R8
-	JNZ         rows55
 
-done56:
+finished56:
+	ADDQ $0x20, AX
+	ADDQ $0x20, DI
+	ADDQ $0x20, CX
+	ADDQ $0x20, DX
+	ADDQ $0x20, BX
+	ADDQ $0x20, SI
+	SUBQ $0x04, R9
+	JNZ  rows53
+
+done54:
 	VMOVMSKPD Y1, AX
 	XORQ      $0x0000000f, AX
 	MOVQ      AX, bad+56(FP)
@@ -3059,127 +2789,6 @@ done69:
 	VZEROUPPER
 	RET
 
-// func finishTargetLoss64AVX512(loss *float64, fa *float64, fb *float64, a *float64, b *float64, scale *float64, rows int) (bad uint64)
-// Requires: AVX, AVX512DQ, AVX512F
-TEXT ·finishTargetLoss64AVX512(SB), NOSPLIT, $0-64
-	MOVQ         loss+0(FP), AX
-	MOVQ         a+24(FP), CX
-	MOVQ         b+32(FP), DX
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z0
-	KXNORB       K1, K1, K1
-	VXORPS       Y1, Y1, Y1
-	VPTERNLOGQ   $0xff, Z2, Z2, Z2
-	VPTERNLOGQ   $0xff, Z3, Z3, Z3
-	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z2
-	VXORPS       Y4, Y4, Y4
-	VPTERNLOGQ   $0xff, Z5, Z5, Z5
-	VPTERNLOGQ   $0xff, Z6, Z6, Z6
-	VXORPS       Y7, Y7, Y7
-	VPTERNLOGQ   $0xff, Z8, Z8, Z8
-	VPTERNLOGQ   $0xff, Z9, Z9, Z9
-	MOVQ         rows+48(FP), BX
-	TESTQ        BX, BX
-	JZ           done71
-
-rows70:
-	VMOVUPD          (CX), Z5
-	VPMAXUQ          Z5, Z1, Z1
-	VPADDQ.BCST      f64_ffffffffffffffff<>+0(SB), Z5, Z8
-	VPMINUQ          Z8, Z3, Z3
-	VMOVUPD          (DX), Z8
-	VBROADCASTSD     f64_7fffffffffffffff<>+0(SB), Z9
-	VANDPD           Z9, Z8, Z9
-	VPMAXUQ          Z9, Z7, Z7
-	VBROADCASTSD     f64_8000000000000000<>+0(SB), Z9
-	VXORPD           Z9, Z8, Z8
-	VMOVUPD          Z8, Z11
-	VFMADD213PD.BCST f64_43380000000003ff<>+0(SB), Z2, Z11
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z11, Z9
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z9, Z8
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z9, Z8
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z9
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z8, Z9
-	VPSLLQ           $0x34, Z11, Z11
-	VMULPD           Z11, Z9, Z9
-	VMULPD           Z9, Z5, Z5
-	VPMAXUQ          Z5, Z4, Z4
-	VPADDQ.BCST      f64_ffffffffffffffff<>+0(SB), Z5, Z8
-	VPMINUQ          Z8, Z6, Z6
-	VMAXPD           Z0, Z5, Z8
-	VMINPD           Z0, Z5, Z9
-	VADDPD           Z9, Z8, Z11
-	VSUBPD           Z8, Z11, Z8
-	VSUBPD           Z8, Z9, Z9
-	VDIVPD           Z11, Z0, Z8
-	VMULPD           Z8, Z9, Z9
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z11, Z8
-	VPSRLQ           $0x34, Z8, Z11
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z11, Z11
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z11, Z11
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z8, Z8
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
-	VSUBPD           Z0, Z8, Z8
-	VXORPS           Y10, Y10, Y10
-	VCMPPD           $0x00, Z10, Z11, K2
-	VMOVAPD          Z5, K2, Z8
-	VMOVAPD          Z10, K2, Z9
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z8, Z5
-	VDIVPD           Z5, Z8, Z5
-	VMULPD           Z5, Z5, Z12
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z12, Z13
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z8, Z14
-	VMULPD           Z8, Z14, Z14
-	VFMADD213PD      Z14, Z12, Z13
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z11, Z9
-	VFMADD231PD      Z13, Z5, Z9
-	VSUBPD           Z9, Z14, Z14
-	VSUBPD           Z14, Z8, Z8
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z11, Z8
-	VMOVUPD          Z8, (AX)
-	ADDQ             $0x40, AX
-	ADDQ             $0x40, CX
-	ADDQ             $0x40, DX
-	SUBQ             $0x08, BX
-	JNZ              rows70
-
-done71:
-	VBROADCASTSD f64_7e70000000000000<>+0(SB), Z0
-	VPCMPUQ      $0x02, Z0, Z1, K2
-	KANDB        K2, K1, K1
-	VBROADCASTSD f64_7afffffffffffff<>+0(SB), Z0
-	VPCMPUQ      $0x05, Z0, Z3, K2
-	KANDB        K2, K1, K1
-	VBROADCASTSD f64_7e70000000000000<>+0(SB), Z0
-	VPCMPUQ      $0x02, Z0, Z4, K2
-	KANDB        K2, K1, K1
-	VBROADCASTSD f64_16fffffffffffff<>+0(SB), Z0
-	VPCMPUQ      $0x05, Z0, Z6, K2
-	KANDB        K2, K1, K1
-	VBROADCASTSD f64_4082c00000000000<>+0(SB), Z0
-	VPCMPUQ      $0x02, Z0, Z7, K2
-	KANDB        K2, K1, K1
-	KMOVB        K1, AX
-	XORQ         $0x000000ff, AX
-	MOVQ         AX, bad+56(FP)
-	VZEROUPPER
-	RET
-
 // func finishTarget64AVX512(loss *float64, fa *float64, fb *float64, a *float64, b *float64, scale *float64, rows int) (bad uint64)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·finishTarget64AVX512(SB), NOSPLIT, $0-64
@@ -3207,11 +2816,12 @@ TEXT ·finishTarget64AVX512(SB), NOSPLIT, $0-64
 	VXORPS       Y13, Y13, Y13
 	VPTERNLOGQ   $0xff, Z14, Z14, Z14
 	VPTERNLOGQ   $0xff, Z15, Z15, Z15
-	MOVQ         rows+48(FP), R8
-	TESTQ        R8, R8
-	JZ           done73
+	MOVQ         BX, R8
+	MOVQ         rows+48(FP), R9
+	TESTQ        R9, R9
+	JZ           done71
 
-rows72:
+rows70:
 	VMOVUPD          (CX), Z8
 	VPMAXUQ          Z8, Z1, Z1
 	VPADDQ.BCST      f64_ffffffffffffffff<>+0(SB), Z8, Z11
@@ -3242,21 +2852,25 @@ rows72:
 	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z14
 	VPSLLQ           $0x34, Z15, Z15
 	VMULPD           Z15, Z14, Z14
-	VMULPD           Z14, Z8, Z12
-	VPMAXUQ          Z12, Z7, Z7
-	VPADDQ.BCST      f64_ffffffffffffffff<>+0(SB), Z12, Z8
-	VPMINUQ          Z8, Z9, Z9
-	VMULPD           (DI), Z12, Z8
-	VBROADCASTSD     f64_7fffffffffffffff<>+0(SB), Z15
-	VANDPD           Z15, Z8, Z15
-	VPMAXUQ          Z15, Z13, Z13
-	VMAXPD           Z0, Z12, Z15
-	VMINPD           Z0, Z12, Z17
-	VADDPD           Z17, Z15, Z18
-	VSUBPD           Z15, Z18, Z15
-	VSUBPD           Z15, Z17, Z17
-	VDIVPD           Z18, Z0, Z15
-	VMULPD           Z15, Z17, Z17
+	VMULPD           Z14, Z8, Z8
+	VPMAXUQ          Z8, Z7, Z7
+	VPADDQ.BCST      f64_ffffffffffffffff<>+0(SB), Z8, Z12
+	VPMINUQ          Z12, Z9, Z9
+	TESTQ            R8, R8
+	JZ               unscaled72
+	VMULPD           (DI), Z8, Z16
+	VBROADCASTSD     f64_7fffffffffffffff<>+0(SB), Z12
+	VANDPD           Z12, Z16, Z12
+	VPMAXUQ          Z12, Z13, Z13
+
+unscaled72:
+	VMAXPD           Z0, Z8, Z12
+	VMINPD           Z0, Z8, Z15
+	VADDPD           Z15, Z12, Z18
+	VSUBPD           Z12, Z18, Z12
+	VSUBPD           Z12, Z15, Z15
+	VDIVPD           Z18, Z0, Z12
+	VMULPD           Z12, Z15, Z15
 	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z18, Z18
 	VPSRLQ           $0x34, Z18, Z19
 	VORPD.BCST       f64_4330000000000000<>+0(SB), Z19, Z19
@@ -3264,13 +2878,13 @@ rows72:
 	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z18, Z18
 	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z18, Z18
 	VSUBPD           Z0, Z18, Z18
-	VXORPS           Y16, Y16, Y16
-	VCMPPD           $0x00, Z16, Z19, K2
-	VMOVAPD          Z12, K2, Z18
-	VMOVAPD          Z16, K2, Z17
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z18, Z12
-	VDIVPD           Z12, Z18, Z12
-	VMULPD           Z12, Z12, Z20
+	VXORPS           Y17, Y17, Y17
+	VCMPPD           $0x00, Z17, Z19, K2
+	VMOVAPD          Z8, K2, Z18
+	VMOVAPD          Z17, K2, Z15
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z18, Z8
+	VDIVPD           Z8, Z18, Z8
+	VMULPD           Z8, Z8, Z20
 	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z21
 	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z20, Z21
 	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z20, Z21
@@ -3281,17 +2895,19 @@ rows72:
 	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z18, Z22
 	VMULPD           Z18, Z22, Z22
 	VFMADD213PD      Z22, Z20, Z21
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z19, Z17
-	VFMADD231PD      Z21, Z12, Z17
-	VSUBPD           Z17, Z22, Z22
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z19, Z15
+	VFMADD231PD      Z21, Z8, Z15
+	VSUBPD           Z15, Z22, Z22
 	VSUBPD           Z22, Z18, Z18
 	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z19, Z18
 	VMOVUPD          Z18, (AX)
-	VMULPD           Z15, Z8, Z8
-	VBROADCASTSD     f64_8000000000000000<>+0(SB), Z12
-	VXORPD           Z12, Z8, Z8
-	VMOVUPD          Z8, (SI)
-	VMULPD           Z15, Z14, Z14
+	TESTQ            R8, R8
+	JZ               finished73
+	VMULPD           Z12, Z16, Z16
+	VBROADCASTSD     f64_8000000000000000<>+0(SB), Z8
+	VXORPD           Z8, Z16, Z16
+	VMOVUPD          Z16, (SI)
+	VMULPD           Z12, Z14, Z14
 	VMULPD           (DI), Z14, Z12
 	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z12, Z8
 	VPMAXUQ          Z8, Z4, Z4
@@ -3300,16 +2916,18 @@ rows72:
 	VORPD            Z8, Z11, Z8
 	VPMINUQ          Z8, Z5, Z5
 	VMOVUPD          Z12, (BX)
-	ADDQ             $0x40, AX
-	ADDQ             $0x40, DI
-	ADDQ             $0x40, CX
-	ADDQ             $0x40, DX
-	ADDQ             $0x40, BX
-	ADDQ             $0x40, SI
-	SUBQ             $0x08, R8
-	JNZ              rows72
 
-done73:
+finished73:
+	ADDQ $0x40, AX
+	ADDQ $0x40, DI
+	ADDQ $0x40, CX
+	ADDQ $0x40, DX
+	ADDQ $0x40, BX
+	ADDQ $0x40, SI
+	SUBQ $0x08, R9
+	JNZ  rows70
+
+done71:
 	VBROADCASTSD f64_7e70000000000000<>+0(SB), Z0
 	VPCMPUQ      $0x02, Z0, Z1, K2
 	KANDB        K2, K1, K1

@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func shortExpPartAVX2(w *float32, x *float32, n int, pos *uint64, part *uint64) (bad uint64)
+// func shortExpAVX2(w *float32, x *float32, n int, pos *uint64, part *uint64) (bad uint64)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·shortExpPartAVX2(SB), NOSPLIT, $0-48
+TEXT ·shortExpAVX2(SB), NOSPLIT, $0-48
 	MOVQ    w+0(FP), AX
 	MOVQ    x+8(FP), CX
 	MOVQ    n+16(FP), DX
@@ -14,10 +14,11 @@ TEXT ·shortExpPartAVX2(SB), NOSPLIT, $0-48
 	MOVQ    part+32(FP), SI
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
 	VMOVUPS f32_3f800000<>+0(SB), Y1
+	MOVQ    SI, DI
 	TESTQ   DX, DX
-	JZ      done2
+	JZ      done4
 
-group1:
+group3:
 	PREFETCHT0   12288(CX)
 	PREFETCHT0   12352(CX)
 	VMOVUPS      f32_c2ae88d2<>+0(SB), Y2
@@ -110,43 +111,31 @@ group1:
 	VPSLLD       $0x17, Y13, Y13
 	VMULPS       Y10, Y7, Y7
 	VMINPS       Y1, Y7, Y1
-	VPBROADCASTD (SI), Y3
-	VPSLLVD      signs32_0<>+0(SB), Y3, Y3
-	VPSRAD       $0x1f, Y3, Y3
-	VANDPS       Y3, Y7, Y7
+	VMULPS       Y11, Y8, Y8
+	VMINPS       Y1, Y8, Y1
+	VMULPS       Y12, Y9, Y9
+	VMINPS       Y1, Y9, Y1
+	VMULPS       Y13, Y2, Y2
+	VMINPS       Y1, Y2, Y1
+	TESTQ        DI, DI
+	JNZ          some1
+
+ready2:
 	VPBROADCASTD (BX), Y3
 	VPSLLVD      signs32_0<>+0(SB), Y3, Y3
 	VANDPS       f32_80000000<>+0(SB), Y3, Y3
 	VXORPS       Y3, Y7, Y7
 	VMOVUPS      Y7, (AX)
-	VMULPS       Y11, Y8, Y8
-	VMINPS       Y1, Y8, Y1
-	VPBROADCASTD (SI), Y3
-	VPSLLVD      signs32_8<>+0(SB), Y3, Y3
-	VPSRAD       $0x1f, Y3, Y3
-	VANDPS       Y3, Y8, Y8
 	VPBROADCASTD (BX), Y3
 	VPSLLVD      signs32_8<>+0(SB), Y3, Y3
 	VANDPS       f32_80000000<>+0(SB), Y3, Y3
 	VXORPS       Y3, Y8, Y8
 	VMOVUPS      Y8, 32(AX)
-	VMULPS       Y12, Y9, Y9
-	VMINPS       Y1, Y9, Y1
-	VPBROADCASTD (SI), Y3
-	VPSLLVD      signs32_16<>+0(SB), Y3, Y3
-	VPSRAD       $0x1f, Y3, Y3
-	VANDPS       Y3, Y9, Y9
 	VPBROADCASTD (BX), Y3
 	VPSLLVD      signs32_16<>+0(SB), Y3, Y3
 	VANDPS       f32_80000000<>+0(SB), Y3, Y3
 	VXORPS       Y3, Y9, Y9
 	VMOVUPS      Y9, 64(AX)
-	VMULPS       Y13, Y2, Y2
-	VMINPS       Y1, Y2, Y1
-	VPBROADCASTD (SI), Y3
-	VPSLLVD      signs32_24<>+0(SB), Y3, Y3
-	VPSRAD       $0x1f, Y3, Y3
-	VANDPS       Y3, Y2, Y2
 	VPBROADCASTD (BX), Y3
 	VPSLLVD      signs32_24<>+0(SB), Y3, Y3
 	VANDPS       f32_80000000<>+0(SB), Y3, Y3
@@ -157,14 +146,33 @@ group1:
 	ADDQ         $+128, CX
 	ADDQ         $+128, AX
 	SUBQ         $0x20, DX
-	JNZ          group1
+	JNZ          group3
 
-done2:
+done4:
 	VCMPPS    $0x11, f32_b504f3<>+0(SB), Y1, Y0
 	VMOVMSKPS Y0, AX
 	MOVQ      AX, bad+40(FP)
 	VZEROUPPER
 	RET
+
+some1:
+	VPBROADCASTD (SI), Y3
+	VPSLLVD      signs32_0<>+0(SB), Y3, Y3
+	VPSRAD       $0x1f, Y3, Y3
+	VANDPS       Y3, Y7, Y7
+	VPBROADCASTD (SI), Y3
+	VPSLLVD      signs32_8<>+0(SB), Y3, Y3
+	VPSRAD       $0x1f, Y3, Y3
+	VANDPS       Y3, Y8, Y8
+	VPBROADCASTD (SI), Y3
+	VPSLLVD      signs32_16<>+0(SB), Y3, Y3
+	VPSRAD       $0x1f, Y3, Y3
+	VANDPS       Y3, Y9, Y9
+	VPBROADCASTD (SI), Y3
+	VPSLLVD      signs32_24<>+0(SB), Y3, Y3
+	VPSRAD       $0x1f, Y3, Y3
+	VANDPS       Y3, Y2, Y2
+	JMP          ready2
 
 DATA f32_4b40007f<>+0(SB)/4, $0x4b40007f
 DATA f32_4b40007f<>+4(SB)/4, $0x4b40007f
@@ -345,150 +353,6 @@ DATA f32_b504f3<>+20(SB)/4, $0x00b504f3
 DATA f32_b504f3<>+24(SB)/4, $0x00b504f3
 DATA f32_b504f3<>+28(SB)/4, $0x00b504f3
 GLOBL f32_b504f3<>(SB), RODATA|NOPTR, $32
-
-// func shortExpAVX2(w *float32, x *float32, n int, pos *uint64, part *uint64) (bad uint64)
-// Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·shortExpAVX2(SB), NOSPLIT, $0-48
-	MOVQ    w+0(FP), AX
-	MOVQ    x+8(FP), CX
-	MOVQ    n+16(FP), DX
-	MOVQ    pos+24(FP), BX
-	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
-	VMOVUPS f32_3f800000<>+0(SB), Y1
-	TESTQ   DX, DX
-	JZ      done4
-
-group3:
-	PREFETCHT0   12288(CX)
-	PREFETCHT0   12352(CX)
-	VMOVUPS      f32_c2ae88d2<>+0(SB), Y2
-	VPBROADCASTD (BX), Y3
-	VPSLLVD      signs32_0<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y3
-	VXORPS       (CX), Y3, Y3
-	VMAXPS       Y3, Y2, Y3
-	VPBROADCASTD (BX), Y4
-	VPSLLVD      signs32_8<>+0(SB), Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y4, Y4
-	VXORPS       32(CX), Y4, Y4
-	VMAXPS       Y4, Y2, Y4
-	VPBROADCASTD (BX), Y5
-	VPSLLVD      signs32_16<>+0(SB), Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y5, Y5
-	VXORPS       64(CX), Y5, Y5
-	VMAXPS       Y5, Y2, Y5
-	VPBROADCASTD (BX), Y6
-	VPSLLVD      signs32_24<>+0(SB), Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y6, Y6
-	VXORPS       96(CX), Y6, Y6
-	VMAXPS       Y6, Y2, Y6
-	VMOVUPS      f32_42afebb7<>+0(SB), Y2
-	VMINPS       Y3, Y2, Y3
-	VMINPS       Y4, Y2, Y4
-	VMINPS       Y5, Y2, Y5
-	VMINPS       Y6, Y2, Y6
-	VMOVUPS      f32_4b40007f<>+0(SB), Y2
-	VMOVUPS      Y3, Y10
-	VFMADD213PS  Y2, Y0, Y10
-	VMOVUPS      Y4, Y11
-	VFMADD213PS  Y2, Y0, Y11
-	VMOVUPS      Y5, Y12
-	VFMADD213PS  Y2, Y0, Y12
-	VMOVUPS      Y6, Y13
-	VFMADD213PS  Y2, Y0, Y13
-	VSUBPS       Y2, Y10, Y7
-	VSUBPS       Y2, Y11, Y8
-	VSUBPS       Y2, Y12, Y9
-	VSUBPS       Y2, Y13, Y2
-	VMOVUPS      f32_bf317218<>+0(SB), Y14
-	VFMADD231PS  Y14, Y7, Y3
-	VFMADD231PS  Y14, Y8, Y4
-	VFMADD231PS  Y14, Y9, Y5
-	VFMADD231PS  Y14, Y2, Y6
-	VMOVUPS      f32_3102e308<>+0(SB), Y14
-	VFMADD231PS  Y14, Y7, Y3
-	VFMADD231PS  Y14, Y8, Y4
-	VFMADD231PS  Y14, Y9, Y5
-	VFMADD231PS  Y14, Y2, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VMOVUPS      Y2, Y7
-	VMOVUPS      Y2, Y8
-	VMOVUPS      Y2, Y9
-	VMOVUPS      Y2, Y2
-	VMOVUPS      f32_3c091cce<>+0(SB), Y14
-	VFMADD213PS  Y14, Y3, Y7
-	VFMADD213PS  Y14, Y4, Y8
-	VFMADD213PS  Y14, Y5, Y9
-	VFMADD213PS  Y14, Y6, Y2
-	VMOVUPS      f32_3d2aac58<>+0(SB), Y14
-	VFMADD213PS  Y14, Y3, Y7
-	VFMADD213PS  Y14, Y4, Y8
-	VFMADD213PS  Y14, Y5, Y9
-	VFMADD213PS  Y14, Y6, Y2
-	VMOVUPS      f32_3e2aaa49<>+0(SB), Y14
-	VFMADD213PS  Y14, Y3, Y7
-	VFMADD213PS  Y14, Y4, Y8
-	VFMADD213PS  Y14, Y5, Y9
-	VFMADD213PS  Y14, Y6, Y2
-	VMOVUPS      f32_3efffffe<>+0(SB), Y14
-	VFMADD213PS  Y14, Y3, Y7
-	VFMADD213PS  Y14, Y4, Y8
-	VFMADD213PS  Y14, Y5, Y9
-	VFMADD213PS  Y14, Y6, Y2
-	VMOVUPS      f32_3f800000<>+0(SB), Y14
-	VFMADD213PS  Y14, Y3, Y7
-	VFMADD213PS  Y14, Y4, Y8
-	VFMADD213PS  Y14, Y5, Y9
-	VFMADD213PS  Y14, Y6, Y2
-	VMOVUPS      f32_3f800000<>+0(SB), Y14
-	VFMADD213PS  Y14, Y3, Y7
-	VFMADD213PS  Y14, Y4, Y8
-	VFMADD213PS  Y14, Y5, Y9
-	VFMADD213PS  Y14, Y6, Y2
-	VPSLLD       $0x17, Y10, Y10
-	VPSLLD       $0x17, Y11, Y11
-	VPSLLD       $0x17, Y12, Y12
-	VPSLLD       $0x17, Y13, Y13
-	VMULPS       Y10, Y7, Y7
-	VMINPS       Y1, Y7, Y1
-	VPBROADCASTD (BX), Y3
-	VPSLLVD      signs32_0<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y3
-	VXORPS       Y3, Y7, Y7
-	VMOVUPS      Y7, (AX)
-	VMULPS       Y11, Y8, Y8
-	VMINPS       Y1, Y8, Y1
-	VPBROADCASTD (BX), Y3
-	VPSLLVD      signs32_8<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y3
-	VXORPS       Y3, Y8, Y8
-	VMOVUPS      Y8, 32(AX)
-	VMULPS       Y12, Y9, Y9
-	VMINPS       Y1, Y9, Y1
-	VPBROADCASTD (BX), Y3
-	VPSLLVD      signs32_16<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y3
-	VXORPS       Y3, Y9, Y9
-	VMOVUPS      Y9, 64(AX)
-	VMULPS       Y13, Y2, Y2
-	VMINPS       Y1, Y2, Y1
-	VPBROADCASTD (BX), Y3
-	VPSLLVD      signs32_24<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y3
-	VXORPS       Y3, Y2, Y2
-	VMOVUPS      Y2, 96(AX)
-	ADDQ         $0x04, BX
-	ADDQ         $+128, CX
-	ADDQ         $+128, AX
-	SUBQ         $0x20, DX
-	JNZ          group3
-
-done4:
-	VCMPPS    $0x11, f32_b504f3<>+0(SB), Y1, Y0
-	VMOVMSKPS Y0, AX
-	MOVQ      AX, bad+40(FP)
-	VZEROUPPER
-	RET
 
 // func shortSumsAVX2(a *float64, b *float64, w *float32, rows int, n int)
 // Requires: AVX
@@ -1632,198 +1496,6 @@ done40:
 	VZEROUPPER
 	RET
 
-// func shortOddsOnly32AVX2(w *float32, dst *float32, x *float32, n int, lost *float32, pos *uint64, part *uint64, scale *float64)
-// Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·shortOddsOnly32AVX2(SB), NOSPLIT, $0-64
-	MOVQ    w+0(FP), AX
-	MOVQ    x+16(FP), CX
-	MOVQ    n+24(FP), DX
-	MOVQ    pos+40(FP), BX
-	MOVQ    part+48(FP), SI
-	MOVQ    lost+32(FP), DI
-	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
-	TESTQ   DX, DX
-	JZ      done44
-
-group43:
-	PREFETCHT0   12288(CX)
-	PREFETCHT0   12352(CX)
-	VMOVUPS      f32_c2b00f34<>+0(SB), Y1
-	VPBROADCASTD (BX), Y2
-	VPSLLVD      signs32_0<>+0(SB), Y2, Y2
-	VANDPS       f32_80000000<>+0(SB), Y2, Y2
-	VXORPS       (CX), Y2, Y2
-	VMAXPS       Y2, Y1, Y2
-	VPBROADCASTD (BX), Y3
-	VPSLLVD      signs32_8<>+0(SB), Y3, Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y3
-	VXORPS       32(CX), Y3, Y3
-	VMAXPS       Y3, Y1, Y3
-	VPBROADCASTD (BX), Y4
-	VPSLLVD      signs32_16<>+0(SB), Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y4, Y4
-	VXORPS       64(CX), Y4, Y4
-	VMAXPS       Y4, Y1, Y4
-	VPBROADCASTD (BX), Y5
-	VPSLLVD      signs32_24<>+0(SB), Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y5, Y5
-	VXORPS       96(CX), Y5, Y5
-	VMAXPS       Y5, Y1, Y5
-	VMOVUPS      f32_42b17218<>+0(SB), Y1
-	VMINPS       Y2, Y1, Y2
-	VMINPS       Y3, Y1, Y3
-	VMINPS       Y4, Y1, Y4
-	VMINPS       Y5, Y1, Y5
-	VMOVUPS      f32_4b40007f<>+0(SB), Y1
-	VMOVUPS      Y2, Y9
-	VFMADD213PS  Y1, Y0, Y9
-	VMOVUPS      Y3, Y10
-	VFMADD213PS  Y1, Y0, Y10
-	VMOVUPS      Y4, Y11
-	VFMADD213PS  Y1, Y0, Y11
-	VMOVUPS      Y5, Y12
-	VFMADD213PS  Y1, Y0, Y12
-	VSUBPS       Y1, Y9, Y6
-	VSUBPS       Y1, Y10, Y7
-	VSUBPS       Y1, Y11, Y8
-	VSUBPS       Y1, Y12, Y1
-	VMOVUPS      f32_bf317218<>+0(SB), Y13
-	VFMADD231PS  Y13, Y6, Y2
-	VFMADD231PS  Y13, Y7, Y3
-	VFMADD231PS  Y13, Y8, Y4
-	VFMADD231PS  Y13, Y1, Y5
-	VMOVUPS      f32_3102e308<>+0(SB), Y13
-	VFMADD231PS  Y13, Y6, Y2
-	VFMADD231PS  Y13, Y7, Y3
-	VFMADD231PS  Y13, Y8, Y4
-	VFMADD231PS  Y13, Y1, Y5
-	VMOVUPS      f32_3ab52766<>+0(SB), Y1
-	VMOVUPS      Y1, Y6
-	VMOVUPS      Y1, Y7
-	VMOVUPS      Y1, Y8
-	VMOVUPS      Y1, Y1
-	VMOVUPS      f32_3c091cce<>+0(SB), Y13
-	VFMADD213PS  Y13, Y2, Y6
-	VFMADD213PS  Y13, Y3, Y7
-	VFMADD213PS  Y13, Y4, Y8
-	VFMADD213PS  Y13, Y5, Y1
-	VMOVUPS      f32_3d2aac58<>+0(SB), Y13
-	VFMADD213PS  Y13, Y2, Y6
-	VFMADD213PS  Y13, Y3, Y7
-	VFMADD213PS  Y13, Y4, Y8
-	VFMADD213PS  Y13, Y5, Y1
-	VMOVUPS      f32_3e2aaa49<>+0(SB), Y13
-	VFMADD213PS  Y13, Y2, Y6
-	VFMADD213PS  Y13, Y3, Y7
-	VFMADD213PS  Y13, Y4, Y8
-	VFMADD213PS  Y13, Y5, Y1
-	VMOVUPS      f32_3efffffe<>+0(SB), Y13
-	VFMADD213PS  Y13, Y2, Y6
-	VFMADD213PS  Y13, Y3, Y7
-	VFMADD213PS  Y13, Y4, Y8
-	VFMADD213PS  Y13, Y5, Y1
-	VMOVUPS      f32_3f800000<>+0(SB), Y13
-	VFMADD213PS  Y13, Y2, Y6
-	VFMADD213PS  Y13, Y3, Y7
-	VFMADD213PS  Y13, Y4, Y8
-	VFMADD213PS  Y13, Y5, Y1
-	VMOVUPS      f32_3f800000<>+0(SB), Y13
-	VFMADD213PS  Y13, Y2, Y6
-	VFMADD213PS  Y13, Y3, Y7
-	VFMADD213PS  Y13, Y4, Y8
-	VFMADD213PS  Y13, Y5, Y1
-	VPSLLD       $0x17, Y9, Y9
-	VPSLLD       $0x17, Y10, Y10
-	VPSLLD       $0x17, Y11, Y11
-	VPSLLD       $0x17, Y12, Y12
-	VMULPS       Y9, Y6, Y6
-	VMULPS       Y10, Y7, Y7
-	VMULPS       Y11, Y8, Y8
-	VMULPS       Y12, Y1, Y1
-	TESTQ        DI, DI
-	JZ           complete45
-	VPBROADCASTD (BX), Y2
-	VPSLLVD      signs32_0<>+0(SB), Y2, Y2
-	VANDPS       f32_80000000<>+0(SB), Y2, Y2
-	VXORPS       (DI), Y2, Y2
-	VFMADD231PS  Y2, Y6, Y6
-	VPBROADCASTD (BX), Y2
-	VPSLLVD      signs32_8<>+0(SB), Y2, Y2
-	VANDPS       f32_80000000<>+0(SB), Y2, Y2
-	VXORPS       32(DI), Y2, Y2
-	VFMADD231PS  Y2, Y7, Y7
-	VPBROADCASTD (BX), Y2
-	VPSLLVD      signs32_16<>+0(SB), Y2, Y2
-	VANDPS       f32_80000000<>+0(SB), Y2, Y2
-	VXORPS       64(DI), Y2, Y2
-	VFMADD231PS  Y2, Y8, Y8
-	VPBROADCASTD (BX), Y2
-	VPSLLVD      signs32_24<>+0(SB), Y2, Y2
-	VANDPS       f32_80000000<>+0(SB), Y2, Y2
-	VXORPS       96(DI), Y2, Y2
-	VFMADD231PS  Y2, Y1, Y1
-	ADDQ         $+128, DI
-
-complete45:
-	CMPL (SI), $-1
-	JNE  some41
-
-ready42:
-	VMOVUPS Y6, (AX)
-	VMOVUPS Y7, 32(AX)
-	VMOVUPS Y8, 64(AX)
-	VMOVUPS Y1, 96(AX)
-	ADDQ    $0x04, BX
-	ADDQ    $0x04, SI
-	ADDQ    $+128, CX
-	ADDQ    $+128, AX
-	SUBQ    $0x20, DX
-	JNZ     group43
-
-done44:
-	VZEROUPPER
-	RET
-
-some41:
-	VXORPS       Y2, Y2, Y2
-	VPBROADCASTD (SI), Y3
-	VPSLLVD      signs32_0<>+0(SB), Y3, Y3
-	VBLENDVPS    Y3, Y6, Y2, Y3
-	VMOVUPS      Y3, Y6
-	VPBROADCASTD (SI), Y3
-	VPSLLVD      signs32_8<>+0(SB), Y3, Y3
-	VBLENDVPS    Y3, Y7, Y2, Y3
-	VMOVUPS      Y3, Y7
-	VPBROADCASTD (SI), Y3
-	VPSLLVD      signs32_16<>+0(SB), Y3, Y3
-	VBLENDVPS    Y3, Y8, Y2, Y3
-	VMOVUPS      Y3, Y8
-	VPBROADCASTD (SI), Y3
-	VPSLLVD      signs32_24<>+0(SB), Y3, Y3
-	VBLENDVPS    Y3, Y1, Y2, Y1
-	VMOVUPS      Y1, Y1
-	JMP          ready42
-
-DATA f32_c2b00f34<>+0(SB)/4, $0xc2b00f34
-DATA f32_c2b00f34<>+4(SB)/4, $0xc2b00f34
-DATA f32_c2b00f34<>+8(SB)/4, $0xc2b00f34
-DATA f32_c2b00f34<>+12(SB)/4, $0xc2b00f34
-DATA f32_c2b00f34<>+16(SB)/4, $0xc2b00f34
-DATA f32_c2b00f34<>+20(SB)/4, $0xc2b00f34
-DATA f32_c2b00f34<>+24(SB)/4, $0xc2b00f34
-DATA f32_c2b00f34<>+28(SB)/4, $0xc2b00f34
-GLOBL f32_c2b00f34<>(SB), RODATA|NOPTR, $32
-
-DATA f32_42b17218<>+0(SB)/4, $0x42b17218
-DATA f32_42b17218<>+4(SB)/4, $0x42b17218
-DATA f32_42b17218<>+8(SB)/4, $0x42b17218
-DATA f32_42b17218<>+12(SB)/4, $0x42b17218
-DATA f32_42b17218<>+16(SB)/4, $0x42b17218
-DATA f32_42b17218<>+20(SB)/4, $0x42b17218
-DATA f32_42b17218<>+24(SB)/4, $0x42b17218
-DATA f32_42b17218<>+28(SB)/4, $0x42b17218
-GLOBL f32_42b17218<>(SB), RODATA|NOPTR, $32
-
 // func shortOdds32AVX2(w *float32, dst *float32, x *float32, n int, lost *float32, pos *uint64, part *uint64, scale *float64)
 // Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·shortOdds32AVX2(SB), NOSPLIT, $0-64
@@ -1834,17 +1506,21 @@ TEXT ·shortOdds32AVX2(SB), NOSPLIT, $0-64
 	MOVQ         part+48(FP), SI
 	MOVQ         lost+32(FP), DI
 	MOVQ         dst+8(FP), R8
+	TESTQ        R8, R8
+	JZ           without41
 	MOVQ         scale+56(FP), R9
 	VBROADCASTSD (R9), Y0
 	VCVTPD2PSY   Y0, X0
 	VBROADCASTSS X0, Y0
 	VMOVUPS      f32_80000000<>+0(SB), Y1
 	VXORPS       Y1, Y0, Y1
-	VMOVUPS      f32_3fb8aa3b<>+0(SB), Y2
-	TESTQ        DX, DX
-	JZ           done49
 
-group48:
+without41:
+	VMOVUPS f32_3fb8aa3b<>+0(SB), Y2
+	TESTQ   DX, DX
+	JZ      done46
+
+group45:
 	PREFETCHT0   12288(CX)
 	PREFETCHT0   12352(CX)
 	VMOVUPS      f32_c2b00f34<>+0(SB), Y3
@@ -1940,7 +1616,7 @@ group48:
 	VMULPS       Y13, Y10, Y10
 	VMULPS       Y14, Y3, Y3
 	TESTQ        DI, DI
-	JZ           complete50
+	JZ           complete47
 	VPBROADCASTD (BX), Y4
 	VPSLLVD      signs32_0<>+0(SB), Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
@@ -1963,15 +1639,17 @@ group48:
 	VFMADD231PS  Y4, Y3, Y3
 	ADDQ         $+128, DI
 
-complete50:
+complete47:
 	CMPL (SI), $-1
-	JNE  some46
+	JNE  some42
 
-ready47:
+ready43:
 	VMOVUPS      Y8, (AX)
 	VMOVUPS      Y9, 32(AX)
 	VMOVUPS      Y10, 64(AX)
 	VMOVUPS      Y3, 96(AX)
+	TESTQ        R8, R8
+	JZ           none44
 	VMOVUPS      f32_3f800000<>+0(SB), Y4
 	VADDPS       Y4, Y8, Y5
 	VDIVPS       Y5, Y8, Y5
@@ -2002,18 +1680,20 @@ ready47:
 	VMULPS       Y3, Y4, Y4
 	VMOVUPS      Y4, 96(R8)
 	ADDQ         $+128, R8
-	ADDQ         $0x04, BX
-	ADDQ         $0x04, SI
-	ADDQ         $+128, CX
-	ADDQ         $+128, AX
-	SUBQ         $0x20, DX
-	JNZ          group48
 
-done49:
+none44:
+	ADDQ $0x04, BX
+	ADDQ $0x04, SI
+	ADDQ $+128, CX
+	ADDQ $+128, AX
+	SUBQ $0x20, DX
+	JNZ  group45
+
+done46:
 	VZEROUPPER
 	RET
 
-some46:
+some42:
 	VXORPS       Y4, Y4, Y4
 	VPBROADCASTD (SI), Y5
 	VPSLLVD      signs32_0<>+0(SB), Y5, Y5
@@ -2031,7 +1711,27 @@ some46:
 	VPSLLVD      signs32_24<>+0(SB), Y5, Y5
 	VBLENDVPS    Y5, Y3, Y4, Y3
 	VMOVUPS      Y3, Y3
-	JMP          ready47
+	JMP          ready43
+
+DATA f32_c2b00f34<>+0(SB)/4, $0xc2b00f34
+DATA f32_c2b00f34<>+4(SB)/4, $0xc2b00f34
+DATA f32_c2b00f34<>+8(SB)/4, $0xc2b00f34
+DATA f32_c2b00f34<>+12(SB)/4, $0xc2b00f34
+DATA f32_c2b00f34<>+16(SB)/4, $0xc2b00f34
+DATA f32_c2b00f34<>+20(SB)/4, $0xc2b00f34
+DATA f32_c2b00f34<>+24(SB)/4, $0xc2b00f34
+DATA f32_c2b00f34<>+28(SB)/4, $0xc2b00f34
+GLOBL f32_c2b00f34<>(SB), RODATA|NOPTR, $32
+
+DATA f32_42b17218<>+0(SB)/4, $0x42b17218
+DATA f32_42b17218<>+4(SB)/4, $0x42b17218
+DATA f32_42b17218<>+8(SB)/4, $0x42b17218
+DATA f32_42b17218<>+12(SB)/4, $0x42b17218
+DATA f32_42b17218<>+16(SB)/4, $0x42b17218
+DATA f32_42b17218<>+20(SB)/4, $0x42b17218
+DATA f32_42b17218<>+24(SB)/4, $0x42b17218
+DATA f32_42b17218<>+28(SB)/4, $0x42b17218
+GLOBL f32_42b17218<>(SB), RODATA|NOPTR, $32
 
 // func shortSoft32AVX2(w *float32, m *float32, dst *float32, x *float32, n int, t *float32, part *uint64, scale *float64)
 // Requires: AVX, AVX2, FMA3, MMX+
@@ -2048,18 +1748,18 @@ TEXT ·shortSoft32AVX2(SB), NOSPLIT, $96-64
 	VMOVUPS      f32_c2b00f34<>+0(SB), Y0
 	VMOVUPS      f32_3fb8aa3b<>+0(SB), Y1
 	TESTQ        R8, R8
-	JZ           without51
+	JZ           without48
 	MOVQ         scale+56(FP), R9
 	VBROADCASTSD (R9), Y2
 	VCVTPD2PSY   Y2, X2
 	VBROADCASTSS X2, Y2
 	VMOVUPS      Y2, (BP)
 
-without51:
+without48:
 	TESTQ DX, DX
-	JZ    done56
+	JZ    done53
 
-group55:
+group52:
 	PREFETCHT0   12288(CX)
 	PREFETCHT0   12352(CX)
 	VMOVUPS      f32_80000000<>+0(SB), Y2
@@ -2158,7 +1858,7 @@ group55:
 	VFNMADD231PS 96(SI), Y3, Y2
 	VMOVUPS      Y2, 96(DI)
 	TESTQ        R8, R8
-	JZ           none54
+	JZ           none51
 	VMOVUPS      (CX), Y2
 	VCMPPS       $0x15, f32_0<>+0(SB), Y2, Y4
 	VADDPS       f32_3f800000<>+0(SB), Y7, Y3
@@ -2205,24 +1905,24 @@ group55:
 	VMOVUPS      Y3, 96(R8)
 	ADDQ         $+128, R8
 
-none54:
+none51:
 	CMPL (BX), $-1
-	JNE  some52
+	JNE  some49
 
-ready53:
+ready50:
 	ADDQ $+128, SI
 	ADDQ $+128, DI
 	ADDQ $0x04, BX
 	ADDQ $+128, CX
 	ADDQ $+128, AX
 	SUBQ $0x20, DX
-	JNZ  group55
+	JNZ  group52
 
-done56:
+done53:
 	VZEROUPPER
 	RET
 
-some52:
+some49:
 	VXORPS       Y2, Y2, Y2
 	VPBROADCASTD (BX), Y3
 	VPSLLVD      signs32_0<>+0(SB), Y3, Y3
@@ -2272,7 +1972,7 @@ some52:
 	VBLENDVPS    Y3, Y4, Y2, Y2
 	VMOVUPS      Y2, 96(DI)
 	TESTQ        R8, R8
-	JZ           ready53
+	JZ           ready50
 	VXORPS       Y2, Y2, Y2
 	VPBROADCASTD (BX), Y3
 	VPSLLVD      signs32_0<>+0(SB), Y3, Y3
@@ -2297,7 +1997,7 @@ some52:
 	VMOVUPS      -32(R8), Y4
 	VBLENDVPS    Y3, Y4, Y2, Y2
 	VMOVUPS      Y2, -32(R8)
-	JMP          ready53
+	JMP          ready50
 
 DATA f32_0<>+0(SB)/4, $0x00000000
 DATA f32_0<>+4(SB)/4, $0x00000000
@@ -2309,9 +2009,9 @@ DATA f32_0<>+24(SB)/4, $0x00000000
 DATA f32_0<>+28(SB)/4, $0x00000000
 GLOBL f32_0<>(SB), RODATA|NOPTR, $32
 
-// func shortExpPartAVX512(w *float32, x *float32, n int, pos *uint64, part *uint64) (bad uint64)
+// func shortExpAVX512(w *float32, x *float32, n int, pos *uint64, part *uint64) (bad uint64)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
-TEXT ·shortExpPartAVX512(SB), NOSPLIT, $0-48
+TEXT ·shortExpAVX512(SB), NOSPLIT, $0-48
 	MOVQ         w+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         n+16(FP), DX
@@ -2330,8 +2030,9 @@ TEXT ·shortExpPartAVX512(SB), NOSPLIT, $0-48
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z10
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
 	VBROADCASTSS f32_3f800000<>+0(SB), Z12
+	MOVQ         SI, DI
 	TESTQ        DX, DX
-	JZ           done58
+	JZ           done57
 	KMOVW        (BX), K1
 	VMOVUPS      (CX), Z13
 	PREFETCHT0   12288(CX)
@@ -2357,12 +2058,12 @@ TEXT ·shortExpPartAVX512(SB), NOSPLIT, $0-48
 	VMINPS       Z15, Z2, Z15
 	VMINPS       Z16, Z2, Z16
 
-group57:
-	LEAQ        256(CX), DI
-	LEAQ        8(BX), R8
+group56:
+	LEAQ        256(CX), R8
+	LEAQ        8(BX), R9
 	SUBQ        $0x40, DX
-	CMOVQEQ     CX, DI
-	CMOVQEQ     BX, R8
+	CMOVQEQ     CX, R8
+	CMOVQEQ     BX, R9
 	VMOVUPS     Z13, Z21
 	VFMADD213PS Z0, Z3, Z21
 	VMOVUPS     Z14, Z22
@@ -2395,25 +2096,25 @@ group57:
 	VFMADD213PS Z7, Z26, Z18
 	VFMADD213PS Z7, Z27, Z19
 	VFMADD213PS Z7, Z28, Z20
-	KMOVW       (R8), K1
-	VMOVUPS     (DI), Z13
-	PREFETCHT0  12288(DI)
+	KMOVW       (R9), K1
+	VMOVUPS     (R8), Z13
+	PREFETCHT0  12288(R8)
 	VXORPS.BCST f32_80000000<>+0(SB), Z13, K1, Z13
-	KMOVW       2(R8), K1
-	VMOVUPS     64(DI), Z14
-	PREFETCHT0  12352(DI)
+	KMOVW       2(R9), K1
+	VMOVUPS     64(R8), Z14
+	PREFETCHT0  12352(R8)
 	VXORPS.BCST f32_80000000<>+0(SB), Z14, K1, Z14
 	VFMADD213PS Z8, Z25, Z17
 	VFMADD213PS Z8, Z26, Z18
 	VFMADD213PS Z8, Z27, Z19
 	VFMADD213PS Z8, Z28, Z20
-	KMOVW       4(R8), K1
-	VMOVUPS     128(DI), Z15
-	PREFETCHT0  12416(DI)
+	KMOVW       4(R9), K1
+	VMOVUPS     128(R8), Z15
+	PREFETCHT0  12416(R8)
 	VXORPS.BCST f32_80000000<>+0(SB), Z15, K1, Z15
-	KMOVW       6(R8), K1
-	VMOVUPS     192(DI), Z16
-	PREFETCHT0  12480(DI)
+	KMOVW       6(R9), K1
+	VMOVUPS     192(R8), Z16
+	PREFETCHT0  12480(R8)
 	VXORPS.BCST f32_80000000<>+0(SB), Z16, K1, Z16
 	VFMADD213PS Z9, Z25, Z17
 	VFMADD213PS Z9, Z26, Z18
@@ -2445,211 +2146,52 @@ group57:
 	VPSLLD      $0x17, Z24, Z24
 	VMULPS      Z21, Z17, Z17
 	VMINPS      Z12, Z17, Z12
-	KMOVW       (SI), K1
-	VMOVAPS.Z   Z17, K1, Z17
+	VMULPS      Z22, Z18, Z18
+	VMINPS      Z12, Z18, Z12
+	VMULPS      Z23, Z19, Z19
+	VMINPS      Z12, Z19, Z12
+	VMULPS      Z24, Z20, Z20
+	VMINPS      Z12, Z20, Z12
+	TESTQ       DI, DI
+	JNZ         some54
+
+ready55:
 	KMOVW       (BX), K1
 	VXORPS.BCST f32_80000000<>+0(SB), Z17, K1, Z17
 	VMOVUPS     Z17, (AX)
-	VMULPS      Z22, Z18, Z18
-	VMINPS      Z12, Z18, Z12
-	KMOVW       2(SI), K1
-	VMOVAPS.Z   Z18, K1, Z18
 	KMOVW       2(BX), K1
 	VXORPS.BCST f32_80000000<>+0(SB), Z18, K1, Z18
 	VMOVUPS     Z18, 64(AX)
-	VMULPS      Z23, Z19, Z19
-	VMINPS      Z12, Z19, Z12
-	KMOVW       4(SI), K1
-	VMOVAPS.Z   Z19, K1, Z19
 	KMOVW       4(BX), K1
 	VXORPS.BCST f32_80000000<>+0(SB), Z19, K1, Z19
 	VMOVUPS     Z19, 128(AX)
-	VMULPS      Z24, Z20, Z20
-	VMINPS      Z12, Z20, Z12
-	KMOVW       6(SI), K1
-	VMOVAPS.Z   Z20, K1, Z20
 	KMOVW       6(BX), K1
 	VXORPS.BCST f32_80000000<>+0(SB), Z20, K1, Z20
 	VMOVUPS     Z20, 192(AX)
-	MOVQ        DI, CX
-	MOVQ        R8, BX
+	MOVQ        R8, CX
+	MOVQ        R9, BX
 	ADDQ        $0x08, SI
 	ADDQ        $+256, AX
 	TESTQ       DX, DX
-	JNZ         group57
+	JNZ         group56
 
-done58:
+done57:
 	VCMPPS.BCST $0x11, f32_b504f3<>+0(SB), Z12, K1
 	KMOVW       K1, AX
 	MOVQ        AX, bad+40(FP)
 	VZEROUPPER
 	RET
 
-// func shortExpAVX512(w *float32, x *float32, n int, pos *uint64, part *uint64) (bad uint64)
-// Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
-TEXT ·shortExpAVX512(SB), NOSPLIT, $0-48
-	MOVQ         w+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         n+16(FP), DX
-	MOVQ         pos+24(FP), BX
-	VBROADCASTSS f32_4b40007f<>+0(SB), Z0
-	VBROADCASTSS f32_c2ae88d2<>+0(SB), Z1
-	VBROADCASTSS f32_42afebb7<>+0(SB), Z2
-	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z3
-	VBROADCASTSS f32_bf317218<>+0(SB), Z4
-	VBROADCASTSS f32_3102e308<>+0(SB), Z5
-	VBROADCASTSS f32_3ab52766<>+0(SB), Z6
-	VBROADCASTSS f32_3c091cce<>+0(SB), Z7
-	VBROADCASTSS f32_3d2aac58<>+0(SB), Z8
-	VBROADCASTSS f32_3e2aaa49<>+0(SB), Z9
-	VBROADCASTSS f32_3efffffe<>+0(SB), Z10
-	VBROADCASTSS f32_3f800000<>+0(SB), Z11
-	VBROADCASTSS f32_3f800000<>+0(SB), Z12
-	TESTQ        DX, DX
-	JZ           done60
-	KMOVW        (BX), K1
-	VMOVUPS      (CX), Z13
-	PREFETCHT0   12288(CX)
-	VXORPS.BCST  f32_80000000<>+0(SB), Z13, K1, Z13
-	KMOVW        2(BX), K1
-	VMOVUPS      64(CX), Z14
-	PREFETCHT0   12352(CX)
-	VXORPS.BCST  f32_80000000<>+0(SB), Z14, K1, Z14
-	KMOVW        4(BX), K1
-	VMOVUPS      128(CX), Z15
-	PREFETCHT0   12416(CX)
-	VXORPS.BCST  f32_80000000<>+0(SB), Z15, K1, Z15
-	KMOVW        6(BX), K1
-	VMOVUPS      192(CX), Z16
-	PREFETCHT0   12480(CX)
-	VXORPS.BCST  f32_80000000<>+0(SB), Z16, K1, Z16
-	VMAXPS       Z13, Z1, Z13
-	VMAXPS       Z14, Z1, Z14
-	VMAXPS       Z15, Z1, Z15
-	VMAXPS       Z16, Z1, Z16
-	VMINPS       Z13, Z2, Z13
-	VMINPS       Z14, Z2, Z14
-	VMINPS       Z15, Z2, Z15
-	VMINPS       Z16, Z2, Z16
-
-group59:
-	LEAQ        256(CX), SI
-	LEAQ        8(BX), DI
-	SUBQ        $0x40, DX
-	CMOVQEQ     CX, SI
-	CMOVQEQ     BX, DI
-	VMOVUPS     Z13, Z21
-	VFMADD213PS Z0, Z3, Z21
-	VMOVUPS     Z14, Z22
-	VFMADD213PS Z0, Z3, Z22
-	VMOVUPS     Z15, Z23
-	VFMADD213PS Z0, Z3, Z23
-	VMOVUPS     Z16, Z24
-	VFMADD213PS Z0, Z3, Z24
-	VSUBPS      Z0, Z21, Z17
-	VSUBPS      Z0, Z22, Z18
-	VSUBPS      Z0, Z23, Z19
-	VSUBPS      Z0, Z24, Z20
-	VMOVUPS     Z13, Z25
-	VFMADD231PS Z4, Z17, Z25
-	VMOVUPS     Z14, Z26
-	VFMADD231PS Z4, Z18, Z26
-	VMOVUPS     Z15, Z27
-	VFMADD231PS Z4, Z19, Z27
-	VMOVUPS     Z16, Z28
-	VFMADD231PS Z4, Z20, Z28
-	VFMADD231PS Z5, Z17, Z25
-	VFMADD231PS Z5, Z18, Z26
-	VFMADD231PS Z5, Z19, Z27
-	VFMADD231PS Z5, Z20, Z28
-	VMOVUPS     Z6, Z17
-	VMOVUPS     Z6, Z18
-	VMOVUPS     Z6, Z19
-	VMOVUPS     Z6, Z20
-	VFMADD213PS Z7, Z25, Z17
-	VFMADD213PS Z7, Z26, Z18
-	VFMADD213PS Z7, Z27, Z19
-	VFMADD213PS Z7, Z28, Z20
-	KMOVW       (DI), K1
-	VMOVUPS     (SI), Z13
-	PREFETCHT0  12288(SI)
-	VXORPS.BCST f32_80000000<>+0(SB), Z13, K1, Z13
-	KMOVW       2(DI), K1
-	VMOVUPS     64(SI), Z14
-	PREFETCHT0  12352(SI)
-	VXORPS.BCST f32_80000000<>+0(SB), Z14, K1, Z14
-	VFMADD213PS Z8, Z25, Z17
-	VFMADD213PS Z8, Z26, Z18
-	VFMADD213PS Z8, Z27, Z19
-	VFMADD213PS Z8, Z28, Z20
-	KMOVW       4(DI), K1
-	VMOVUPS     128(SI), Z15
-	PREFETCHT0  12416(SI)
-	VXORPS.BCST f32_80000000<>+0(SB), Z15, K1, Z15
-	KMOVW       6(DI), K1
-	VMOVUPS     192(SI), Z16
-	PREFETCHT0  12480(SI)
-	VXORPS.BCST f32_80000000<>+0(SB), Z16, K1, Z16
-	VFMADD213PS Z9, Z25, Z17
-	VFMADD213PS Z9, Z26, Z18
-	VFMADD213PS Z9, Z27, Z19
-	VFMADD213PS Z9, Z28, Z20
-	VMAXPS      Z13, Z1, Z13
-	VMAXPS      Z14, Z1, Z14
-	VFMADD213PS Z10, Z25, Z17
-	VFMADD213PS Z10, Z26, Z18
-	VFMADD213PS Z10, Z27, Z19
-	VFMADD213PS Z10, Z28, Z20
-	VMAXPS      Z15, Z1, Z15
-	VMAXPS      Z16, Z1, Z16
-	VFMADD213PS Z11, Z25, Z17
-	VFMADD213PS Z11, Z26, Z18
-	VFMADD213PS Z11, Z27, Z19
-	VFMADD213PS Z11, Z28, Z20
-	VMINPS      Z13, Z2, Z13
-	VMINPS      Z14, Z2, Z14
-	VFMADD213PS Z11, Z25, Z17
-	VFMADD213PS Z11, Z26, Z18
-	VFMADD213PS Z11, Z27, Z19
-	VFMADD213PS Z11, Z28, Z20
-	VMINPS      Z15, Z2, Z15
-	VMINPS      Z16, Z2, Z16
-	VPSLLD      $0x17, Z21, Z21
-	VPSLLD      $0x17, Z22, Z22
-	VPSLLD      $0x17, Z23, Z23
-	VPSLLD      $0x17, Z24, Z24
-	VMULPS      Z21, Z17, Z17
-	VMINPS      Z12, Z17, Z12
-	KMOVW       (BX), K1
-	VXORPS.BCST f32_80000000<>+0(SB), Z17, K1, Z17
-	VMOVUPS     Z17, (AX)
-	VMULPS      Z22, Z18, Z18
-	VMINPS      Z12, Z18, Z12
-	KMOVW       2(BX), K1
-	VXORPS.BCST f32_80000000<>+0(SB), Z18, K1, Z18
-	VMOVUPS     Z18, 64(AX)
-	VMULPS      Z23, Z19, Z19
-	VMINPS      Z12, Z19, Z12
-	KMOVW       4(BX), K1
-	VXORPS.BCST f32_80000000<>+0(SB), Z19, K1, Z19
-	VMOVUPS     Z19, 128(AX)
-	VMULPS      Z24, Z20, Z20
-	VMINPS      Z12, Z20, Z12
-	KMOVW       6(BX), K1
-	VXORPS.BCST f32_80000000<>+0(SB), Z20, K1, Z20
-	VMOVUPS     Z20, 192(AX)
-	MOVQ        SI, CX
-	MOVQ        DI, BX
-	ADDQ        $+256, AX
-	TESTQ       DX, DX
-	JNZ         group59
-
-done60:
-	VCMPPS.BCST $0x11, f32_b504f3<>+0(SB), Z12, K1
-	KMOVW       K1, AX
-	MOVQ        AX, bad+40(FP)
-	VZEROUPPER
-	RET
+some54:
+	KMOVW     (SI), K1
+	VMOVAPS.Z Z17, K1, Z17
+	KMOVW     2(SI), K1
+	VMOVAPS.Z Z18, K1, Z18
+	KMOVW     4(SI), K1
+	VMOVAPS.Z Z19, K1, Z19
+	KMOVW     6(SI), K1
+	VMOVAPS.Z Z20, K1, Z20
+	JMP       ready55
 
 // func shortSumsAVX512(a *float64, b *float64, w *float32, rows int, n int)
 // Requires: AVX, AVX512F, BMI2
@@ -2658,14 +2200,14 @@ TEXT ·shortSumsAVX512(SB), NOSPLIT, $0-40
 	MOVQ     a+0(FP), CX
 	MOVQ     b+8(FP), DX
 	CMPQ     n+32(FP), $0x10
-	JG       long61
+	JG       long58
 	MOVQ     rows+24(FP), BX
 	MOVQ     n+32(FP), SI
 	MOVQ     SI, DI
 	SHLQ     $0x02, DI
 	VXORPS   Y0, Y0, Y0
 	TESTQ    BX, BX
-	JZ       done62
+	JZ       done59
 	LEAQ     -1(SI), R8
 	ANDQ     $0x0f, R8
 	INCQ     R8
@@ -2674,9 +2216,9 @@ TEXT ·shortSumsAVX512(SB), NOSPLIT, $0-40
 	KMOVW    R9, K1
 	KUNPCKBW K1, K1, K2
 	CMPQ     SI, $0x08
-	JG       other64
+	JG       other61
 
-rows63:
+rows60:
 	LEAQ          (AX)(DI*4), SI
 	VMOVUPS       (AX), Y1
 	VINSERTF64X4  $0x01, (SI), Z1, Z1
@@ -2732,11 +2274,11 @@ rows63:
 	ADDQ          $0x40, DX
 	LEAQ          (SI)(DI*4), AX
 	SUBQ          $0x08, BX
-	JNZ           rows63
-	JMP           done62
+	JNZ           rows60
+	JMP           done59
 
-other64:
-rows65:
+other61:
+rows62:
 	LEAQ          (AX)(DI*4), SI
 	VMOVUPS       (AX), Z1
 	VMAXPS.Z      Z1, Z0, K1, Z2
@@ -2824,20 +2366,20 @@ rows65:
 	ADDQ          $0x40, DX
 	LEAQ          (SI)(DI*4), AX
 	SUBQ          $0x08, BX
-	JNZ           rows65
+	JNZ           rows62
 
-done62:
+done59:
 	VZEROUPPER
 	RET
 
-long61:
+long58:
 	MOVQ    rows+24(FP), BX
 	MOVQ    n+32(FP), SI
 	MOVQ    SI, DI
 	SHLQ    $0x02, DI
 	VXORPS  Y0, Y0, Y0
 	TESTQ   BX, BX
-	JZ      done67
+	JZ      done64
 	LEAQ    -1(SI), R8
 	ANDQ    $0x07, R8
 	INCQ    R8
@@ -2846,9 +2388,9 @@ long61:
 	SUBQ    R8, R9
 	VMOVUPS 256(R9), Y1
 	CMPQ    SI, $0x18
-	JG      other69
+	JG      other66
 
-rows68:
+rows65:
 	LEAQ         (AX)(DI*4), SI
 	VMOVUPS      (AX), Y2
 	VMAXPS       Y2, Y0, Y3
@@ -2953,11 +2495,11 @@ rows68:
 	ADDQ         $0x20, DX
 	MOVQ         SI, AX
 	SUBQ         $0x04, BX
-	JNZ          rows68
-	JMP          done67
+	JNZ          rows65
+	JMP          done64
 
-other69:
-rows70:
+other66:
+rows67:
 	LEAQ         (AX)(DI*4), SI
 	VMOVUPS      (AX), Y2
 	VMAXPS       Y2, Y0, Y3
@@ -3083,9 +2625,9 @@ rows70:
 	ADDQ         $0x20, DX
 	MOVQ         SI, AX
 	SUBQ         $0x04, BX
-	JNZ          rows70
+	JNZ          rows67
 
-done67:
+done64:
 	VZEROUPPER
 	RET
 
@@ -3093,7 +2635,7 @@ done67:
 // Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·shortScaleAVX512(SB), NOSPLIT, $0-56
 	CMPQ         n+32(FP), $0x10
-	JG           long72
+	JG           long69
 	MOVQ         dst+0(FP), AX
 	MOVQ         dstStride+8(FP), CX
 	SHLQ         $0x02, CX
@@ -3107,16 +2649,16 @@ TEXT ·shortScaleAVX512(SB), NOSPLIT, $0-56
 	VBROADCASTSS f32_b504f3<>+0(SB), Z2
 	VBROADCASTSS f32_80b504f3<>+0(SB), Z3
 	CMPQ         R8, $0x08
-	JG           rest74
+	JG           rest71
 	CMPQ         DI, $0x04
-	JL           rest74
+	JL           rest71
 	MOVQ         $-1, R10
 	BZHIQ        R8, R10, R10
 	KMOVW        R10, K1
 	VMOVUPS      spread<>+0(SB), Z4
 	VMOVUPS      spread<>+64(SB), Z5
 
-fours73:
+fours70:
 	VMOVUPS       (BX), X6
 	ADDQ          $0x10, BX
 	VMOVUPS       (SI), X7
@@ -3149,11 +2691,11 @@ fours73:
 	LEAQ          (AX)(CX*4), AX
 	SUBQ          $0x04, DI
 	CMPQ          DI, $0x04
-	JGE           fours73
+	JGE           fours70
 
-rest74:
+rest71:
 	TESTQ DI, DI
-	JZ    done75
+	JZ    done72
 	LEAQ  -1(R8), R8
 	ANDQ  $0x0f, R8
 	INCQ  R8
@@ -3161,7 +2703,7 @@ rest74:
 	BZHIQ R8, R10, R10
 	KMOVW R10, K1
 
-rows76:
+rows73:
 	VBROADCASTSS (BX), Z0
 	VBROADCASTSS (SI), Z1
 	VMOVUPS.Z    (DX), K1, Z4
@@ -3175,13 +2717,13 @@ rows76:
 	ADDQ         $0x04, BX
 	ADDQ         $0x04, SI
 	SUBQ         $0x01, DI
-	JNZ          rows76
+	JNZ          rows73
 
-done75:
+done72:
 	VZEROUPPER
 	RET
 
-long72:
+long69:
 	MOVQ    dst+0(FP), AX
 	MOVQ    dstStride+8(FP), CX
 	SHLQ    $0x02, CX
@@ -3195,7 +2737,7 @@ long72:
 	VMOVUPS f32_b504f3<>+0(SB), Y2
 	VMOVUPS f32_80b504f3<>+0(SB), Y0
 	TESTQ   DI, DI
-	JZ      done78
+	JZ      done75
 	LEAQ    -1(R8), R10
 	ANDQ    $0x07, R10
 	INCQ    R10
@@ -3204,9 +2746,9 @@ long72:
 	SUBQ    R10, R11
 	VMOVUPS 256(R11), Y0
 	CMPQ    R8, $0x18
-	JG      other80
+	JG      other77
 
-rows79:
+rows76:
 	VBROADCASTSS (BX), Y0
 	VBROADCASTSS (SI), Y1
 	VMOVUPS      (DX), Y3
@@ -3235,11 +2777,11 @@ rows79:
 	ADDQ         $0x04, BX
 	ADDQ         $0x04, SI
 	SUBQ         $0x01, DI
-	JNZ          rows79
-	JMP          done78
+	JNZ          rows76
+	JMP          done75
 
-other80:
-rows81:
+other77:
+rows78:
 	VBROADCASTSS (BX), Y0
 	VBROADCASTSS (SI), Y1
 	VMOVUPS      (DX), Y3
@@ -3275,9 +2817,9 @@ rows81:
 	ADDQ         $0x04, BX
 	ADDQ         $0x04, SI
 	SUBQ         $0x01, DI
-	JNZ          rows81
+	JNZ          rows78
 
-done78:
+done75:
 	VZEROUPPER
 	RET
 
@@ -3312,7 +2854,7 @@ TEXT ·shortJoinsAVX512(SB), NOSPLIT, $0-48
 	SHLQ     $0x02, R8
 	VXORPS   Y0, Y0, Y0
 	TESTQ    SI, SI
-	JZ       done83
+	JZ       done80
 	LEAQ     -1(DI), R9
 	ANDQ     $0x0f, R9
 	INCQ     R9
@@ -3321,9 +2863,9 @@ TEXT ·shortJoinsAVX512(SB), NOSPLIT, $0-48
 	KMOVW    R10, K1
 	KUNPCKBW K1, K1, K2
 	CMPQ     DI, $0x08
-	JG       other85
+	JG       other82
 
-rows84:
+rows81:
 	LEAQ          (AX)(R8*4), DI
 	VMOVUPS       (AX), Y0
 	VINSERTF64X4  $0x01, (DI), Z0, Z0
@@ -3362,7 +2904,7 @@ rows84:
 	ADDQ          $0x40, DX
 	LEAQ          (DI)(R8*4), AX
 	TESTQ         CX, CX
-	JZ            without86
+	JZ            without83
 	LEAQ          (CX)(R8*4), DI
 	VMOVUPS       (CX), Y6
 	VINSERTF64X4  $0x01, (DI), Z6, Z6
@@ -3397,16 +2939,16 @@ rows84:
 	ADDQ          $0x40, BX
 	LEAQ          (DI)(R8*4), CX
 
-without86:
+without83:
 	SUBQ $0x08, SI
-	JNZ  rows84
-	JMP  done83
+	JNZ  rows81
+	JMP  done80
 
-other85:
+other82:
 	CMPQ DI, $0x10
-	JG   other88
+	JG   other85
 
-rows87:
+rows84:
 	LEAQ          (AX)(R8*4), DI
 	VMOVUPS       (AX), Z0
 	VMOVAPS.Z     Z0, K1, Z0
@@ -3465,7 +3007,7 @@ rows87:
 	ADDQ          $0x40, DX
 	LEAQ          (DI)(R8*4), AX
 	TESTQ         CX, CX
-	JZ            without89
+	JZ            without86
 	LEAQ          (CX)(R8*4), DI
 	VMOVUPS       (CX), Z0
 	VMOVAPS.Z     Z0, K1, Z0
@@ -3516,13 +3058,13 @@ rows87:
 	ADDQ          $0x40, BX
 	LEAQ          (DI)(R8*4), CX
 
-without89:
+without86:
 	SUBQ $0x08, SI
-	JNZ  rows87
-	JMP  done83
+	JNZ  rows84
+	JMP  done80
 
-other88:
-rows90:
+other85:
+rows87:
 	LEAQ          (AX)(R8*4), DI
 	VMOVUPS       (AX), Z0
 	VMOVUPS       64(AX), Z1
@@ -3614,7 +3156,7 @@ rows90:
 	ADDQ          $0x40, DX
 	LEAQ          (DI)(R8*4), AX
 	TESTQ         CX, CX
-	JZ            without92
+	JZ            without89
 	LEAQ          (CX)(R8*4), DI
 	VMOVUPS       (CX), Z0
 	VMOVUPS       64(CX), Z1
@@ -3689,11 +3231,11 @@ rows90:
 	ADDQ          $0x40, BX
 	LEAQ          (DI)(R8*4), CX
 
-without92:
+without89:
 	SUBQ $0x08, SI
-	JNZ  rows90
+	JNZ  rows87
 
-done83:
+done80:
 	VZEROUPPER
 	RET
 
@@ -3708,9 +3250,9 @@ TEXT ·shortDifferences32AVX512(SB), NOSPLIT, $0-48
 	MOVQ  n+40(FP), DI
 	SHLQ  $0x02, DI
 	TESTQ SI, SI
-	JZ    done95
+	JZ    done92
 
-row93:
+row90:
 	VBROADCASTSD  (BX), Z0
 	VMOVUPS       Z0, Z2
 	VCVTPD2PS     Z0, Y0
@@ -3722,7 +3264,7 @@ row93:
 	VBROADCASTSS  X1, Z1
 	XORQ          R8, R8
 
-group94:
+group91:
 	VMOVUPS (DX)(R8*1), Z2
 	VSUBPS  Z0, Z2, Z3
 	VSUBPS  Z2, Z3, Z4
@@ -3735,206 +3277,17 @@ group94:
 	VMOVUPS Z5, (CX)(R8*1)
 	ADDQ    $+64, R8
 	CMPQ    R8, DI
-	JL      group94
+	JL      group91
 	ADDQ    DI, AX
 	ADDQ    DI, CX
 	ADDQ    DI, DX
 	ADDQ    $0x08, BX
 	DECQ    SI
-	JNZ     row93
+	JNZ     row90
 
-done95:
+done92:
 	VZEROUPPER
 	RET
-
-// func shortOddsOnly32AVX512(w *float32, dst *float32, x *float32, n int, lost *float32, pos *uint64, part *uint64, scale *float64)
-// Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
-TEXT ·shortOddsOnly32AVX512(SB), NOSPLIT, $0-64
-	MOVQ         w+0(FP), AX
-	MOVQ         x+16(FP), CX
-	MOVQ         n+24(FP), DX
-	MOVQ         pos+40(FP), BX
-	MOVQ         part+48(FP), SI
-	MOVQ         lost+32(FP), DI
-	VBROADCASTSS f32_4b40007f<>+0(SB), Z0
-	VBROADCASTSS f32_c2b00f34<>+0(SB), Z1
-	VBROADCASTSS f32_42b17218<>+0(SB), Z2
-	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z3
-	VBROADCASTSS f32_bf317218<>+0(SB), Z4
-	VBROADCASTSS f32_3102e308<>+0(SB), Z5
-	VBROADCASTSS f32_3ab52766<>+0(SB), Z6
-	VBROADCASTSS f32_3c091cce<>+0(SB), Z7
-	VBROADCASTSS f32_3d2aac58<>+0(SB), Z8
-	VBROADCASTSS f32_3e2aaa49<>+0(SB), Z9
-	VBROADCASTSS f32_3efffffe<>+0(SB), Z10
-	VBROADCASTSS f32_3f800000<>+0(SB), Z11
-	TESTQ        DX, DX
-	JZ           done99
-	KMOVW        (BX), K1
-	VMOVUPS      (CX), Z12
-	PREFETCHT0   12288(CX)
-	VXORPS.BCST  f32_80000000<>+0(SB), Z12, K1, Z12
-	KMOVW        2(BX), K1
-	VMOVUPS      64(CX), Z13
-	PREFETCHT0   12352(CX)
-	VXORPS.BCST  f32_80000000<>+0(SB), Z13, K1, Z13
-	KMOVW        4(BX), K1
-	VMOVUPS      128(CX), Z14
-	PREFETCHT0   12416(CX)
-	VXORPS.BCST  f32_80000000<>+0(SB), Z14, K1, Z14
-	KMOVW        6(BX), K1
-	VMOVUPS      192(CX), Z15
-	PREFETCHT0   12480(CX)
-	VXORPS.BCST  f32_80000000<>+0(SB), Z15, K1, Z15
-	VMAXPS       Z12, Z1, Z12
-	VMAXPS       Z13, Z1, Z13
-	VMAXPS       Z14, Z1, Z14
-	VMAXPS       Z15, Z1, Z15
-	VMINPS       Z12, Z2, Z12
-	VMINPS       Z13, Z2, Z13
-	VMINPS       Z14, Z2, Z14
-	VMINPS       Z15, Z2, Z15
-
-group98:
-	LEAQ        256(CX), R8
-	LEAQ        8(BX), R9
-	SUBQ        $0x40, DX
-	CMOVQEQ     CX, R8
-	CMOVQEQ     BX, R9
-	VMOVUPS     Z12, Z20
-	VFMADD213PS Z0, Z3, Z20
-	VMOVUPS     Z13, Z21
-	VFMADD213PS Z0, Z3, Z21
-	VMOVUPS     Z14, Z22
-	VFMADD213PS Z0, Z3, Z22
-	VMOVUPS     Z15, Z23
-	VFMADD213PS Z0, Z3, Z23
-	VSUBPS      Z0, Z20, Z16
-	VSUBPS      Z0, Z21, Z17
-	VSUBPS      Z0, Z22, Z18
-	VSUBPS      Z0, Z23, Z19
-	VMOVUPS     Z12, Z24
-	VFMADD231PS Z4, Z16, Z24
-	VMOVUPS     Z13, Z25
-	VFMADD231PS Z4, Z17, Z25
-	VMOVUPS     Z14, Z26
-	VFMADD231PS Z4, Z18, Z26
-	VMOVUPS     Z15, Z27
-	VFMADD231PS Z4, Z19, Z27
-	VFMADD231PS Z5, Z16, Z24
-	VFMADD231PS Z5, Z17, Z25
-	VFMADD231PS Z5, Z18, Z26
-	VFMADD231PS Z5, Z19, Z27
-	VMOVUPS     Z6, Z16
-	VMOVUPS     Z6, Z17
-	VMOVUPS     Z6, Z18
-	VMOVUPS     Z6, Z19
-	VFMADD213PS Z7, Z24, Z16
-	VFMADD213PS Z7, Z25, Z17
-	VFMADD213PS Z7, Z26, Z18
-	VFMADD213PS Z7, Z27, Z19
-	KMOVW       (R9), K1
-	VMOVUPS     (R8), Z12
-	PREFETCHT0  12288(R8)
-	VXORPS.BCST f32_80000000<>+0(SB), Z12, K1, Z12
-	KMOVW       2(R9), K1
-	VMOVUPS     64(R8), Z13
-	PREFETCHT0  12352(R8)
-	VXORPS.BCST f32_80000000<>+0(SB), Z13, K1, Z13
-	VFMADD213PS Z8, Z24, Z16
-	VFMADD213PS Z8, Z25, Z17
-	VFMADD213PS Z8, Z26, Z18
-	VFMADD213PS Z8, Z27, Z19
-	KMOVW       4(R9), K1
-	VMOVUPS     128(R8), Z14
-	PREFETCHT0  12416(R8)
-	VXORPS.BCST f32_80000000<>+0(SB), Z14, K1, Z14
-	KMOVW       6(R9), K1
-	VMOVUPS     192(R8), Z15
-	PREFETCHT0  12480(R8)
-	VXORPS.BCST f32_80000000<>+0(SB), Z15, K1, Z15
-	VFMADD213PS Z9, Z24, Z16
-	VFMADD213PS Z9, Z25, Z17
-	VFMADD213PS Z9, Z26, Z18
-	VFMADD213PS Z9, Z27, Z19
-	VMAXPS      Z12, Z1, Z12
-	VMAXPS      Z13, Z1, Z13
-	VFMADD213PS Z10, Z24, Z16
-	VFMADD213PS Z10, Z25, Z17
-	VFMADD213PS Z10, Z26, Z18
-	VFMADD213PS Z10, Z27, Z19
-	VMAXPS      Z14, Z1, Z14
-	VMAXPS      Z15, Z1, Z15
-	VFMADD213PS Z11, Z24, Z16
-	VFMADD213PS Z11, Z25, Z17
-	VFMADD213PS Z11, Z26, Z18
-	VFMADD213PS Z11, Z27, Z19
-	VMINPS      Z12, Z2, Z12
-	VMINPS      Z13, Z2, Z13
-	VFMADD213PS Z11, Z24, Z16
-	VFMADD213PS Z11, Z25, Z17
-	VFMADD213PS Z11, Z26, Z18
-	VFMADD213PS Z11, Z27, Z19
-	VMINPS      Z14, Z2, Z14
-	VMINPS      Z15, Z2, Z15
-	VPSLLD      $0x17, Z20, Z20
-	VPSLLD      $0x17, Z21, Z21
-	VPSLLD      $0x17, Z22, Z22
-	VPSLLD      $0x17, Z23, Z23
-	VMULPS      Z20, Z16, Z16
-	VMULPS      Z21, Z17, Z17
-	VMULPS      Z22, Z18, Z18
-	VMULPS      Z23, Z19, Z19
-	TESTQ       DI, DI
-	JZ          complete100
-	VMOVUPS     (DI), Z20
-	KMOVW       (BX), K1
-	VXORPS.BCST f32_80000000<>+0(SB), Z20, K1, Z20
-	VFMADD231PS Z20, Z16, Z16
-	VMOVUPS     64(DI), Z20
-	KMOVW       2(BX), K1
-	VXORPS.BCST f32_80000000<>+0(SB), Z20, K1, Z20
-	VFMADD231PS Z20, Z17, Z17
-	VMOVUPS     128(DI), Z20
-	KMOVW       4(BX), K1
-	VXORPS.BCST f32_80000000<>+0(SB), Z20, K1, Z20
-	VFMADD231PS Z20, Z18, Z18
-	VMOVUPS     192(DI), Z20
-	KMOVW       6(BX), K1
-	VXORPS.BCST f32_80000000<>+0(SB), Z20, K1, Z20
-	VFMADD231PS Z20, Z19, Z19
-	ADDQ        $+256, DI
-
-complete100:
-	CMPQ (SI), $-1
-	JNE  some96
-
-ready97:
-	VMOVUPS Z16, (AX)
-	VMOVUPS Z17, 64(AX)
-	VMOVUPS Z18, 128(AX)
-	VMOVUPS Z19, 192(AX)
-	MOVQ    R8, CX
-	MOVQ    R9, BX
-	ADDQ    $0x08, SI
-	ADDQ    $+256, AX
-	TESTQ   DX, DX
-	JNZ     group98
-
-done99:
-	VZEROUPPER
-	RET
-
-some96:
-	KMOVW     (SI), K1
-	VMOVAPS.Z Z16, K1, Z16
-	KMOVW     2(SI), K1
-	VMOVAPS.Z Z17, K1, Z17
-	KMOVW     4(SI), K1
-	VMOVAPS.Z Z18, K1, Z18
-	KMOVW     6(SI), K1
-	VMOVAPS.Z Z19, K1, Z19
-	JMP       ready97
 
 // func shortOdds32AVX512(w *float32, dst *float32, x *float32, n int, lost *float32, pos *uint64, part *uint64, scale *float64)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
@@ -3946,10 +3299,14 @@ TEXT ·shortOdds32AVX512(SB), NOSPLIT, $0-64
 	MOVQ         part+48(FP), SI
 	MOVQ         lost+32(FP), DI
 	MOVQ         dst+8(FP), R8
+	TESTQ        R8, R8
+	JZ           without93
 	MOVQ         scale+56(FP), R9
 	VBROADCASTSD (R9), Z0
 	VCVTPD2PS    Z0, Y0
 	VBROADCASTSS X0, Z0
+
+without93:
 	VBROADCASTSS f32_4b40007f<>+0(SB), Z1
 	VBROADCASTSS f32_c2b00f34<>+0(SB), Z2
 	VBROADCASTSS f32_42b17218<>+0(SB), Z3
@@ -3963,7 +3320,7 @@ TEXT ·shortOdds32AVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z11
 	VBROADCASTSS f32_3f800000<>+0(SB), Z12
 	TESTQ        DX, DX
-	JZ           done104
+	JZ           done98
 	KMOVW        (BX), K1
 	VMOVUPS      (CX), Z13
 	PREFETCHT0   12288(CX)
@@ -3989,7 +3346,7 @@ TEXT ·shortOdds32AVX512(SB), NOSPLIT, $0-64
 	VMINPS       Z15, Z3, Z15
 	VMINPS       Z16, Z3, Z16
 
-group103:
+group97:
 	LEAQ        256(CX), R9
 	LEAQ        8(BX), R10
 	SUBQ        $0x40, DX
@@ -4080,7 +3437,7 @@ group103:
 	VMULPS      Z23, Z19, Z19
 	VMULPS      Z24, Z20, Z20
 	TESTQ       DI, DI
-	JZ          complete105
+	JZ          complete99
 	VMOVUPS     (DI), Z21
 	KMOVW       (BX), K1
 	VXORPS.BCST f32_80000000<>+0(SB), Z21, K1, Z21
@@ -4099,15 +3456,17 @@ group103:
 	VFMADD231PS Z21, Z20, Z20
 	ADDQ        $+256, DI
 
-complete105:
+complete99:
 	CMPQ (SI), $-1
-	JNE  some101
+	JNE  some94
 
-ready102:
+ready95:
 	VMOVUPS     Z17, (AX)
 	VMOVUPS     Z18, 64(AX)
 	VMOVUPS     Z19, 128(AX)
 	VMOVUPS     Z20, 192(AX)
+	TESTQ       R8, R8
+	JZ          none96
 	VADDPS.BCST f32_3f800000<>+0(SB), Z17, Z21
 	VDIVPS      Z21, Z17, Z21
 	KMOVW       (BX), K1
@@ -4133,18 +3492,20 @@ ready102:
 	VMULPS      Z0, Z17, Z17
 	VMOVUPS     Z17, 192(R8)
 	ADDQ        $+256, R8
-	MOVQ        R9, CX
-	MOVQ        R10, BX
-	ADDQ        $0x08, SI
-	ADDQ        $+256, AX
-	TESTQ       DX, DX
-	JNZ         group103
 
-done104:
+none96:
+	MOVQ  R9, CX
+	MOVQ  R10, BX
+	ADDQ  $0x08, SI
+	ADDQ  $+256, AX
+	TESTQ DX, DX
+	JNZ   group97
+
+done98:
 	VZEROUPPER
 	RET
 
-some101:
+some94:
 	KMOVW     (SI), K1
 	VMOVAPS.Z Z17, K1, Z17
 	KMOVW     2(SI), K1
@@ -4153,7 +3514,7 @@ some101:
 	VMOVAPS.Z Z19, K1, Z19
 	KMOVW     6(SI), K1
 	VMOVAPS.Z Z20, K1, Z20
-	JMP       ready102
+	JMP       ready95
 
 // func shortSoft32AVX512(w *float32, m *float32, dst *float32, x *float32, n int, t *float32, part *uint64, scale *float64)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
@@ -4172,16 +3533,16 @@ TEXT ·shortSoft32AVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSS f32_4b40007f<>+0(SB), Z5
 	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z6
 	TESTQ        R8, R8
-	JZ           without106
+	JZ           without100
 	MOVQ         scale+56(FP), R9
 	VBROADCASTSD (R9), Z4
 	VCVTPD2PS    Z4, Y4
 	VBROADCASTSS X4, Z4
 	VMOVUPS      Z4, Z4
 
-without106:
+without100:
 	TESTQ      DX, DX
-	JZ         done111
+	JZ         done105
 	VMOVUPS    (CX), Z7
 	PREFETCHT0 12288(CX)
 	VORPS      Z1, Z7, Z7
@@ -4199,7 +3560,7 @@ without106:
 	VMAXPS     Z9, Z0, Z9
 	VMAXPS     Z10, Z0, Z10
 
-group110:
+group104:
 	LEAQ             256(CX), R9
 	SUBQ             $0x40, DX
 	CMOVQEQ          CX, R9
@@ -4300,7 +3661,7 @@ group110:
 	VFNMADD231PS     192(SI), Z16, Z15
 	VMOVUPS          Z15, 192(DI)
 	TESTQ            R8, R8
-	JZ               none109
+	JZ               none103
 	VMOVUPS          (CX), Z15
 	VCMPPS           $0x15, Z3, Z15, K1
 	VADDPS           Z2, Z11, Z16
@@ -4343,24 +3704,24 @@ group110:
 	VMOVUPS          Z12, 192(R8)
 	ADDQ             $+256, R8
 
-none109:
+none103:
 	CMPQ (BX), $-1
-	JNE  some107
+	JNE  some101
 
-ready108:
+ready102:
 	ADDQ  $+256, SI
 	ADDQ  $+256, DI
 	MOVQ  R9, CX
 	ADDQ  $0x08, BX
 	ADDQ  $+256, AX
 	TESTQ DX, DX
-	JNZ   group110
+	JNZ   group104
 
-done111:
+done105:
 	VZEROUPPER
 	RET
 
-some107:
+some101:
 	KMOVW     (BX), K1
 	VMOVUPS.Z (AX), K1, Z11
 	VMOVUPS   Z11, (AX)
@@ -4386,7 +3747,7 @@ some107:
 	VMOVUPS.Z 192(DI), K1, Z11
 	VMOVUPS   Z11, 192(DI)
 	TESTQ     R8, R8
-	JZ        ready108
+	JZ        ready102
 	KMOVW     (BX), K1
 	VMOVUPS.Z -256(R8), K1, Z11
 	VMOVUPS   Z11, -256(R8)
@@ -4399,7 +3760,7 @@ some107:
 	KMOVW     6(BX), K1
 	VMOVUPS.Z -64(R8), K1, Z11
 	VMOVUPS   Z11, -64(R8)
-	JMP       ready108
+	JMP       ready102
 
 // func shortDifferences64AVX2(y *float64, lost *float64, x *float64, s0 *float64, rows int, n int)
 // Requires: AVX
@@ -4412,14 +3773,14 @@ TEXT ·shortDifferences64AVX2(SB), NOSPLIT, $0-48
 	MOVQ  n+40(FP), DI
 	SHLQ  $0x03, DI
 	TESTQ SI, SI
-	JZ    done114
+	JZ    done108
 
-row112:
+row106:
 	VBROADCASTSD (BX), Y0
 	VXORPS       Y1, Y1, Y1
 	XORQ         R8, R8
 
-group113:
+group107:
 	VMOVUPD (DX)(R8*1), Y2
 	VSUBPD  Y0, Y2, Y3
 	VSUBPD  Y2, Y3, Y4
@@ -4432,346 +3793,17 @@ group113:
 	VMOVUPD Y5, (CX)(R8*1)
 	ADDQ    $+32, R8
 	CMPQ    R8, DI
-	JL      group113
+	JL      group107
 	ADDQ    DI, AX
 	ADDQ    DI, CX
 	ADDQ    DI, DX
 	ADDQ    $0x08, BX
 	DECQ    SI
-	JNZ     row112
+	JNZ     row106
 
-done114:
+done108:
 	VZEROUPPER
 	RET
-
-// func shortOddsOnly64AVX2(w *float64, dst *float64, x *float64, n int, lost *float64, pos *uint64, part *uint64, scale *float64)
-// Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·shortOddsOnly64AVX2(SB), NOSPLIT, $0-64
-	MOVQ    w+0(FP), AX
-	MOVQ    x+16(FP), CX
-	MOVQ    n+24(FP), DX
-	MOVQ    pos+40(FP), BX
-	MOVQ    part+48(FP), SI
-	MOVQ    lost+32(FP), DI
-	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
-	TESTQ   DX, DX
-	JZ      done118
-
-group117:
-	PREFETCHT0   12288(CX)
-	PREFETCHT0   12352(CX)
-	VMOVUPD      f64_c08628b76e3a7b61<>+0(SB), Y1
-	VPBROADCASTW (BX), Y2
-	VPSLLVQ      signs64_0<>+0(SB), Y2, Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       (CX), Y2, Y2
-	VMAXPD       Y2, Y1, Y2
-	VPBROADCASTW (BX), Y3
-	VPSLLVQ      signs64_4<>+0(SB), Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
-	VXORPD       32(CX), Y3, Y3
-	VMAXPD       Y3, Y1, Y3
-	VPBROADCASTW (BX), Y4
-	VPSLLVQ      signs64_8<>+0(SB), Y4, Y4
-	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
-	VXORPD       64(CX), Y4, Y4
-	VMAXPD       Y4, Y1, Y4
-	VPBROADCASTW (BX), Y5
-	VPSLLVQ      signs64_12<>+0(SB), Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
-	VXORPD       96(CX), Y5, Y5
-	VMAXPD       Y5, Y1, Y5
-	VMOVUPD      f64_40862e42fefa39ef<>+0(SB), Y1
-	VMINPD       Y2, Y1, Y2
-	VMINPD       Y3, Y1, Y3
-	VMINPD       Y4, Y1, Y4
-	VMINPD       Y5, Y1, Y5
-	VMOVUPD      f64_43380000000003ff<>+0(SB), Y1
-	VMOVUPD      Y2, Y9
-	VFMADD213PD  Y1, Y0, Y9
-	VMOVUPD      Y3, Y10
-	VFMADD213PD  Y1, Y0, Y10
-	VMOVUPD      Y4, Y11
-	VFMADD213PD  Y1, Y0, Y11
-	VMOVUPD      Y5, Y12
-	VFMADD213PD  Y1, Y0, Y12
-	VSUBPD       Y1, Y9, Y6
-	VSUBPD       Y1, Y10, Y7
-	VSUBPD       Y1, Y11, Y8
-	VSUBPD       Y1, Y12, Y1
-	VMOVUPD      f64_bfe62e42fefa39ef<>+0(SB), Y13
-	VFMADD231PD  Y13, Y6, Y2
-	VFMADD231PD  Y13, Y7, Y3
-	VFMADD231PD  Y13, Y8, Y4
-	VFMADD231PD  Y13, Y1, Y5
-	VMOVUPD      f64_bc7abc9e3b39803f<>+0(SB), Y13
-	VFMADD231PD  Y13, Y6, Y2
-	VFMADD231PD  Y13, Y7, Y3
-	VFMADD231PD  Y13, Y8, Y4
-	VFMADD231PD  Y13, Y1, Y5
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y1
-	VMOVUPD      Y1, Y6
-	VMOVUPD      Y1, Y7
-	VMOVUPD      Y1, Y8
-	VMOVUPD      Y1, Y1
-	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y13
-	VFMADD213PD  Y13, Y2, Y6
-	VFMADD213PD  Y13, Y3, Y7
-	VFMADD213PD  Y13, Y4, Y8
-	VFMADD213PD  Y13, Y5, Y1
-	VMOVUPD      f64_3ec71df0cc01f5d1<>+0(SB), Y13
-	VFMADD213PD  Y13, Y2, Y6
-	VFMADD213PD  Y13, Y3, Y7
-	VFMADD213PD  Y13, Y4, Y8
-	VFMADD213PD  Y13, Y5, Y1
-	VMOVUPD      f64_3efa0199a21bb23c<>+0(SB), Y13
-	VFMADD213PD  Y13, Y2, Y6
-	VFMADD213PD  Y13, Y3, Y7
-	VFMADD213PD  Y13, Y4, Y8
-	VFMADD213PD  Y13, Y5, Y1
-	VMOVUPD      f64_3f2a01a013850def<>+0(SB), Y13
-	VFMADD213PD  Y13, Y2, Y6
-	VFMADD213PD  Y13, Y3, Y7
-	VFMADD213PD  Y13, Y4, Y8
-	VFMADD213PD  Y13, Y5, Y1
-	VMOVUPD      f64_3f56c16c184319e8<>+0(SB), Y13
-	VFMADD213PD  Y13, Y2, Y6
-	VFMADD213PD  Y13, Y3, Y7
-	VFMADD213PD  Y13, Y4, Y8
-	VFMADD213PD  Y13, Y5, Y1
-	VMOVUPD      f64_3f8111111112453e<>+0(SB), Y13
-	VFMADD213PD  Y13, Y2, Y6
-	VFMADD213PD  Y13, Y3, Y7
-	VFMADD213PD  Y13, Y4, Y8
-	VFMADD213PD  Y13, Y5, Y1
-	VMOVUPD      f64_3fa55555555507ba<>+0(SB), Y13
-	VFMADD213PD  Y13, Y2, Y6
-	VFMADD213PD  Y13, Y3, Y7
-	VFMADD213PD  Y13, Y4, Y8
-	VFMADD213PD  Y13, Y5, Y1
-	VMOVUPD      f64_3fc555555555550d<>+0(SB), Y13
-	VFMADD213PD  Y13, Y2, Y6
-	VFMADD213PD  Y13, Y3, Y7
-	VFMADD213PD  Y13, Y4, Y8
-	VFMADD213PD  Y13, Y5, Y1
-	VMOVUPD      f64_3fe000000000000a<>+0(SB), Y13
-	VFMADD213PD  Y13, Y2, Y6
-	VFMADD213PD  Y13, Y3, Y7
-	VFMADD213PD  Y13, Y4, Y8
-	VFMADD213PD  Y13, Y5, Y1
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y13
-	VFMADD213PD  Y13, Y2, Y6
-	VFMADD213PD  Y13, Y3, Y7
-	VFMADD213PD  Y13, Y4, Y8
-	VFMADD213PD  Y13, Y5, Y1
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y13
-	VFMADD213PD  Y13, Y2, Y6
-	VFMADD213PD  Y13, Y3, Y7
-	VFMADD213PD  Y13, Y4, Y8
-	VFMADD213PD  Y13, Y5, Y1
-	VPSLLQ       $0x34, Y9, Y9
-	VPSLLQ       $0x34, Y10, Y10
-	VPSLLQ       $0x34, Y11, Y11
-	VPSLLQ       $0x34, Y12, Y12
-	VMULPD       Y9, Y6, Y6
-	VMULPD       Y10, Y7, Y7
-	VMULPD       Y11, Y8, Y8
-	VMULPD       Y12, Y1, Y1
-	TESTQ        DI, DI
-	JZ           complete119
-	VPBROADCASTW (BX), Y2
-	VPSLLVQ      signs64_0<>+0(SB), Y2, Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       (DI), Y2, Y2
-	VFMADD231PD  Y2, Y6, Y6
-	VPBROADCASTW (BX), Y2
-	VPSLLVQ      signs64_4<>+0(SB), Y2, Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       32(DI), Y2, Y2
-	VFMADD231PD  Y2, Y7, Y7
-	VPBROADCASTW (BX), Y2
-	VPSLLVQ      signs64_8<>+0(SB), Y2, Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       64(DI), Y2, Y2
-	VFMADD231PD  Y2, Y8, Y8
-	VPBROADCASTW (BX), Y2
-	VPSLLVQ      signs64_12<>+0(SB), Y2, Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       96(DI), Y2, Y2
-	VFMADD231PD  Y2, Y1, Y1
-	ADDQ         $+128, DI
-
-complete119:
-	CMPW (SI), $-1
-	JNE  some115
-
-ready116:
-	VMOVUPD Y6, (AX)
-	VMOVUPD Y7, 32(AX)
-	VMOVUPD Y8, 64(AX)
-	VMOVUPD Y1, 96(AX)
-	ADDQ    $0x02, BX
-	ADDQ    $0x02, SI
-	ADDQ    $+128, CX
-	ADDQ    $+128, AX
-	SUBQ    $0x10, DX
-	JNZ     group117
-
-done118:
-	VZEROUPPER
-	RET
-
-some115:
-	VXORPS       Y2, Y2, Y2
-	VPBROADCASTW (SI), Y3
-	VPSLLVQ      signs64_0<>+0(SB), Y3, Y3
-	VBLENDVPD    Y3, Y6, Y2, Y3
-	VMOVUPD      Y3, Y6
-	VPBROADCASTW (SI), Y3
-	VPSLLVQ      signs64_4<>+0(SB), Y3, Y3
-	VBLENDVPD    Y3, Y7, Y2, Y3
-	VMOVUPD      Y3, Y7
-	VPBROADCASTW (SI), Y3
-	VPSLLVQ      signs64_8<>+0(SB), Y3, Y3
-	VBLENDVPD    Y3, Y8, Y2, Y3
-	VMOVUPD      Y3, Y8
-	VPBROADCASTW (SI), Y3
-	VPSLLVQ      signs64_12<>+0(SB), Y3, Y3
-	VBLENDVPD    Y3, Y1, Y2, Y1
-	VMOVUPD      Y1, Y1
-	JMP          ready116
-
-DATA f64_43380000000003ff<>+0(SB)/8, $0x43380000000003ff
-DATA f64_43380000000003ff<>+8(SB)/8, $0x43380000000003ff
-DATA f64_43380000000003ff<>+16(SB)/8, $0x43380000000003ff
-DATA f64_43380000000003ff<>+24(SB)/8, $0x43380000000003ff
-GLOBL f64_43380000000003ff<>(SB), RODATA|NOPTR, $32
-
-DATA f64_c08628b76e3a7b61<>+0(SB)/8, $0xc08628b76e3a7b61
-DATA f64_c08628b76e3a7b61<>+8(SB)/8, $0xc08628b76e3a7b61
-DATA f64_c08628b76e3a7b61<>+16(SB)/8, $0xc08628b76e3a7b61
-DATA f64_c08628b76e3a7b61<>+24(SB)/8, $0xc08628b76e3a7b61
-GLOBL f64_c08628b76e3a7b61<>(SB), RODATA|NOPTR, $32
-
-DATA f64_40862e42fefa39ef<>+0(SB)/8, $0x40862e42fefa39ef
-DATA f64_40862e42fefa39ef<>+8(SB)/8, $0x40862e42fefa39ef
-DATA f64_40862e42fefa39ef<>+16(SB)/8, $0x40862e42fefa39ef
-DATA f64_40862e42fefa39ef<>+24(SB)/8, $0x40862e42fefa39ef
-GLOBL f64_40862e42fefa39ef<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3ff71547652b82fe<>+0(SB)/8, $0x3ff71547652b82fe
-DATA f64_3ff71547652b82fe<>+8(SB)/8, $0x3ff71547652b82fe
-DATA f64_3ff71547652b82fe<>+16(SB)/8, $0x3ff71547652b82fe
-DATA f64_3ff71547652b82fe<>+24(SB)/8, $0x3ff71547652b82fe
-GLOBL f64_3ff71547652b82fe<>(SB), RODATA|NOPTR, $32
-
-DATA f64_bfe62e42fefa39ef<>+0(SB)/8, $0xbfe62e42fefa39ef
-DATA f64_bfe62e42fefa39ef<>+8(SB)/8, $0xbfe62e42fefa39ef
-DATA f64_bfe62e42fefa39ef<>+16(SB)/8, $0xbfe62e42fefa39ef
-DATA f64_bfe62e42fefa39ef<>+24(SB)/8, $0xbfe62e42fefa39ef
-GLOBL f64_bfe62e42fefa39ef<>(SB), RODATA|NOPTR, $32
-
-DATA f64_bc7abc9e3b39803f<>+0(SB)/8, $0xbc7abc9e3b39803f
-DATA f64_bc7abc9e3b39803f<>+8(SB)/8, $0xbc7abc9e3b39803f
-DATA f64_bc7abc9e3b39803f<>+16(SB)/8, $0xbc7abc9e3b39803f
-DATA f64_bc7abc9e3b39803f<>+24(SB)/8, $0xbc7abc9e3b39803f
-GLOBL f64_bc7abc9e3b39803f<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3e5ad9ef35de5e88<>+0(SB)/8, $0x3e5ad9ef35de5e88
-DATA f64_3e5ad9ef35de5e88<>+8(SB)/8, $0x3e5ad9ef35de5e88
-DATA f64_3e5ad9ef35de5e88<>+16(SB)/8, $0x3e5ad9ef35de5e88
-DATA f64_3e5ad9ef35de5e88<>+24(SB)/8, $0x3e5ad9ef35de5e88
-GLOBL f64_3e5ad9ef35de5e88<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3e928ad4c1ef8771<>+0(SB)/8, $0x3e928ad4c1ef8771
-DATA f64_3e928ad4c1ef8771<>+8(SB)/8, $0x3e928ad4c1ef8771
-DATA f64_3e928ad4c1ef8771<>+16(SB)/8, $0x3e928ad4c1ef8771
-DATA f64_3e928ad4c1ef8771<>+24(SB)/8, $0x3e928ad4c1ef8771
-GLOBL f64_3e928ad4c1ef8771<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3ec71df0cc01f5d1<>+0(SB)/8, $0x3ec71df0cc01f5d1
-DATA f64_3ec71df0cc01f5d1<>+8(SB)/8, $0x3ec71df0cc01f5d1
-DATA f64_3ec71df0cc01f5d1<>+16(SB)/8, $0x3ec71df0cc01f5d1
-DATA f64_3ec71df0cc01f5d1<>+24(SB)/8, $0x3ec71df0cc01f5d1
-GLOBL f64_3ec71df0cc01f5d1<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3efa0199a21bb23c<>+0(SB)/8, $0x3efa0199a21bb23c
-DATA f64_3efa0199a21bb23c<>+8(SB)/8, $0x3efa0199a21bb23c
-DATA f64_3efa0199a21bb23c<>+16(SB)/8, $0x3efa0199a21bb23c
-DATA f64_3efa0199a21bb23c<>+24(SB)/8, $0x3efa0199a21bb23c
-GLOBL f64_3efa0199a21bb23c<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3f2a01a013850def<>+0(SB)/8, $0x3f2a01a013850def
-DATA f64_3f2a01a013850def<>+8(SB)/8, $0x3f2a01a013850def
-DATA f64_3f2a01a013850def<>+16(SB)/8, $0x3f2a01a013850def
-DATA f64_3f2a01a013850def<>+24(SB)/8, $0x3f2a01a013850def
-GLOBL f64_3f2a01a013850def<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3f56c16c184319e8<>+0(SB)/8, $0x3f56c16c184319e8
-DATA f64_3f56c16c184319e8<>+8(SB)/8, $0x3f56c16c184319e8
-DATA f64_3f56c16c184319e8<>+16(SB)/8, $0x3f56c16c184319e8
-DATA f64_3f56c16c184319e8<>+24(SB)/8, $0x3f56c16c184319e8
-GLOBL f64_3f56c16c184319e8<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3f8111111112453e<>+0(SB)/8, $0x3f8111111112453e
-DATA f64_3f8111111112453e<>+8(SB)/8, $0x3f8111111112453e
-DATA f64_3f8111111112453e<>+16(SB)/8, $0x3f8111111112453e
-DATA f64_3f8111111112453e<>+24(SB)/8, $0x3f8111111112453e
-GLOBL f64_3f8111111112453e<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fa55555555507ba<>+0(SB)/8, $0x3fa55555555507ba
-DATA f64_3fa55555555507ba<>+8(SB)/8, $0x3fa55555555507ba
-DATA f64_3fa55555555507ba<>+16(SB)/8, $0x3fa55555555507ba
-DATA f64_3fa55555555507ba<>+24(SB)/8, $0x3fa55555555507ba
-GLOBL f64_3fa55555555507ba<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fc555555555550d<>+0(SB)/8, $0x3fc555555555550d
-DATA f64_3fc555555555550d<>+8(SB)/8, $0x3fc555555555550d
-DATA f64_3fc555555555550d<>+16(SB)/8, $0x3fc555555555550d
-DATA f64_3fc555555555550d<>+24(SB)/8, $0x3fc555555555550d
-GLOBL f64_3fc555555555550d<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fe000000000000a<>+0(SB)/8, $0x3fe000000000000a
-DATA f64_3fe000000000000a<>+8(SB)/8, $0x3fe000000000000a
-DATA f64_3fe000000000000a<>+16(SB)/8, $0x3fe000000000000a
-DATA f64_3fe000000000000a<>+24(SB)/8, $0x3fe000000000000a
-GLOBL f64_3fe000000000000a<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3ff0000000000000<>+0(SB)/8, $0x3ff0000000000000
-DATA f64_3ff0000000000000<>+8(SB)/8, $0x3ff0000000000000
-DATA f64_3ff0000000000000<>+16(SB)/8, $0x3ff0000000000000
-DATA f64_3ff0000000000000<>+24(SB)/8, $0x3ff0000000000000
-GLOBL f64_3ff0000000000000<>(SB), RODATA|NOPTR, $32
-
-DATA signs64_0<>+0(SB)/8, $0x000000000000003f
-DATA signs64_0<>+8(SB)/8, $0x000000000000003e
-DATA signs64_0<>+16(SB)/8, $0x000000000000003d
-DATA signs64_0<>+24(SB)/8, $0x000000000000003c
-GLOBL signs64_0<>(SB), RODATA|NOPTR, $32
-
-DATA f64_8000000000000000<>+0(SB)/8, $0x8000000000000000
-DATA f64_8000000000000000<>+8(SB)/8, $0x8000000000000000
-DATA f64_8000000000000000<>+16(SB)/8, $0x8000000000000000
-DATA f64_8000000000000000<>+24(SB)/8, $0x8000000000000000
-GLOBL f64_8000000000000000<>(SB), RODATA|NOPTR, $32
-
-DATA signs64_4<>+0(SB)/8, $0x000000000000003b
-DATA signs64_4<>+8(SB)/8, $0x000000000000003a
-DATA signs64_4<>+16(SB)/8, $0x0000000000000039
-DATA signs64_4<>+24(SB)/8, $0x0000000000000038
-GLOBL signs64_4<>(SB), RODATA|NOPTR, $32
-
-DATA signs64_8<>+0(SB)/8, $0x0000000000000037
-DATA signs64_8<>+8(SB)/8, $0x0000000000000036
-DATA signs64_8<>+16(SB)/8, $0x0000000000000035
-DATA signs64_8<>+24(SB)/8, $0x0000000000000034
-GLOBL signs64_8<>(SB), RODATA|NOPTR, $32
-
-DATA signs64_12<>+0(SB)/8, $0x0000000000000033
-DATA signs64_12<>+8(SB)/8, $0x0000000000000032
-DATA signs64_12<>+16(SB)/8, $0x0000000000000031
-DATA signs64_12<>+24(SB)/8, $0x0000000000000030
-GLOBL signs64_12<>(SB), RODATA|NOPTR, $32
 
 // func shortOdds64AVX2(w *float64, dst *float64, x *float64, n int, lost *float64, pos *uint64, part *uint64, scale *float64)
 // Requires: AVX, AVX2, FMA3, MMX+
@@ -4783,15 +3815,19 @@ TEXT ·shortOdds64AVX2(SB), NOSPLIT, $0-64
 	MOVQ         part+48(FP), SI
 	MOVQ         lost+32(FP), DI
 	MOVQ         dst+8(FP), R8
+	TESTQ        R8, R8
+	JZ           without109
 	MOVQ         scale+56(FP), R9
 	VBROADCASTSD (R9), Y0
 	VMOVUPD      f64_8000000000000000<>+0(SB), Y1
 	VXORPD       Y1, Y0, Y1
-	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y2
-	TESTQ        DX, DX
-	JZ           done123
 
-group122:
+without109:
+	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y2
+	TESTQ   DX, DX
+	JZ      done114
+
+group113:
 	PREFETCHT0   12288(CX)
 	PREFETCHT0   12352(CX)
 	VMOVUPD      f64_c08628b76e3a7b61<>+0(SB), Y3
@@ -4912,7 +3948,7 @@ group122:
 	VMULPD       Y13, Y10, Y10
 	VMULPD       Y14, Y3, Y3
 	TESTQ        DI, DI
-	JZ           complete124
+	JZ           complete115
 	VPBROADCASTW (BX), Y4
 	VPSLLVQ      signs64_0<>+0(SB), Y4, Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
@@ -4935,15 +3971,17 @@ group122:
 	VFMADD231PD  Y4, Y3, Y3
 	ADDQ         $+128, DI
 
-complete124:
+complete115:
 	CMPW (SI), $-1
-	JNE  some120
+	JNE  some110
 
-ready121:
+ready111:
 	VMOVUPD      Y8, (AX)
 	VMOVUPD      Y9, 32(AX)
 	VMOVUPD      Y10, 64(AX)
 	VMOVUPD      Y3, 96(AX)
+	TESTQ        R8, R8
+	JZ           none112
 	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y4
 	VADDPD       Y4, Y8, Y5
 	VDIVPD       Y5, Y8, Y5
@@ -4974,18 +4012,20 @@ ready121:
 	VMULPD       Y3, Y4, Y4
 	VMOVUPD      Y4, 96(R8)
 	ADDQ         $+128, R8
-	ADDQ         $0x02, BX
-	ADDQ         $0x02, SI
-	ADDQ         $+128, CX
-	ADDQ         $+128, AX
-	SUBQ         $0x10, DX
-	JNZ          group122
 
-done123:
+none112:
+	ADDQ $0x02, BX
+	ADDQ $0x02, SI
+	ADDQ $+128, CX
+	ADDQ $+128, AX
+	SUBQ $0x10, DX
+	JNZ  group113
+
+done114:
 	VZEROUPPER
 	RET
 
-some120:
+some110:
 	VXORPS       Y4, Y4, Y4
 	VPBROADCASTW (SI), Y5
 	VPSLLVQ      signs64_0<>+0(SB), Y5, Y5
@@ -5003,7 +4043,139 @@ some120:
 	VPSLLVQ      signs64_12<>+0(SB), Y5, Y5
 	VBLENDVPD    Y5, Y3, Y4, Y3
 	VMOVUPD      Y3, Y3
-	JMP          ready121
+	JMP          ready111
+
+DATA f64_8000000000000000<>+0(SB)/8, $0x8000000000000000
+DATA f64_8000000000000000<>+8(SB)/8, $0x8000000000000000
+DATA f64_8000000000000000<>+16(SB)/8, $0x8000000000000000
+DATA f64_8000000000000000<>+24(SB)/8, $0x8000000000000000
+GLOBL f64_8000000000000000<>(SB), RODATA|NOPTR, $32
+
+DATA f64_43380000000003ff<>+0(SB)/8, $0x43380000000003ff
+DATA f64_43380000000003ff<>+8(SB)/8, $0x43380000000003ff
+DATA f64_43380000000003ff<>+16(SB)/8, $0x43380000000003ff
+DATA f64_43380000000003ff<>+24(SB)/8, $0x43380000000003ff
+GLOBL f64_43380000000003ff<>(SB), RODATA|NOPTR, $32
+
+DATA f64_c08628b76e3a7b61<>+0(SB)/8, $0xc08628b76e3a7b61
+DATA f64_c08628b76e3a7b61<>+8(SB)/8, $0xc08628b76e3a7b61
+DATA f64_c08628b76e3a7b61<>+16(SB)/8, $0xc08628b76e3a7b61
+DATA f64_c08628b76e3a7b61<>+24(SB)/8, $0xc08628b76e3a7b61
+GLOBL f64_c08628b76e3a7b61<>(SB), RODATA|NOPTR, $32
+
+DATA f64_40862e42fefa39ef<>+0(SB)/8, $0x40862e42fefa39ef
+DATA f64_40862e42fefa39ef<>+8(SB)/8, $0x40862e42fefa39ef
+DATA f64_40862e42fefa39ef<>+16(SB)/8, $0x40862e42fefa39ef
+DATA f64_40862e42fefa39ef<>+24(SB)/8, $0x40862e42fefa39ef
+GLOBL f64_40862e42fefa39ef<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3ff71547652b82fe<>+0(SB)/8, $0x3ff71547652b82fe
+DATA f64_3ff71547652b82fe<>+8(SB)/8, $0x3ff71547652b82fe
+DATA f64_3ff71547652b82fe<>+16(SB)/8, $0x3ff71547652b82fe
+DATA f64_3ff71547652b82fe<>+24(SB)/8, $0x3ff71547652b82fe
+GLOBL f64_3ff71547652b82fe<>(SB), RODATA|NOPTR, $32
+
+DATA f64_bfe62e42fefa39ef<>+0(SB)/8, $0xbfe62e42fefa39ef
+DATA f64_bfe62e42fefa39ef<>+8(SB)/8, $0xbfe62e42fefa39ef
+DATA f64_bfe62e42fefa39ef<>+16(SB)/8, $0xbfe62e42fefa39ef
+DATA f64_bfe62e42fefa39ef<>+24(SB)/8, $0xbfe62e42fefa39ef
+GLOBL f64_bfe62e42fefa39ef<>(SB), RODATA|NOPTR, $32
+
+DATA f64_bc7abc9e3b39803f<>+0(SB)/8, $0xbc7abc9e3b39803f
+DATA f64_bc7abc9e3b39803f<>+8(SB)/8, $0xbc7abc9e3b39803f
+DATA f64_bc7abc9e3b39803f<>+16(SB)/8, $0xbc7abc9e3b39803f
+DATA f64_bc7abc9e3b39803f<>+24(SB)/8, $0xbc7abc9e3b39803f
+GLOBL f64_bc7abc9e3b39803f<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3e5ad9ef35de5e88<>+0(SB)/8, $0x3e5ad9ef35de5e88
+DATA f64_3e5ad9ef35de5e88<>+8(SB)/8, $0x3e5ad9ef35de5e88
+DATA f64_3e5ad9ef35de5e88<>+16(SB)/8, $0x3e5ad9ef35de5e88
+DATA f64_3e5ad9ef35de5e88<>+24(SB)/8, $0x3e5ad9ef35de5e88
+GLOBL f64_3e5ad9ef35de5e88<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3e928ad4c1ef8771<>+0(SB)/8, $0x3e928ad4c1ef8771
+DATA f64_3e928ad4c1ef8771<>+8(SB)/8, $0x3e928ad4c1ef8771
+DATA f64_3e928ad4c1ef8771<>+16(SB)/8, $0x3e928ad4c1ef8771
+DATA f64_3e928ad4c1ef8771<>+24(SB)/8, $0x3e928ad4c1ef8771
+GLOBL f64_3e928ad4c1ef8771<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3ec71df0cc01f5d1<>+0(SB)/8, $0x3ec71df0cc01f5d1
+DATA f64_3ec71df0cc01f5d1<>+8(SB)/8, $0x3ec71df0cc01f5d1
+DATA f64_3ec71df0cc01f5d1<>+16(SB)/8, $0x3ec71df0cc01f5d1
+DATA f64_3ec71df0cc01f5d1<>+24(SB)/8, $0x3ec71df0cc01f5d1
+GLOBL f64_3ec71df0cc01f5d1<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3efa0199a21bb23c<>+0(SB)/8, $0x3efa0199a21bb23c
+DATA f64_3efa0199a21bb23c<>+8(SB)/8, $0x3efa0199a21bb23c
+DATA f64_3efa0199a21bb23c<>+16(SB)/8, $0x3efa0199a21bb23c
+DATA f64_3efa0199a21bb23c<>+24(SB)/8, $0x3efa0199a21bb23c
+GLOBL f64_3efa0199a21bb23c<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3f2a01a013850def<>+0(SB)/8, $0x3f2a01a013850def
+DATA f64_3f2a01a013850def<>+8(SB)/8, $0x3f2a01a013850def
+DATA f64_3f2a01a013850def<>+16(SB)/8, $0x3f2a01a013850def
+DATA f64_3f2a01a013850def<>+24(SB)/8, $0x3f2a01a013850def
+GLOBL f64_3f2a01a013850def<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3f56c16c184319e8<>+0(SB)/8, $0x3f56c16c184319e8
+DATA f64_3f56c16c184319e8<>+8(SB)/8, $0x3f56c16c184319e8
+DATA f64_3f56c16c184319e8<>+16(SB)/8, $0x3f56c16c184319e8
+DATA f64_3f56c16c184319e8<>+24(SB)/8, $0x3f56c16c184319e8
+GLOBL f64_3f56c16c184319e8<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3f8111111112453e<>+0(SB)/8, $0x3f8111111112453e
+DATA f64_3f8111111112453e<>+8(SB)/8, $0x3f8111111112453e
+DATA f64_3f8111111112453e<>+16(SB)/8, $0x3f8111111112453e
+DATA f64_3f8111111112453e<>+24(SB)/8, $0x3f8111111112453e
+GLOBL f64_3f8111111112453e<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fa55555555507ba<>+0(SB)/8, $0x3fa55555555507ba
+DATA f64_3fa55555555507ba<>+8(SB)/8, $0x3fa55555555507ba
+DATA f64_3fa55555555507ba<>+16(SB)/8, $0x3fa55555555507ba
+DATA f64_3fa55555555507ba<>+24(SB)/8, $0x3fa55555555507ba
+GLOBL f64_3fa55555555507ba<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fc555555555550d<>+0(SB)/8, $0x3fc555555555550d
+DATA f64_3fc555555555550d<>+8(SB)/8, $0x3fc555555555550d
+DATA f64_3fc555555555550d<>+16(SB)/8, $0x3fc555555555550d
+DATA f64_3fc555555555550d<>+24(SB)/8, $0x3fc555555555550d
+GLOBL f64_3fc555555555550d<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fe000000000000a<>+0(SB)/8, $0x3fe000000000000a
+DATA f64_3fe000000000000a<>+8(SB)/8, $0x3fe000000000000a
+DATA f64_3fe000000000000a<>+16(SB)/8, $0x3fe000000000000a
+DATA f64_3fe000000000000a<>+24(SB)/8, $0x3fe000000000000a
+GLOBL f64_3fe000000000000a<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3ff0000000000000<>+0(SB)/8, $0x3ff0000000000000
+DATA f64_3ff0000000000000<>+8(SB)/8, $0x3ff0000000000000
+DATA f64_3ff0000000000000<>+16(SB)/8, $0x3ff0000000000000
+DATA f64_3ff0000000000000<>+24(SB)/8, $0x3ff0000000000000
+GLOBL f64_3ff0000000000000<>(SB), RODATA|NOPTR, $32
+
+DATA signs64_0<>+0(SB)/8, $0x000000000000003f
+DATA signs64_0<>+8(SB)/8, $0x000000000000003e
+DATA signs64_0<>+16(SB)/8, $0x000000000000003d
+DATA signs64_0<>+24(SB)/8, $0x000000000000003c
+GLOBL signs64_0<>(SB), RODATA|NOPTR, $32
+
+DATA signs64_4<>+0(SB)/8, $0x000000000000003b
+DATA signs64_4<>+8(SB)/8, $0x000000000000003a
+DATA signs64_4<>+16(SB)/8, $0x0000000000000039
+DATA signs64_4<>+24(SB)/8, $0x0000000000000038
+GLOBL signs64_4<>(SB), RODATA|NOPTR, $32
+
+DATA signs64_8<>+0(SB)/8, $0x0000000000000037
+DATA signs64_8<>+8(SB)/8, $0x0000000000000036
+DATA signs64_8<>+16(SB)/8, $0x0000000000000035
+DATA signs64_8<>+24(SB)/8, $0x0000000000000034
+GLOBL signs64_8<>(SB), RODATA|NOPTR, $32
+
+DATA signs64_12<>+0(SB)/8, $0x0000000000000033
+DATA signs64_12<>+8(SB)/8, $0x0000000000000032
+DATA signs64_12<>+16(SB)/8, $0x0000000000000031
+DATA signs64_12<>+24(SB)/8, $0x0000000000000030
+GLOBL signs64_12<>(SB), RODATA|NOPTR, $32
 
 // func shortSoft64AVX2(w *float64, m *float64, dst *float64, x *float64, n int, t *float64, part *uint64, scale *float64)
 // Requires: AVX, AVX2, FMA3, MMX+
@@ -5020,16 +4192,16 @@ TEXT ·shortSoft64AVX2(SB), NOSPLIT, $96-64
 	VMOVUPD      f64_c08628b76e3a7b61<>+0(SB), Y0
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y1
 	TESTQ        R8, R8
-	JZ           without125
+	JZ           without116
 	MOVQ         scale+56(FP), R9
 	VBROADCASTSD (R9), Y2
 	VMOVUPD      Y2, (BP)
 
-without125:
+without116:
 	TESTQ DX, DX
-	JZ    done130
+	JZ    done121
 
-group129:
+group120:
 	PREFETCHT0   12288(CX)
 	PREFETCHT0   12352(CX)
 	VMOVUPD      f64_8000000000000000<>+0(SB), Y2
@@ -5153,7 +4325,7 @@ group129:
 	VFNMADD231PD 96(SI), Y3, Y2
 	VMOVUPD      Y2, 96(DI)
 	TESTQ        R8, R8
-	JZ           none128
+	JZ           none119
 	VMOVUPD      (CX), Y2
 	VCMPPD       $0x15, f64_0<>+0(SB), Y2, Y4
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y7, Y3
@@ -5200,24 +4372,24 @@ group129:
 	VMOVUPD      Y3, 96(R8)
 	ADDQ         $+128, R8
 
-none128:
+none119:
 	CMPW (BX), $-1
-	JNE  some126
+	JNE  some117
 
-ready127:
+ready118:
 	ADDQ $+128, SI
 	ADDQ $+128, DI
 	ADDQ $0x02, BX
 	ADDQ $+128, CX
 	ADDQ $+128, AX
 	SUBQ $0x10, DX
-	JNZ  group129
+	JNZ  group120
 
-done130:
+done121:
 	VZEROUPPER
 	RET
 
-some126:
+some117:
 	VXORPS       Y2, Y2, Y2
 	VPBROADCASTW (BX), Y3
 	VPSLLVQ      signs64_0<>+0(SB), Y3, Y3
@@ -5267,7 +4439,7 @@ some126:
 	VBLENDVPD    Y3, Y4, Y2, Y2
 	VMOVUPD      Y2, 96(DI)
 	TESTQ        R8, R8
-	JZ           ready127
+	JZ           ready118
 	VXORPS       Y2, Y2, Y2
 	VPBROADCASTW (BX), Y3
 	VPSLLVQ      signs64_0<>+0(SB), Y3, Y3
@@ -5292,7 +4464,7 @@ some126:
 	VMOVUPD      -32(R8), Y4
 	VBLENDVPD    Y3, Y4, Y2, Y2
 	VMOVUPD      Y2, -32(R8)
-	JMP          ready127
+	JMP          ready118
 
 DATA f64_0<>+0(SB)/8, $0x0000000000000000
 DATA f64_0<>+8(SB)/8, $0x0000000000000000
@@ -5320,20 +4492,20 @@ TEXT ·shortLogsAVX2(SB), NOSPLIT, $0-40
 	VMOVUPD 288(R9), Y1
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Y2
 	TESTQ   BX, BX
-	JZ      done133
+	JZ      done124
 
-rows131:
+rows122:
 	CMPQ    SI, $0x08
-	JG      more135
+	JG      more126
 	VANDPD  (CX), Y0, Y3
 	VANDPD  32(CX), Y1, Y4
 	VMOVUPD Y3, Y3
 	VMOVUPD Y4, Y4
-	JMP     joined134
+	JMP     joined125
 
-more135:
+more126:
 	CMPQ        SI, $0x10
-	JG          more136
+	JG          more127
 	VMOVUPD     (CX), Y3
 	VMOVUPD     32(CX), Y4
 	VMOVUPD     Y3, Y3
@@ -5344,11 +4516,11 @@ more135:
 	VFMADD213PD Y7, Y5, Y3
 	VADDPD      Y6, Y4, Y5
 	VFMADD213PD Y5, Y6, Y4
-	JMP         joined134
+	JMP         joined125
 
-more136:
+more127:
 	CMPQ        SI, $0x18
-	JG          more137
+	JG          more128
 	VMOVUPD     (CX), Y3
 	VMOVUPD     32(CX), Y4
 	VMOVUPD     Y3, Y3
@@ -5365,9 +4537,9 @@ more136:
 	VFMADD213PD Y7, Y5, Y3
 	VADDPD      Y6, Y4, Y5
 	VFMADD213PD Y5, Y6, Y4
-	JMP         joined134
+	JMP         joined125
 
-more137:
+more128:
 	VMOVUPD     (CX), Y3
 	VMOVUPD     32(CX), Y4
 	VMOVUPD     Y3, Y3
@@ -5391,7 +4563,7 @@ more137:
 	VADDPD      Y6, Y4, Y5
 	VFMADD213PD Y5, Y6, Y4
 
-joined134:
+joined125:
 	VSUBPD      Y3, Y3, Y5
 	VMAXPD      Y2, Y3, Y6
 	VMINPD      Y2, Y3, Y7
@@ -5471,18 +4643,18 @@ joined134:
 	VADDPD      Y3, Y5, Y5
 	VMOVUPD     Y5, 32(AX)
 	TESTQ       DX, DX
-	JZ          without132
+	JZ          without123
 	CMPQ        SI, $0x08
-	JG          more140
+	JG          more131
 	VANDPD      (DX), Y0, Y3
 	VANDPD      32(DX), Y1, Y4
 	VMOVUPD     Y3, Y3
 	VMOVUPD     Y4, Y4
-	JMP         joined139
+	JMP         joined130
 
-more140:
+more131:
 	CMPQ    SI, $0x10
-	JG      more141
+	JG      more132
 	VMOVUPD (DX), Y3
 	VMOVUPD 32(DX), Y4
 	VMOVUPD Y3, Y3
@@ -5491,11 +4663,11 @@ more140:
 	VANDPD  96(DX), Y1, Y6
 	VADDPD  Y5, Y3, Y3
 	VADDPD  Y6, Y4, Y4
-	JMP     joined139
+	JMP     joined130
 
-more141:
+more132:
 	CMPQ    SI, $0x18
-	JG      more142
+	JG      more133
 	VMOVUPD (DX), Y3
 	VMOVUPD 32(DX), Y4
 	VMOVUPD Y3, Y3
@@ -5508,9 +4680,9 @@ more141:
 	VANDPD  160(DX), Y1, Y6
 	VADDPD  Y5, Y3, Y3
 	VADDPD  Y6, Y4, Y4
-	JMP     joined139
+	JMP     joined130
 
-more142:
+more133:
 	VMOVUPD (DX), Y3
 	VMOVUPD 32(DX), Y4
 	VMOVUPD Y3, Y3
@@ -5528,20 +4700,20 @@ more142:
 	VADDPD  Y5, Y3, Y3
 	VADDPD  Y6, Y4, Y4
 
-joined139:
+joined130:
 	VADDPD  (AX), Y3, Y3
 	VMOVUPD Y3, (AX)
 	VADDPD  32(AX), Y4, Y4
 	VMOVUPD Y4, 32(AX)
 	ADDQ    DI, DX
 
-without132:
+without123:
 	ADDQ $0x40, AX
 	ADDQ DI, CX
 	DECQ BX
-	JNZ  rows131
+	JNZ  rows122
 
-done133:
+done124:
 	VZEROUPPER
 	RET
 
@@ -5652,14 +4824,14 @@ TEXT ·shortDifferences64AVX512(SB), NOSPLIT, $0-48
 	MOVQ  n+40(FP), DI
 	SHLQ  $0x03, DI
 	TESTQ SI, SI
-	JZ    done146
+	JZ    done137
 
-row144:
+row135:
 	VBROADCASTSD (BX), Z0
 	VXORPS       Y1, Y1, Y1
 	XORQ         R8, R8
 
-group145:
+group136:
 	VMOVUPD (DX)(R8*1), Z2
 	VSUBPD  Z0, Z2, Z3
 	VSUBPD  Z2, Z3, Z4
@@ -5672,218 +4844,17 @@ group145:
 	VMOVUPD Z5, (CX)(R8*1)
 	ADDQ    $+64, R8
 	CMPQ    R8, DI
-	JL      group145
+	JL      group136
 	ADDQ    DI, AX
 	ADDQ    DI, CX
 	ADDQ    DI, DX
 	ADDQ    $0x08, BX
 	DECQ    SI
-	JNZ     row144
+	JNZ     row135
 
-done146:
+done137:
 	VZEROUPPER
 	RET
-
-// func shortOddsOnly64AVX512(w *float64, dst *float64, x *float64, n int, lost *float64, pos *uint64, part *uint64, scale *float64)
-// Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
-TEXT ·shortOddsOnly64AVX512(SB), NOSPLIT, $0-64
-	MOVQ         w+0(FP), AX
-	MOVQ         x+16(FP), CX
-	MOVQ         n+24(FP), DX
-	MOVQ         pos+40(FP), BX
-	MOVQ         part+48(FP), SI
-	MOVQ         lost+32(FP), DI
-	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z0
-	VBROADCASTSD f64_c08628b76e3a7b61<>+0(SB), Z1
-	VBROADCASTSD f64_40862e42fefa39ef<>+0(SB), Z2
-	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
-	TESTQ        DX, DX
-	JZ           done150
-	KMOVB        (BX), K1
-	VMOVUPD      (CX), Z4
-	PREFETCHT0   12288(CX)
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z4, K1, Z4
-	KMOVB        1(BX), K1
-	VMOVUPD      64(CX), Z5
-	PREFETCHT0   12352(CX)
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z5, K1, Z5
-	KMOVB        2(BX), K1
-	VMOVUPD      128(CX), Z6
-	PREFETCHT0   12416(CX)
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z6, K1, Z6
-	KMOVB        3(BX), K1
-	VMOVUPD      192(CX), Z7
-	PREFETCHT0   12480(CX)
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z7, K1, Z7
-	VMAXPD       Z4, Z1, Z4
-	VMAXPD       Z5, Z1, Z5
-	VMAXPD       Z6, Z1, Z6
-	VMAXPD       Z7, Z1, Z7
-	VMINPD       Z4, Z2, Z4
-	VMINPD       Z5, Z2, Z5
-	VMINPD       Z6, Z2, Z6
-	VMINPD       Z7, Z2, Z7
-
-group149:
-	LEAQ             256(CX), R8
-	LEAQ             4(BX), R9
-	SUBQ             $0x20, DX
-	CMOVQEQ          CX, R8
-	CMOVQEQ          BX, R9
-	VMOVUPD          Z4, Z12
-	VFMADD213PD      Z0, Z3, Z12
-	VMOVUPD          Z5, Z13
-	VFMADD213PD      Z0, Z3, Z13
-	VMOVUPD          Z6, Z14
-	VFMADD213PD      Z0, Z3, Z14
-	VMOVUPD          Z7, Z15
-	VFMADD213PD      Z0, Z3, Z15
-	VSUBPD           Z0, Z12, Z8
-	VSUBPD           Z0, Z13, Z9
-	VSUBPD           Z0, Z14, Z10
-	VSUBPD           Z0, Z15, Z11
-	VMOVUPD          Z4, Z16
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z8, Z16
-	VMOVUPD          Z5, Z17
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z9, Z17
-	VMOVUPD          Z6, Z18
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z10, Z18
-	VMOVUPD          Z7, Z19
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z11, Z19
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z8, Z16
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z9, Z17
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z10, Z18
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z11, Z19
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z8
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z9
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z10
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z11
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z16, Z8
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z17, Z9
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z18, Z10
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z19, Z11
-	KMOVB            (R9), K1
-	VMOVUPD          (R8), Z4
-	PREFETCHT0       12288(R8)
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z4, K1, Z4
-	KMOVB            1(R9), K1
-	VMOVUPD          64(R8), Z5
-	PREFETCHT0       12352(R8)
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z5, K1, Z5
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z16, Z8
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z17, Z9
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z18, Z10
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z19, Z11
-	KMOVB            2(R9), K1
-	VMOVUPD          128(R8), Z6
-	PREFETCHT0       12416(R8)
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z6, K1, Z6
-	KMOVB            3(R9), K1
-	VMOVUPD          192(R8), Z7
-	PREFETCHT0       12480(R8)
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z7, K1, Z7
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z16, Z8
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z17, Z9
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z18, Z10
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z19, Z11
-	VMAXPD           Z4, Z1, Z4
-	VMAXPD           Z5, Z1, Z5
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z16, Z8
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z17, Z9
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z18, Z10
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z19, Z11
-	VMAXPD           Z6, Z1, Z6
-	VMAXPD           Z7, Z1, Z7
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z16, Z8
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z17, Z9
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z18, Z10
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z19, Z11
-	VMINPD           Z4, Z2, Z4
-	VMINPD           Z5, Z2, Z5
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z16, Z8
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z17, Z9
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z18, Z10
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z19, Z11
-	VMINPD           Z6, Z2, Z6
-	VMINPD           Z7, Z2, Z7
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z16, Z8
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z17, Z9
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z18, Z10
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z19, Z11
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z16, Z8
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z17, Z9
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z18, Z10
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z19, Z11
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z16, Z8
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z17, Z9
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z18, Z10
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z19, Z11
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z8
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z17, Z9
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z18, Z10
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z19, Z11
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z8
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z17, Z9
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z18, Z10
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z19, Z11
-	VPSLLQ           $0x34, Z12, Z12
-	VPSLLQ           $0x34, Z13, Z13
-	VPSLLQ           $0x34, Z14, Z14
-	VPSLLQ           $0x34, Z15, Z15
-	VMULPD           Z12, Z8, Z8
-	VMULPD           Z13, Z9, Z9
-	VMULPD           Z14, Z10, Z10
-	VMULPD           Z15, Z11, Z11
-	TESTQ            DI, DI
-	JZ               complete151
-	VMOVUPD          (DI), Z12
-	KMOVB            (BX), K1
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VFMADD231PD      Z12, Z8, Z8
-	VMOVUPD          64(DI), Z12
-	KMOVB            1(BX), K1
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VFMADD231PD      Z12, Z9, Z9
-	VMOVUPD          128(DI), Z12
-	KMOVB            2(BX), K1
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VFMADD231PD      Z12, Z10, Z10
-	VMOVUPD          192(DI), Z12
-	KMOVB            3(BX), K1
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VFMADD231PD      Z12, Z11, Z11
-	ADDQ             $+256, DI
-
-complete151:
-	CMPL (SI), $-1
-	JNE  some147
-
-ready148:
-	VMOVUPD Z8, (AX)
-	VMOVUPD Z9, 64(AX)
-	VMOVUPD Z10, 128(AX)
-	VMOVUPD Z11, 192(AX)
-	MOVQ    R8, CX
-	MOVQ    R9, BX
-	ADDQ    $0x04, SI
-	ADDQ    $+256, AX
-	TESTQ   DX, DX
-	JNZ     group149
-
-done150:
-	VZEROUPPER
-	RET
-
-some147:
-	KMOVB     (SI), K1
-	VMOVAPD.Z Z8, K1, Z8
-	KMOVB     1(SI), K1
-	VMOVAPD.Z Z9, K1, Z9
-	KMOVB     2(SI), K1
-	VMOVAPD.Z Z10, K1, Z10
-	KMOVB     3(SI), K1
-	VMOVAPD.Z Z11, K1, Z11
-	JMP       ready148
 
 // func shortOdds64AVX512(w *float64, dst *float64, x *float64, n int, lost *float64, pos *uint64, part *uint64, scale *float64)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
@@ -5895,14 +4866,18 @@ TEXT ·shortOdds64AVX512(SB), NOSPLIT, $0-64
 	MOVQ         part+48(FP), SI
 	MOVQ         lost+32(FP), DI
 	MOVQ         dst+8(FP), R8
+	TESTQ        R8, R8
+	JZ           without138
 	MOVQ         scale+56(FP), R9
 	VBROADCASTSD (R9), Z0
+
+without138:
 	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z1
 	VBROADCASTSD f64_c08628b76e3a7b61<>+0(SB), Z2
 	VBROADCASTSD f64_40862e42fefa39ef<>+0(SB), Z3
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z4
 	TESTQ        DX, DX
-	JZ           done155
+	JZ           done143
 	KMOVB        (BX), K1
 	VMOVUPD      (CX), Z5
 	PREFETCHT0   12288(CX)
@@ -5928,7 +4903,7 @@ TEXT ·shortOdds64AVX512(SB), NOSPLIT, $0-64
 	VMINPD       Z7, Z3, Z7
 	VMINPD       Z8, Z3, Z8
 
-group154:
+group142:
 	LEAQ             256(CX), R9
 	LEAQ             4(BX), R10
 	SUBQ             $0x20, DX
@@ -6039,7 +5014,7 @@ group154:
 	VMULPD           Z15, Z11, Z11
 	VMULPD           Z16, Z12, Z12
 	TESTQ            DI, DI
-	JZ               complete156
+	JZ               complete144
 	VMOVUPD          (DI), Z13
 	KMOVB            (BX), K1
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
@@ -6058,15 +5033,17 @@ group154:
 	VFMADD231PD      Z13, Z12, Z12
 	ADDQ             $+256, DI
 
-complete156:
+complete144:
 	CMPL (SI), $-1
-	JNE  some152
+	JNE  some139
 
-ready153:
+ready140:
 	VMOVUPD     Z9, (AX)
 	VMOVUPD     Z10, 64(AX)
 	VMOVUPD     Z11, 128(AX)
 	VMOVUPD     Z12, 192(AX)
+	TESTQ       R8, R8
+	JZ          none141
 	VADDPD.BCST f64_3ff0000000000000<>+0(SB), Z9, Z13
 	VDIVPD      Z13, Z9, Z13
 	KMOVB       (BX), K1
@@ -6092,18 +5069,20 @@ ready153:
 	VMULPD      Z0, Z9, Z9
 	VMOVUPD     Z9, 192(R8)
 	ADDQ        $+256, R8
-	MOVQ        R9, CX
-	MOVQ        R10, BX
-	ADDQ        $0x04, SI
-	ADDQ        $+256, AX
-	TESTQ       DX, DX
-	JNZ         group154
 
-done155:
+none141:
+	MOVQ  R9, CX
+	MOVQ  R10, BX
+	ADDQ  $0x04, SI
+	ADDQ  $+256, AX
+	TESTQ DX, DX
+	JNZ   group142
+
+done143:
 	VZEROUPPER
 	RET
 
-some152:
+some139:
 	KMOVB     (SI), K1
 	VMOVAPD.Z Z9, K1, Z9
 	KMOVB     1(SI), K1
@@ -6112,7 +5091,7 @@ some152:
 	VMOVAPD.Z Z11, K1, Z11
 	KMOVB     3(SI), K1
 	VMOVAPD.Z Z12, K1, Z12
-	JMP       ready153
+	JMP       ready140
 
 // func shortSoft64AVX512(w *float64, m *float64, dst *float64, x *float64, n int, t *float64, part *uint64, scale *float64)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
@@ -6131,14 +5110,14 @@ TEXT ·shortSoft64AVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z5
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
 	TESTQ        R8, R8
-	JZ           without157
+	JZ           without145
 	MOVQ         scale+56(FP), R9
 	VBROADCASTSD (R9), Z4
 	VMOVUPD      Z4, Z4
 
-without157:
+without145:
 	TESTQ      DX, DX
-	JZ         done162
+	JZ         done150
 	VMOVUPD    (CX), Z7
 	PREFETCHT0 12288(CX)
 	VORPD      Z1, Z7, Z7
@@ -6156,7 +5135,7 @@ without157:
 	VMAXPD     Z9, Z0, Z9
 	VMAXPD     Z10, Z0, Z10
 
-group161:
+group149:
 	LEAQ             256(CX), R9
 	SUBQ             $0x20, DX
 	CMOVQEQ          CX, R9
@@ -6277,7 +5256,7 @@ group161:
 	VFNMADD231PD     192(SI), Z16, Z15
 	VMOVUPD          Z15, 192(DI)
 	TESTQ            R8, R8
-	JZ               none160
+	JZ               none148
 	VMOVUPD          (CX), Z15
 	VCMPPD           $0x15, Z3, Z15, K1
 	VADDPD           Z2, Z11, Z16
@@ -6320,24 +5299,24 @@ group161:
 	VMOVUPD          Z12, 192(R8)
 	ADDQ             $+256, R8
 
-none160:
+none148:
 	CMPL (BX), $-1
-	JNE  some158
+	JNE  some146
 
-ready159:
+ready147:
 	ADDQ  $+256, SI
 	ADDQ  $+256, DI
 	MOVQ  R9, CX
 	ADDQ  $0x04, BX
 	ADDQ  $+256, AX
 	TESTQ DX, DX
-	JNZ   group161
+	JNZ   group149
 
-done162:
+done150:
 	VZEROUPPER
 	RET
 
-some158:
+some146:
 	KMOVB     (BX), K1
 	VMOVUPD.Z (AX), K1, Z11
 	VMOVUPD   Z11, (AX)
@@ -6363,7 +5342,7 @@ some158:
 	VMOVUPD.Z 192(DI), K1, Z11
 	VMOVUPD   Z11, 192(DI)
 	TESTQ     R8, R8
-	JZ        ready159
+	JZ        ready147
 	KMOVB     (BX), K1
 	VMOVUPD.Z -256(R8), K1, Z11
 	VMOVUPD   Z11, -256(R8)
@@ -6376,7 +5355,7 @@ some158:
 	KMOVB     3(BX), K1
 	VMOVUPD.Z -64(R8), K1, Z11
 	VMOVUPD   Z11, -64(R8)
-	JMP       ready159
+	JMP       ready147
 
 // func shortLogsAVX512(q *float64, w *float64, m *float64, rows int, n int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
@@ -6396,28 +5375,28 @@ TEXT ·shortLogsAVX512(SB), NOSPLIT, $0-40
 	KMOVB        R9, K1
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z0
 	TESTQ        BX, BX
-	JZ           done165
+	JZ           done153
 
-rows163:
+rows151:
 	CMPQ      SI, $0x08
-	JG        more167
+	JG        more155
 	VMOVUPD.Z (CX), K1, Z1
 	VMOVUPD   Z1, Z1
-	JMP       joined166
+	JMP       joined154
 
-more167:
+more155:
 	CMPQ        SI, $0x10
-	JG          more168
+	JG          more156
 	VMOVUPD     (CX), Z1
 	VMOVUPD     Z1, Z1
 	VMOVUPD.Z   64(CX), K1, Z2
 	VADDPD      Z2, Z1, Z3
 	VFMADD213PD Z3, Z2, Z1
-	JMP         joined166
+	JMP         joined154
 
-more168:
+more156:
 	CMPQ        SI, $0x18
-	JG          more169
+	JG          more157
 	VMOVUPD     (CX), Z1
 	VMOVUPD     Z1, Z1
 	VMOVUPD     64(CX), Z2
@@ -6426,9 +5405,9 @@ more168:
 	VMOVUPD.Z   128(CX), K1, Z2
 	VADDPD      Z2, Z1, Z3
 	VFMADD213PD Z3, Z2, Z1
-	JMP         joined166
+	JMP         joined154
 
-more169:
+more157:
 	VMOVUPD     (CX), Z1
 	VMOVUPD     Z1, Z1
 	VMOVUPD     64(CX), Z2
@@ -6441,7 +5420,7 @@ more169:
 	VADDPD      Z2, Z1, Z3
 	VFMADD213PD Z3, Z2, Z1
 
-joined166:
+joined154:
 	VSUBPD           Z1, Z1, Z2
 	VMAXPD           Z0, Z1, Z3
 	VMINPD           Z0, Z1, Z5
@@ -6482,34 +5461,34 @@ joined166:
 	VADDPD           Z2, Z3, Z3
 	VMOVUPD          Z3, (AX)
 	TESTQ            DX, DX
-	JZ               without164
+	JZ               without152
 	CMPQ             SI, $0x08
-	JG               more172
+	JG               more160
 	VMOVUPD.Z        (DX), K1, Z1
 	VMOVUPD          Z1, Z1
-	JMP              joined171
+	JMP              joined159
 
-more172:
+more160:
 	CMPQ      SI, $0x10
-	JG        more173
+	JG        more161
 	VMOVUPD   (DX), Z1
 	VMOVUPD   Z1, Z1
 	VMOVUPD.Z 64(DX), K1, Z2
 	VADDPD    Z2, Z1, Z1
-	JMP       joined171
+	JMP       joined159
 
-more173:
+more161:
 	CMPQ      SI, $0x18
-	JG        more174
+	JG        more162
 	VMOVUPD   (DX), Z1
 	VMOVUPD   Z1, Z1
 	VMOVUPD   64(DX), Z2
 	VADDPD    Z2, Z1, Z1
 	VMOVUPD.Z 128(DX), K1, Z2
 	VADDPD    Z2, Z1, Z1
-	JMP       joined171
+	JMP       joined159
 
-more174:
+more162:
 	VMOVUPD   (DX), Z1
 	VMOVUPD   Z1, Z1
 	VMOVUPD   64(DX), Z2
@@ -6519,17 +5498,17 @@ more174:
 	VADDPD    Z3, Z2, Z2
 	VADDPD    Z2, Z1, Z1
 
-joined171:
+joined159:
 	VADDPD  (AX), Z1, Z1
 	VMOVUPD Z1, (AX)
 	ADDQ    DI, DX
 
-without164:
+without152:
 	ADDQ $0x40, AX
 	ADDQ DI, CX
 	DECQ BX
-	JNZ  rows163
+	JNZ  rows151
 
-done165:
+done153:
 	VZEROUPPER
 	RET
