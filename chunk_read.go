@@ -1,6 +1,7 @@
 package zlpr
 
 import (
+	"math"
 	"math/bits"
 
 	"github.com/zlpr/zlpr/internal/kernel"
@@ -47,7 +48,6 @@ func (w *lossWorker[T]) read() error {
 		return nil
 	}
 	if t.soft {
-		clear(c.Pos)
 		c.Soft, c.SoftStride = b.Soft.Data[min(r0*b.Soft.Stride, len(b.Soft.Data)):], b.Soft.Stride
 		if j.half != nil {
 			w.soft = kernel.ResizeAligned(w.soft, c.Rows*c.N)
@@ -55,43 +55,15 @@ func (w *lossWorker[T]) read() error {
 			c.Soft, c.SoftStride = w.soft, c.N
 		}
 	} else if t.teacher {
-		clear(c.Pos)
 		c.Teacher, c.TeacherStride = b.Teacher.Data[min(r0*b.Teacher.Stride, len(b.Teacher.Data)):], b.Teacher.Stride
 		if j.half != nil {
 			w.soft = kernel.ResizeAligned(w.soft, c.Rows*c.N)
 			j.half.teacher(kernel.As32(w.soft), r0, r1)
 			c.Teacher, c.TeacherStride = w.soft, c.N
 		}
-	} else if err := b.Labels.ReadRows(c.Pos, r0, r1); err != nil {
+	}
+	if err := w.readBits(); err != nil {
 		return err
-	}
-	if b.Mask != nil {
-		if err := b.Mask.ReadRows(c.Neg, r0, r1); err != nil {
-			return ofMask(err)
-		}
-	}
-	if b.Mask == nil && b.ThresholdColumn == 0 && words > 0 {
-		c.Full = true
-		last := kernel.LastWord(c.N)
-		if words == 1 && t.soft { // no label is a bit
-			fill(c.Neg, last)
-		} else if words == 1 {
-			neg := c.Neg[:len(c.Pos)]
-			for i, p := range c.Pos {
-				neg[i] = ^p & last
-			}
-		} else {
-			complement(c.Neg, c.Pos)
-			for i := words - 1; i < len(c.Neg); i += words {
-				c.Neg[i] &= last
-			}
-		}
-		w.allLive()
-	} else {
-		c.AllLive, c.Full = false, false
-		if err := w.masked(); err != nil {
-			return err
-		}
 	}
 	c.CheckSoft, c.SoftError = nil, nil
 	if t.soft && w.leavesCheck() {
@@ -138,6 +110,78 @@ func (w *lossWorker[T]) read() error {
 	return nil
 }
 
+// readBits reads labels and mask. Of soft labels and a teacher none is a bit.
+func (w *lossWorker[T]) readBits() error {
+	j, c, t := &w.e.job, &w.chunk, &w.e.traits
+	b, words := j.b, c.Words
+	full := b.Mask == nil && b.ThresholdColumn == 0 && words > 0
+	bare := w.bare
+	w.bare = bareBits{}
+	if full && t.soft {
+		if !bare.has(c.Rows, c.N) {
+			bare.write(c.Pos, c.Neg, c.N)
+		}
+		if b.RowWeights == nil && b.ClassWeights == nil && w.e.opts.TopNegatives == 0 && w.e.opts.TopScores == 0 {
+			w.bare = bare // nothing takes classes out
+		}
+		c.Full = true
+		w.allLive()
+		return nil
+	}
+	if t.soft || t.teacher {
+		clear(c.Pos)
+	} else if err := b.Labels.ReadRows(c.Pos, c.First, c.First+c.Rows); err != nil {
+		return err
+	}
+	if b.Mask != nil {
+		if err := b.Mask.ReadRows(c.Neg, c.First, c.First+c.Rows); err != nil {
+			return ofMask(err)
+		}
+	}
+	if !full {
+		c.AllLive, c.Full = false, false
+		return w.masked()
+	}
+	c.Full = true
+	last := kernel.LastWord(c.N)
+	if words == 1 {
+		neg := c.Neg[:len(c.Pos)]
+		for i, p := range c.Pos {
+			neg[i] = ^p & last
+		}
+	} else {
+		complement(c.Neg, c.Pos)
+		for i := words - 1; i < len(c.Neg); i += words {
+			c.Neg[i] &= last
+		}
+	}
+	w.allLive()
+	return nil
+}
+
+// bareBits remembers of how many rows of n classes the bits are those of soft labels: none
+// is positive, and all classes take part.
+type bareBits struct{ rows, n int }
+
+// has reports whether the bits of so many rows of n classes are there.
+func (b bareBits) has(rows, n int) bool { return b.n == n && rows <= b.rows }
+
+// write writes the bits of rows of n classes.
+func (b *bareBits) write(pos, neg []uint64, n int) {
+	words := kernel.BitWords(n)
+	clear(pos)
+	for i := range min(words, len(neg)) {
+		neg[i] = math.MaxUint64
+	}
+	if len(neg) > 0 {
+		neg[words-1] = kernel.LastWord(n)
+	}
+	for have := words; have < len(neg); have *= 2 {
+		copy(neg[have:], neg[:have])
+	}
+	*b = bareBits{len(neg) / words, n}
+}
+
 // complement writes the complements of the words of x to dst, which is as long.
 func complement(dst, x []uint64) {
 	for ; len(x) >= 8; x, dst = x[8:], dst[8:] {
@@ -176,18 +220,9 @@ func (w *lossWorker[T]) readFlat() bool {
 		return false
 	}
 	c.Full, c.OneTarget = true, w.e.traits.target
+	w.bare = bareBits{} // those of these labels may be written
 	w.allLive()
 	return true
-}
-
-// fill sets all of x to one word.
-func fill(x []uint64, word uint64) {
-	if len(x) > 0 {
-		x[0] = word
-	}
-	for n := 1; n < len(x); n *= 2 {
-		copy(x[n:], x[:n])
-	}
 }
 
 // allLive tells that all rows count.

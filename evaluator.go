@@ -315,6 +315,7 @@ type lossWorker[T Float] struct {
 	lifted        []int     // exponents of the rows' scales that chunk.Scale is without; empty: all 0
 	fixed         filled    // whether chunk.Threshold is
 	weight        []float64 // row weights
+	bare          bareBits  // of chunk.Pos and chunk.Neg
 	living        int       // so many elements of chunk.Live are true while chunk.AllLive
 
 	top   topScratch[T]
