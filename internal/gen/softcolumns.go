@@ -90,6 +90,7 @@ const (
 type softColumns struct {
 	*columnLoop
 	e           *exponential
+	nothing     vreg // 0, on AVX-512
 	low, top    op
 	label, seen op       // of the peak; the rows of which it has been there
 	acc         [3][2]op // sums of exponentials, products and labels: halves of the rows, or sums and errors
@@ -106,7 +107,8 @@ func softColumnSums(v *vec) {
 	s.low = v.held(v.pick(coef.ScaleLow32, coef.ScaleLow64))
 	s.most = newMostBits(v, v.place())
 	if v.wide() {
-		s.seen = v.K()
+		s.seen, s.nothing = v.K(), v.reg()
+		v.zero(s.nothing)
 	} else {
 		s.seen = v.place()
 	}
@@ -202,14 +204,33 @@ func (s *softColumns) begin() {
 	}
 }
 
-// four adds four columns, and keeps their exponentials unless kept is nil.
+// four adds four columns, and keeps their exponentials unless kept is nil. What labels give
+// comes between the steps of the polynomial, which wait for each other: on AVX2, which
+// has no registers left, only their products.
 func (s *softColumns) four(kept gpreg) {
 	low := s.asRegister(s.low)
 	y := s.newRegs(4)
 	for i, r := range y {
 		s.max(low, s.at(scores, 64*i), r)
 	}
-	p, q := s.e.evaluate(y)
+	r, t, free := s.e.reduce(y, false)
+	l := &columnLabels{softColumns: s}
+	if s.wide() {
+		l.top, l.label, l.seen = s.asRegister(s.top), s.asRegister(s.label), s.seen
+	}
+	i := 0
+	p, q := s.e.powersWith(r, t, free, func() {
+		switch {
+		case i == 4:
+			s.most.takeAt(s.at(labels, 0), s.at(labels, 64), s.at(labels, 128), s.at(labels, 192))
+		case i < 4 && s.wide():
+			l.multiply(i)
+			l.takeOut(i)
+		case i < 4:
+			l.multiply(i)
+		}
+		i++
+	})
 	for i, r := range p {
 		s.mul(r, q[i], r)
 	}
@@ -220,59 +241,88 @@ func (s *softColumns) four(kept gpreg) {
 		s.move(r, s.at(powers, 64*i))
 	}
 	s.Label(none)
-
-	s.most.takeAt(s.at(labels, 0), s.at(labels, 64), s.at(labels, 128), s.at(labels, 192))
-	top, product := s.asRegister(s.top), s.reg()
-	label, seen := s.asRegister(s.label), s.seen
 	if !s.wide() {
-		seen = s.asRegister(seen)
+		l.top, l.label, l.seen = s.asRegister(s.top), s.asRegister(s.label), s.asRegister(s.seen)
 	}
-	var labelSums []vreg
 	for i, e := range p {
-		t, d := s.inRegister(s.at(labels, 64*i)), s.reg()
-		s.sub(top, s.at(scores, 64*i), d)
-		if i == 0 {
-			s.mul(d, t, product)
-		} else {
-			s.fmaAcc(d, t, product)
+		if !s.wide() {
+			l.takeOut(i)
 		}
-		s.apart(i, top, label, seen, e, t)
-		labelSums = append(labelSums, t)
+		l.without(i, e)
 		if i%2 == 1 {
 			s.add(p[i-1], e, p[i-1])
-			s.add(labelSums[i-1], t, labelSums[i-1])
+			s.add(l.t[i-1], l.t[i], l.t[i-1])
 		}
 	}
 	if !s.wide() {
-		s.move(label, s.label)
-		s.move(seen, s.seen)
+		s.move(l.label, s.label)
+		s.move(l.seen, s.seen)
 	}
 	s.add(p[0], p[2], p[0])
-	s.add(labelSums[0], labelSums[2], labelSums[0])
-	for i, r := range []vreg{p[0], product, labelSums[0]} {
+	s.add(l.t[0], l.t[2], l.t[0])
+	for i, r := range []vreg{p[0], l.product, l.t[0]} {
 		s.accumulate(s.acc[i], r)
 	}
 }
 
-// apart takes peaks in column i out of e and t, and their labels to label.
-func (s *softColumns) apart(i int, top, label vreg, seen mask, e, t vreg) {
-	k, first := s.newMask(), s.newMask()
-	s.compare(equal, top, s.at(scores, 64*i), k)
-	if s.wide() {
-		s.KANDNW(k, seen, first)
-		s.KORW(k, seen, seen)
-		s.either(s.VORPS, s.VORPD, t, label, first, label)
-		s.either(s.VXORPS, s.VXORPD, e, e, first, e)
-		s.either(s.VXORPS, s.VXORPD, t, t, first, t)
+// columnLabels are the labels of four columns.
+type columnLabels struct {
+	*softColumns
+	top, label vreg
+	seen       mask
+	product    vreg
+	t          []vreg // without those of peaks
+	first      []mask // the rows whose peak column i is
+}
+
+// multiply adds the product of column i.
+func (l *columnLabels) multiply(i int) {
+	d, t := l.reg(), l.at(labels, 64*i)
+	if l.wide() {
+		l.sub(l.top, l.at(scores, 64*i), d)
+	} else {
+		l.move(l.softColumns.top, d)
+		l.sub(d, l.at(scores, 64*i), d)
+	}
+	if i == 0 {
+		l.product = d
+		l.mul(d, t, d)
+	} else {
+		l.fmaAcc(d, t, l.product)
+	}
+}
+
+// takeOut takes the labels of peaks in column i out of its labels, to label.
+func (l *columnLabels) takeOut(i int) {
+	k, first, t := l.newMask(), l.newMask(), l.inRegister(l.at(labels, 64*i))
+	l.t, l.first = append(l.t, t), append(l.first, first)
+	l.compare(equal, l.top, l.at(scores, 64*i), k)
+	if l.wide() {
+		l.KANDNW(k, l.seen, first)
+		l.KORW(k, l.seen, l.seen)
+		l.either(l.VORPS, l.VORPD, t, l.label, first, l.label)
+		l.clear(first, t)
 		return
 	}
-	s.andNot(seen, k, first)
-	s.or(k, seen, seen)
-	s.and(first, t, k)
-	s.or(k, label, label)
-	s.andNot(first, e, e)
-	s.andNot(first, t, t)
+	l.andNot(l.seen, k, first)
+	l.or(k, l.seen, l.seen)
+	l.and(first, t, k)
+	l.or(k, l.label, l.label)
+	l.andNot(first, t, t)
 }
+
+// without takes the peaks in column i out of e.
+func (l *columnLabels) without(i int, e vreg) {
+	if l.wide() {
+		l.clear(l.first[i], e)
+	} else {
+		l.andNot(l.first[i], e, e)
+	}
+}
+
+// clear clears the lanes of k in r, on AVX-512. (Of r exclusive-or r under k avo believes that
+// it takes neither r nor k.)
+func (s *softColumns) clear(k mask, r vreg) { s.either(s.VMOVUPS, s.VMOVUPD, s.nothing, k, r) }
 
 // accumulate adds x to the sums of the rows.
 func (s *softColumns) accumulate(acc [2]op, x vreg) {

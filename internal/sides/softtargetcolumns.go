@@ -18,9 +18,9 @@ type softTargetColumns[T kernel.Float] struct {
 	back        []T       // gradients of a block of which not all rows are right
 }
 
-// columnBytes is the size of the scores of a block: with labels and exponentials they are in
-// the nearest cache.
-const columnBytes = 8192
+// columnBytes is the size of the scores and labels of a block, and of the exponentials if there
+// is a gradient: they and what is known of the rows are in the nearest cache.
+const columnBytes = 16384
 
 // mostColumns is the length of the longest row for which that is quicker than what
 // softtargetrows.go does: of float32 three quarters of a group of it.
@@ -36,7 +36,11 @@ func (w *Work[T]) takesColumns() bool {
 func (w *Work[T]) evalSoftTargetColumns() {
 	c, lanes := w.c, kernel.LanesOf[T]()
 	c.Pending.Finish()
-	step := max(lanes, columnBytes/64*lanes/kernel.ColumnsLen(c.N)&^(lanes-1))
+	columns := 2 * kernel.ColumnsLen(c.N)
+	if c.Grad != nil {
+		columns += kernel.ColumnsLen(c.N)
+	}
+	step := max(lanes, columnBytes/64*lanes/columns&^(lanes-1))
 	w.columns.resize(min(step, (c.Rows+lanes-1)&^(lanes-1)), c.N)
 	anySlow := false
 	for from := 0; from < c.Rows; from += step {
