@@ -372,16 +372,17 @@ func (p *pages) down(visit func(*stepsDown)) {
 				}
 				steps.pour(visit, 4)
 				four := (*[4]uint16)(v.low[first:])
+				n := steps.n
 				for k := range 4 {
 					c := uint64(four[(3-k)^turn&3])
 					pos := c & 0xff
 					neg := c>>8 - pos
-					n := steps.n
-					steps.push(pos, neg, above, before)
-					steps.n = n + int((pos+0xff)>>8) // one more where there are positives
+					steps.put(n, pos, neg, above, before)
+					n += int((pos + 0xff) >> 8) // one more where there are positives
 					above += neg
 					before += pos
 				}
+				steps.n = n
 			}
 			continue
 		}

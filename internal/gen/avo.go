@@ -84,6 +84,9 @@ type context interface {
 	ORL(imr operand.Op, emr operand.Op)
 	ORQ(imr operand.Op, mr operand.Op)
 	ORW(imr operand.Op, mr operand.Op)
+	ADCW(imr operand.Op, amr operand.Op)
+	BEXTRL(r operand.Op, mr operand.Op, r1 operand.Op)
+	BTL(ir operand.Op, mr operand.Op)
 	PREFETCHT0(m operand.Op)
 	PREFETCHT1(m operand.Op)
 	Param(name string) gotypes.Component

@@ -24,8 +24,8 @@ import "github.com/mmcloughlin/avo/operand"
 //	}
 func countKeys(v *vec) {
 	low, keys, next, positive, left := v.param("low"), v.param("keys"), v.param("next"), v.param("positive"), v.param("left")
-	bytes, room, shift := v.param("bytes"), v.param("most"), v.param("shift")
-	counted, labels := v.GP64(), v.GP64()
+	bytes, room, place := v.param("bytes"), v.param("most"), v.param("shift")
+	counted, labels, one := v.GP64(), v.GP64(), v.GP64()
 	loop := v.newLabel("eight")
 	// Where a key of that number is left that has no page, or for its place, which is full, and
 	// where it goes on or ends before one.
@@ -33,28 +33,28 @@ func countKeys(v *vec) {
 	for i := range out {
 		none[i], full[i], on[i], out[i] = v.newLabel("none"), v.newLabel("full"), v.newLabel("on"), v.newLabel("out")
 	}
-	key := func(i int) (page, place gpreg) {
-		page, place = v.GP64(), v.GP64()
+	// k<<8>>shift are 32-shift bits of k from bit shift-8 on: of a BEXTR the length times 256
+	// and the first bit.
+	v.IMUL3Q(operand.I32(-255), place, place)
+	v.ADDQ(operand.U32(32<<8-8), place)
+	key := func(i int) (page gpreg, counts operand.Mem) {
+		page, index := v.GP64(), v.GP64()
 		v.MOVBLZX(at(keys, 4*i+3), page.As32())
-		v.MOVL(at(keys, 4*i), place.As32())
 		v.MOVQ(operand.Mem{Base: low, Index: page, Scale: 8}, page)
-		v.SHLL(operand.U8(8), place.As32())
-		v.SHRXQ(shift, place, place)
-		return page, place
+		v.BEXTRL(place.As32(), at(keys, 4*i), index.As32())
+		return page, operand.Mem{Base: page, Index: index, Scale: 2}
 	}
 	v.MOVQ(operand.U32(0), counted)
+	v.MOVQ(operand.U32(1<<8), one)
 	v.Label(loop)
 	v.MOVBLZX(at(positive, 0), labels.As32())
 	v.PREFETCHT0(at(next, 0))
 	for i := range 8 {
-		page, place := key(i)
-		label := v.GP64()
-		v.RORXQ(operand.U8(i), labels, label)
-		v.ANDQ(operand.U8(1), label)
+		page, counts := key(i)
 		v.TESTQ(page, page)
 		v.JZ(operand.LabelRef(none[i]))
-		v.LEAQ(operand.Mem{Base: label, Disp: 1 << 8}, label)
-		v.ADDW(label.As16(), operand.Mem{Base: page, Index: place, Scale: 2})
+		v.BTL(operand.U8(i), labels.As32())
+		v.ADCW(one.As16(), counts) // and the label
 		v.JCS(operand.LabelRef(full[i]))
 		v.Label(on[i+1])
 	}
@@ -74,9 +74,9 @@ func countKeys(v *vec) {
 		v.ORQ(operand.U32(1<<16), count)
 		v.JMP(operand.LabelRef(leave))
 		v.Label(full[i])
-		page, place := key(i)
-		v.MOVWLZX(operand.Mem{Base: page, Index: place, Scale: 2}, count.As32())
-		v.MOVW(operand.U16(0), operand.Mem{Base: page, Index: place, Scale: 2})
+		_, counts := key(i)
+		v.MOVWLZX(counts, count.As32())
+		v.MOVW(operand.U16(0), counts)
 		v.Label(leave)
 		v.MOVL(at(keys, 4*i), k.As32())
 		v.SHLQ(operand.U8(32), k)

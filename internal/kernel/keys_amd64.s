@@ -94,130 +94,101 @@ rows1:
 	RET
 
 // func countKeysAVX2(low *[256]*uint16, keys *uint32, next *uint32, positive *uint64, left *uint64, bytes int, most int, shift int) (counted int, room int)
-// Requires: BMI2, MMX+
+// Requires: BMI, BMI2, MMX+
 TEXT ·countKeysAVX2(SB), NOSPLIT, $0-80
-	MOVQ low+0(FP), AX
-	MOVQ keys+8(FP), CX
-	MOVQ next+16(FP), DX
-	MOVQ positive+24(FP), BX
-	MOVQ left+32(FP), SI
-	MOVQ bytes+40(FP), DI
-	MOVQ most+48(FP), R8
-	MOVQ shift+56(FP), R9
-	MOVQ $0x00000000, R10
+	MOVQ   low+0(FP), AX
+	MOVQ   keys+8(FP), CX
+	MOVQ   next+16(FP), DX
+	MOVQ   positive+24(FP), BX
+	MOVQ   left+32(FP), SI
+	MOVQ   bytes+40(FP), DI
+	MOVQ   most+48(FP), R8
+	MOVQ   shift+56(FP), R9
+	IMUL3Q $-255, R9, R9
+	ADDQ   $0x00001ff8, R9
+	MOVQ   $0x00000000, R10
+	MOVQ   $0x00000100, R12
 
 eight2:
 	MOVBLZX    (BX), R11
 	PREFETCHT0 (DX)
-	MOVBLZX    3(CX), R12
-	MOVL       (CX), R13
-	MOVQ       (AX)(R12*8), R12
-	SHLL       $0x08, R13
-	SHRXQ      R9, R13, R13
-	RORXQ      $0x00, R11, R14
-	ANDQ       $0x01, R14
-	TESTQ      R12, R12
+	MOVBLZX    3(CX), R13
+	MOVQ       (AX)(R13*8), R13
+	BEXTRL     R9, (CX), R14
+	TESTQ      R13, R13
 	JZ         none3
-	LEAQ       256(R14), R14
-	ADDW       R14, (R12)(R13*2)
+	BTL        $0x00, R11
+	ADCW       R12, (R13)(R14*2)
 	JCS        full4
 
 on9:
-	MOVBLZX 7(CX), R12
-	MOVL    4(CX), R13
-	MOVQ    (AX)(R12*8), R12
-	SHLL    $0x08, R13
-	SHRXQ   R9, R13, R13
-	RORXQ   $0x01, R11, R14
-	ANDQ    $0x01, R14
-	TESTQ   R12, R12
+	MOVBLZX 7(CX), R13
+	MOVQ    (AX)(R13*8), R13
+	BEXTRL  R9, 4(CX), R14
+	TESTQ   R13, R13
 	JZ      none7
-	LEAQ    256(R14), R14
-	ADDW    R14, (R12)(R13*2)
+	BTL     $0x01, R11
+	ADCW    R12, (R13)(R14*2)
 	JCS     full8
 
 on13:
-	MOVBLZX 11(CX), R12
-	MOVL    8(CX), R13
-	MOVQ    (AX)(R12*8), R12
-	SHLL    $0x08, R13
-	SHRXQ   R9, R13, R13
-	RORXQ   $0x02, R11, R14
-	ANDQ    $0x01, R14
-	TESTQ   R12, R12
+	MOVBLZX 11(CX), R13
+	MOVQ    (AX)(R13*8), R13
+	BEXTRL  R9, 8(CX), R14
+	TESTQ   R13, R13
 	JZ      none11
-	LEAQ    256(R14), R14
-	ADDW    R14, (R12)(R13*2)
+	BTL     $0x02, R11
+	ADCW    R12, (R13)(R14*2)
 	JCS     full12
 
 on17:
-	MOVBLZX 15(CX), R12
-	MOVL    12(CX), R13
-	MOVQ    (AX)(R12*8), R12
-	SHLL    $0x08, R13
-	SHRXQ   R9, R13, R13
-	RORXQ   $0x03, R11, R14
-	ANDQ    $0x01, R14
-	TESTQ   R12, R12
+	MOVBLZX 15(CX), R13
+	MOVQ    (AX)(R13*8), R13
+	BEXTRL  R9, 12(CX), R14
+	TESTQ   R13, R13
 	JZ      none15
-	LEAQ    256(R14), R14
-	ADDW    R14, (R12)(R13*2)
+	BTL     $0x03, R11
+	ADCW    R12, (R13)(R14*2)
 	JCS     full16
 
 on21:
-	MOVBLZX 19(CX), R12
-	MOVL    16(CX), R13
-	MOVQ    (AX)(R12*8), R12
-	SHLL    $0x08, R13
-	SHRXQ   R9, R13, R13
-	RORXQ   $0x04, R11, R14
-	ANDQ    $0x01, R14
-	TESTQ   R12, R12
+	MOVBLZX 19(CX), R13
+	MOVQ    (AX)(R13*8), R13
+	BEXTRL  R9, 16(CX), R14
+	TESTQ   R13, R13
 	JZ      none19
-	LEAQ    256(R14), R14
-	ADDW    R14, (R12)(R13*2)
+	BTL     $0x04, R11
+	ADCW    R12, (R13)(R14*2)
 	JCS     full20
 
 on25:
-	MOVBLZX 23(CX), R12
-	MOVL    20(CX), R13
-	MOVQ    (AX)(R12*8), R12
-	SHLL    $0x08, R13
-	SHRXQ   R9, R13, R13
-	RORXQ   $0x05, R11, R14
-	ANDQ    $0x01, R14
-	TESTQ   R12, R12
+	MOVBLZX 23(CX), R13
+	MOVQ    (AX)(R13*8), R13
+	BEXTRL  R9, 20(CX), R14
+	TESTQ   R13, R13
 	JZ      none23
-	LEAQ    256(R14), R14
-	ADDW    R14, (R12)(R13*2)
+	BTL     $0x05, R11
+	ADCW    R12, (R13)(R14*2)
 	JCS     full24
 
 on29:
-	MOVBLZX 27(CX), R12
-	MOVL    24(CX), R13
-	MOVQ    (AX)(R12*8), R12
-	SHLL    $0x08, R13
-	SHRXQ   R9, R13, R13
-	RORXQ   $0x06, R11, R14
-	ANDQ    $0x01, R14
-	TESTQ   R12, R12
+	MOVBLZX 27(CX), R13
+	MOVQ    (AX)(R13*8), R13
+	BEXTRL  R9, 24(CX), R14
+	TESTQ   R13, R13
 	JZ      none27
-	LEAQ    256(R14), R14
-	ADDW    R14, (R12)(R13*2)
+	BTL     $0x06, R11
+	ADCW    R12, (R13)(R14*2)
 	JCS     full28
 
 on33:
-	MOVBLZX 31(CX), R12
-	MOVL    28(CX), R13
-	MOVQ    (AX)(R12*8), R12
-	SHLL    $0x08, R13
-	SHRXQ   R9, R13, R13
-	RORXQ   $0x07, R11, R14
-	ANDQ    $0x01, R14
-	TESTQ   R12, R12
+	MOVBLZX 31(CX), R13
+	MOVQ    (AX)(R13*8), R13
+	BEXTRL  R9, 28(CX), R14
+	TESTQ   R13, R13
 	JZ      none31
-	LEAQ    256(R14), R14
-	ADDW    R14, (R12)(R13*2)
+	BTL     $0x07, R11
+	ADCW    R12, (R13)(R14*2)
 	JCS     full32
 
 on37:
@@ -230,175 +201,161 @@ on37:
 	JMP  out6
 
 none3:
-	RORXQ $0x00, R11, R12
-	ANDQ  $0x01, R12
-	ORQ   $0x00010000, R12
+	RORXQ $0x00, R11, R13
+	ANDQ  $0x01, R13
+	ORQ   $0x00010000, R13
 	JMP   leave39
 
 full4:
-	MOVBLZX 3(CX), R13
-	MOVL    (CX), R14
-	MOVQ    (AX)(R13*8), R13
-	SHLL    $0x08, R14
-	SHRXQ   R9, R14, R14
-	MOVWLZX (R13)(R14*2), R12
-	MOVW    $0x0000, (R13)(R14*2)
+	MOVBLZX 3(CX), R14
+	MOVQ    (AX)(R14*8), R14
+	BEXTRL  R9, (CX), R15
+	MOVWLZX (R14)(R15*2), R13
+	MOVW    $0x0000, (R14)(R15*2)
 
 leave39:
-	MOVL (CX), R13
-	SHLQ $0x20, R13
-	ORQ  R13, R12
-	MOVQ R12, (SI)
+	MOVL (CX), R14
+	SHLQ $0x20, R14
+	ORQ  R14, R13
+	MOVQ R13, (SI)
 	ADDQ $0x08, SI
 	DECQ R8
 	JNZ  on9
 	JMP  out10
 
 none7:
-	RORXQ $0x01, R11, R12
-	ANDQ  $0x01, R12
-	ORQ   $0x00010000, R12
+	RORXQ $0x01, R11, R13
+	ANDQ  $0x01, R13
+	ORQ   $0x00010000, R13
 	JMP   leave40
 
 full8:
-	MOVBLZX 7(CX), R13
-	MOVL    4(CX), R14
-	MOVQ    (AX)(R13*8), R13
-	SHLL    $0x08, R14
-	SHRXQ   R9, R14, R14
-	MOVWLZX (R13)(R14*2), R12
-	MOVW    $0x0000, (R13)(R14*2)
+	MOVBLZX 7(CX), R14
+	MOVQ    (AX)(R14*8), R14
+	BEXTRL  R9, 4(CX), R15
+	MOVWLZX (R14)(R15*2), R13
+	MOVW    $0x0000, (R14)(R15*2)
 
 leave40:
-	MOVL 4(CX), R13
-	SHLQ $0x20, R13
-	ORQ  R13, R12
-	MOVQ R12, (SI)
+	MOVL 4(CX), R14
+	SHLQ $0x20, R14
+	ORQ  R14, R13
+	MOVQ R13, (SI)
 	ADDQ $0x08, SI
 	DECQ R8
 	JNZ  on13
 	JMP  out14
 
 none11:
-	RORXQ $0x02, R11, R12
-	ANDQ  $0x01, R12
-	ORQ   $0x00010000, R12
+	RORXQ $0x02, R11, R13
+	ANDQ  $0x01, R13
+	ORQ   $0x00010000, R13
 	JMP   leave41
 
 full12:
-	MOVBLZX 11(CX), R13
-	MOVL    8(CX), R14
-	MOVQ    (AX)(R13*8), R13
-	SHLL    $0x08, R14
-	SHRXQ   R9, R14, R14
-	MOVWLZX (R13)(R14*2), R12
-	MOVW    $0x0000, (R13)(R14*2)
+	MOVBLZX 11(CX), R14
+	MOVQ    (AX)(R14*8), R14
+	BEXTRL  R9, 8(CX), R15
+	MOVWLZX (R14)(R15*2), R13
+	MOVW    $0x0000, (R14)(R15*2)
 
 leave41:
-	MOVL 8(CX), R13
-	SHLQ $0x20, R13
-	ORQ  R13, R12
-	MOVQ R12, (SI)
+	MOVL 8(CX), R14
+	SHLQ $0x20, R14
+	ORQ  R14, R13
+	MOVQ R13, (SI)
 	ADDQ $0x08, SI
 	DECQ R8
 	JNZ  on17
 	JMP  out18
 
 none15:
-	RORXQ $0x03, R11, R12
-	ANDQ  $0x01, R12
-	ORQ   $0x00010000, R12
+	RORXQ $0x03, R11, R13
+	ANDQ  $0x01, R13
+	ORQ   $0x00010000, R13
 	JMP   leave42
 
 full16:
-	MOVBLZX 15(CX), R13
-	MOVL    12(CX), R14
-	MOVQ    (AX)(R13*8), R13
-	SHLL    $0x08, R14
-	SHRXQ   R9, R14, R14
-	MOVWLZX (R13)(R14*2), R12
-	MOVW    $0x0000, (R13)(R14*2)
+	MOVBLZX 15(CX), R14
+	MOVQ    (AX)(R14*8), R14
+	BEXTRL  R9, 12(CX), R15
+	MOVWLZX (R14)(R15*2), R13
+	MOVW    $0x0000, (R14)(R15*2)
 
 leave42:
-	MOVL 12(CX), R13
-	SHLQ $0x20, R13
-	ORQ  R13, R12
-	MOVQ R12, (SI)
+	MOVL 12(CX), R14
+	SHLQ $0x20, R14
+	ORQ  R14, R13
+	MOVQ R13, (SI)
 	ADDQ $0x08, SI
 	DECQ R8
 	JNZ  on21
 	JMP  out22
 
 none19:
-	RORXQ $0x04, R11, R12
-	ANDQ  $0x01, R12
-	ORQ   $0x00010000, R12
+	RORXQ $0x04, R11, R13
+	ANDQ  $0x01, R13
+	ORQ   $0x00010000, R13
 	JMP   leave43
 
 full20:
-	MOVBLZX 19(CX), R13
-	MOVL    16(CX), R14
-	MOVQ    (AX)(R13*8), R13
-	SHLL    $0x08, R14
-	SHRXQ   R9, R14, R14
-	MOVWLZX (R13)(R14*2), R12
-	MOVW    $0x0000, (R13)(R14*2)
+	MOVBLZX 19(CX), R14
+	MOVQ    (AX)(R14*8), R14
+	BEXTRL  R9, 16(CX), R15
+	MOVWLZX (R14)(R15*2), R13
+	MOVW    $0x0000, (R14)(R15*2)
 
 leave43:
-	MOVL 16(CX), R13
-	SHLQ $0x20, R13
-	ORQ  R13, R12
-	MOVQ R12, (SI)
+	MOVL 16(CX), R14
+	SHLQ $0x20, R14
+	ORQ  R14, R13
+	MOVQ R13, (SI)
 	ADDQ $0x08, SI
 	DECQ R8
 	JNZ  on25
 	JMP  out26
 
 none23:
-	RORXQ $0x05, R11, R12
-	ANDQ  $0x01, R12
-	ORQ   $0x00010000, R12
+	RORXQ $0x05, R11, R13
+	ANDQ  $0x01, R13
+	ORQ   $0x00010000, R13
 	JMP   leave44
 
 full24:
-	MOVBLZX 23(CX), R13
-	MOVL    20(CX), R14
-	MOVQ    (AX)(R13*8), R13
-	SHLL    $0x08, R14
-	SHRXQ   R9, R14, R14
-	MOVWLZX (R13)(R14*2), R12
-	MOVW    $0x0000, (R13)(R14*2)
+	MOVBLZX 23(CX), R14
+	MOVQ    (AX)(R14*8), R14
+	BEXTRL  R9, 20(CX), R15
+	MOVWLZX (R14)(R15*2), R13
+	MOVW    $0x0000, (R14)(R15*2)
 
 leave44:
-	MOVL 20(CX), R13
-	SHLQ $0x20, R13
-	ORQ  R13, R12
-	MOVQ R12, (SI)
+	MOVL 20(CX), R14
+	SHLQ $0x20, R14
+	ORQ  R14, R13
+	MOVQ R13, (SI)
 	ADDQ $0x08, SI
 	DECQ R8
 	JNZ  on29
 	JMP  out30
 
 none27:
-	RORXQ $0x06, R11, R12
-	ANDQ  $0x01, R12
-	ORQ   $0x00010000, R12
+	RORXQ $0x06, R11, R13
+	ANDQ  $0x01, R13
+	ORQ   $0x00010000, R13
 	JMP   leave45
 
 full28:
-	MOVBLZX 27(CX), R13
-	MOVL    24(CX), R14
-	MOVQ    (AX)(R13*8), R13
-	SHLL    $0x08, R14
-	SHRXQ   R9, R14, R14
-	MOVWLZX (R13)(R14*2), R12
-	MOVW    $0x0000, (R13)(R14*2)
+	MOVBLZX 27(CX), R14
+	MOVQ    (AX)(R14*8), R14
+	BEXTRL  R9, 24(CX), R15
+	MOVWLZX (R14)(R15*2), R13
+	MOVW    $0x0000, (R14)(R15*2)
 
 leave45:
-	MOVL 24(CX), R13
-	SHLQ $0x20, R13
-	ORQ  R13, R12
-	MOVQ R12, (SI)
+	MOVL 24(CX), R14
+	SHLQ $0x20, R14
+	ORQ  R14, R13
+	MOVQ R13, (SI)
 	ADDQ $0x08, SI
 	DECQ R8
 	JNZ  on33
@@ -411,18 +368,16 @@ none31:
 	JMP   leave46
 
 full32:
-	MOVBLZX 31(CX), R12
-	MOVL    28(CX), R13
-	MOVQ    (AX)(R12*8), R12
-	SHLL    $0x08, R13
-	SHRXQ   R9, R13, R13
-	MOVWLZX (R12)(R13*2), R11
-	MOVW    $0x0000, (R12)(R13*2)
+	MOVBLZX 31(CX), R13
+	MOVQ    (AX)(R13*8), R13
+	BEXTRL  R9, 28(CX), R14
+	MOVWLZX (R13)(R14*2), R11
+	MOVW    $0x0000, (R13)(R14*2)
 
 leave46:
-	MOVL 28(CX), R12
-	SHLQ $0x20, R12
-	ORQ  R12, R11
+	MOVL 28(CX), R13
+	SHLQ $0x20, R13
+	ORQ  R13, R11
 	MOVQ R11, (SI)
 	ADDQ $0x08, SI
 	DECQ R8
@@ -545,130 +500,101 @@ rows47:
 	RET
 
 // func countKeysAVX512(low *[256]*uint16, keys *uint32, next *uint32, positive *uint64, left *uint64, bytes int, most int, shift int) (counted int, room int)
-// Requires: BMI2, MMX+
+// Requires: BMI, BMI2, MMX+
 TEXT ·countKeysAVX512(SB), NOSPLIT, $0-80
-	MOVQ low+0(FP), AX
-	MOVQ keys+8(FP), CX
-	MOVQ next+16(FP), DX
-	MOVQ positive+24(FP), BX
-	MOVQ left+32(FP), SI
-	MOVQ bytes+40(FP), DI
-	MOVQ most+48(FP), R8
-	MOVQ shift+56(FP), R9
-	MOVQ $0x00000000, R10
+	MOVQ   low+0(FP), AX
+	MOVQ   keys+8(FP), CX
+	MOVQ   next+16(FP), DX
+	MOVQ   positive+24(FP), BX
+	MOVQ   left+32(FP), SI
+	MOVQ   bytes+40(FP), DI
+	MOVQ   most+48(FP), R8
+	MOVQ   shift+56(FP), R9
+	IMUL3Q $-255, R9, R9
+	ADDQ   $0x00001ff8, R9
+	MOVQ   $0x00000000, R10
+	MOVQ   $0x00000100, R12
 
 eight48:
 	MOVBLZX    (BX), R11
 	PREFETCHT0 (DX)
-	MOVBLZX    3(CX), R12
-	MOVL       (CX), R13
-	MOVQ       (AX)(R12*8), R12
-	SHLL       $0x08, R13
-	SHRXQ      R9, R13, R13
-	RORXQ      $0x00, R11, R14
-	ANDQ       $0x01, R14
-	TESTQ      R12, R12
+	MOVBLZX    3(CX), R13
+	MOVQ       (AX)(R13*8), R13
+	BEXTRL     R9, (CX), R14
+	TESTQ      R13, R13
 	JZ         none49
-	LEAQ       256(R14), R14
-	ADDW       R14, (R12)(R13*2)
+	BTL        $0x00, R11
+	ADCW       R12, (R13)(R14*2)
 	JCS        full50
 
 on55:
-	MOVBLZX 7(CX), R12
-	MOVL    4(CX), R13
-	MOVQ    (AX)(R12*8), R12
-	SHLL    $0x08, R13
-	SHRXQ   R9, R13, R13
-	RORXQ   $0x01, R11, R14
-	ANDQ    $0x01, R14
-	TESTQ   R12, R12
+	MOVBLZX 7(CX), R13
+	MOVQ    (AX)(R13*8), R13
+	BEXTRL  R9, 4(CX), R14
+	TESTQ   R13, R13
 	JZ      none53
-	LEAQ    256(R14), R14
-	ADDW    R14, (R12)(R13*2)
+	BTL     $0x01, R11
+	ADCW    R12, (R13)(R14*2)
 	JCS     full54
 
 on59:
-	MOVBLZX 11(CX), R12
-	MOVL    8(CX), R13
-	MOVQ    (AX)(R12*8), R12
-	SHLL    $0x08, R13
-	SHRXQ   R9, R13, R13
-	RORXQ   $0x02, R11, R14
-	ANDQ    $0x01, R14
-	TESTQ   R12, R12
+	MOVBLZX 11(CX), R13
+	MOVQ    (AX)(R13*8), R13
+	BEXTRL  R9, 8(CX), R14
+	TESTQ   R13, R13
 	JZ      none57
-	LEAQ    256(R14), R14
-	ADDW    R14, (R12)(R13*2)
+	BTL     $0x02, R11
+	ADCW    R12, (R13)(R14*2)
 	JCS     full58
 
 on63:
-	MOVBLZX 15(CX), R12
-	MOVL    12(CX), R13
-	MOVQ    (AX)(R12*8), R12
-	SHLL    $0x08, R13
-	SHRXQ   R9, R13, R13
-	RORXQ   $0x03, R11, R14
-	ANDQ    $0x01, R14
-	TESTQ   R12, R12
+	MOVBLZX 15(CX), R13
+	MOVQ    (AX)(R13*8), R13
+	BEXTRL  R9, 12(CX), R14
+	TESTQ   R13, R13
 	JZ      none61
-	LEAQ    256(R14), R14
-	ADDW    R14, (R12)(R13*2)
+	BTL     $0x03, R11
+	ADCW    R12, (R13)(R14*2)
 	JCS     full62
 
 on67:
-	MOVBLZX 19(CX), R12
-	MOVL    16(CX), R13
-	MOVQ    (AX)(R12*8), R12
-	SHLL    $0x08, R13
-	SHRXQ   R9, R13, R13
-	RORXQ   $0x04, R11, R14
-	ANDQ    $0x01, R14
-	TESTQ   R12, R12
+	MOVBLZX 19(CX), R13
+	MOVQ    (AX)(R13*8), R13
+	BEXTRL  R9, 16(CX), R14
+	TESTQ   R13, R13
 	JZ      none65
-	LEAQ    256(R14), R14
-	ADDW    R14, (R12)(R13*2)
+	BTL     $0x04, R11
+	ADCW    R12, (R13)(R14*2)
 	JCS     full66
 
 on71:
-	MOVBLZX 23(CX), R12
-	MOVL    20(CX), R13
-	MOVQ    (AX)(R12*8), R12
-	SHLL    $0x08, R13
-	SHRXQ   R9, R13, R13
-	RORXQ   $0x05, R11, R14
-	ANDQ    $0x01, R14
-	TESTQ   R12, R12
+	MOVBLZX 23(CX), R13
+	MOVQ    (AX)(R13*8), R13
+	BEXTRL  R9, 20(CX), R14
+	TESTQ   R13, R13
 	JZ      none69
-	LEAQ    256(R14), R14
-	ADDW    R14, (R12)(R13*2)
+	BTL     $0x05, R11
+	ADCW    R12, (R13)(R14*2)
 	JCS     full70
 
 on75:
-	MOVBLZX 27(CX), R12
-	MOVL    24(CX), R13
-	MOVQ    (AX)(R12*8), R12
-	SHLL    $0x08, R13
-	SHRXQ   R9, R13, R13
-	RORXQ   $0x06, R11, R14
-	ANDQ    $0x01, R14
-	TESTQ   R12, R12
+	MOVBLZX 27(CX), R13
+	MOVQ    (AX)(R13*8), R13
+	BEXTRL  R9, 24(CX), R14
+	TESTQ   R13, R13
 	JZ      none73
-	LEAQ    256(R14), R14
-	ADDW    R14, (R12)(R13*2)
+	BTL     $0x06, R11
+	ADCW    R12, (R13)(R14*2)
 	JCS     full74
 
 on79:
-	MOVBLZX 31(CX), R12
-	MOVL    28(CX), R13
-	MOVQ    (AX)(R12*8), R12
-	SHLL    $0x08, R13
-	SHRXQ   R9, R13, R13
-	RORXQ   $0x07, R11, R14
-	ANDQ    $0x01, R14
-	TESTQ   R12, R12
+	MOVBLZX 31(CX), R13
+	MOVQ    (AX)(R13*8), R13
+	BEXTRL  R9, 28(CX), R14
+	TESTQ   R13, R13
 	JZ      none77
-	LEAQ    256(R14), R14
-	ADDW    R14, (R12)(R13*2)
+	BTL     $0x07, R11
+	ADCW    R12, (R13)(R14*2)
 	JCS     full78
 
 on83:
@@ -681,175 +607,161 @@ on83:
 	JMP  out52
 
 none49:
-	RORXQ $0x00, R11, R12
-	ANDQ  $0x01, R12
-	ORQ   $0x00010000, R12
+	RORXQ $0x00, R11, R13
+	ANDQ  $0x01, R13
+	ORQ   $0x00010000, R13
 	JMP   leave85
 
 full50:
-	MOVBLZX 3(CX), R13
-	MOVL    (CX), R14
-	MOVQ    (AX)(R13*8), R13
-	SHLL    $0x08, R14
-	SHRXQ   R9, R14, R14
-	MOVWLZX (R13)(R14*2), R12
-	MOVW    $0x0000, (R13)(R14*2)
+	MOVBLZX 3(CX), R14
+	MOVQ    (AX)(R14*8), R14
+	BEXTRL  R9, (CX), R15
+	MOVWLZX (R14)(R15*2), R13
+	MOVW    $0x0000, (R14)(R15*2)
 
 leave85:
-	MOVL (CX), R13
-	SHLQ $0x20, R13
-	ORQ  R13, R12
-	MOVQ R12, (SI)
+	MOVL (CX), R14
+	SHLQ $0x20, R14
+	ORQ  R14, R13
+	MOVQ R13, (SI)
 	ADDQ $0x08, SI
 	DECQ R8
 	JNZ  on55
 	JMP  out56
 
 none53:
-	RORXQ $0x01, R11, R12
-	ANDQ  $0x01, R12
-	ORQ   $0x00010000, R12
+	RORXQ $0x01, R11, R13
+	ANDQ  $0x01, R13
+	ORQ   $0x00010000, R13
 	JMP   leave86
 
 full54:
-	MOVBLZX 7(CX), R13
-	MOVL    4(CX), R14
-	MOVQ    (AX)(R13*8), R13
-	SHLL    $0x08, R14
-	SHRXQ   R9, R14, R14
-	MOVWLZX (R13)(R14*2), R12
-	MOVW    $0x0000, (R13)(R14*2)
+	MOVBLZX 7(CX), R14
+	MOVQ    (AX)(R14*8), R14
+	BEXTRL  R9, 4(CX), R15
+	MOVWLZX (R14)(R15*2), R13
+	MOVW    $0x0000, (R14)(R15*2)
 
 leave86:
-	MOVL 4(CX), R13
-	SHLQ $0x20, R13
-	ORQ  R13, R12
-	MOVQ R12, (SI)
+	MOVL 4(CX), R14
+	SHLQ $0x20, R14
+	ORQ  R14, R13
+	MOVQ R13, (SI)
 	ADDQ $0x08, SI
 	DECQ R8
 	JNZ  on59
 	JMP  out60
 
 none57:
-	RORXQ $0x02, R11, R12
-	ANDQ  $0x01, R12
-	ORQ   $0x00010000, R12
+	RORXQ $0x02, R11, R13
+	ANDQ  $0x01, R13
+	ORQ   $0x00010000, R13
 	JMP   leave87
 
 full58:
-	MOVBLZX 11(CX), R13
-	MOVL    8(CX), R14
-	MOVQ    (AX)(R13*8), R13
-	SHLL    $0x08, R14
-	SHRXQ   R9, R14, R14
-	MOVWLZX (R13)(R14*2), R12
-	MOVW    $0x0000, (R13)(R14*2)
+	MOVBLZX 11(CX), R14
+	MOVQ    (AX)(R14*8), R14
+	BEXTRL  R9, 8(CX), R15
+	MOVWLZX (R14)(R15*2), R13
+	MOVW    $0x0000, (R14)(R15*2)
 
 leave87:
-	MOVL 8(CX), R13
-	SHLQ $0x20, R13
-	ORQ  R13, R12
-	MOVQ R12, (SI)
+	MOVL 8(CX), R14
+	SHLQ $0x20, R14
+	ORQ  R14, R13
+	MOVQ R13, (SI)
 	ADDQ $0x08, SI
 	DECQ R8
 	JNZ  on63
 	JMP  out64
 
 none61:
-	RORXQ $0x03, R11, R12
-	ANDQ  $0x01, R12
-	ORQ   $0x00010000, R12
+	RORXQ $0x03, R11, R13
+	ANDQ  $0x01, R13
+	ORQ   $0x00010000, R13
 	JMP   leave88
 
 full62:
-	MOVBLZX 15(CX), R13
-	MOVL    12(CX), R14
-	MOVQ    (AX)(R13*8), R13
-	SHLL    $0x08, R14
-	SHRXQ   R9, R14, R14
-	MOVWLZX (R13)(R14*2), R12
-	MOVW    $0x0000, (R13)(R14*2)
+	MOVBLZX 15(CX), R14
+	MOVQ    (AX)(R14*8), R14
+	BEXTRL  R9, 12(CX), R15
+	MOVWLZX (R14)(R15*2), R13
+	MOVW    $0x0000, (R14)(R15*2)
 
 leave88:
-	MOVL 12(CX), R13
-	SHLQ $0x20, R13
-	ORQ  R13, R12
-	MOVQ R12, (SI)
+	MOVL 12(CX), R14
+	SHLQ $0x20, R14
+	ORQ  R14, R13
+	MOVQ R13, (SI)
 	ADDQ $0x08, SI
 	DECQ R8
 	JNZ  on67
 	JMP  out68
 
 none65:
-	RORXQ $0x04, R11, R12
-	ANDQ  $0x01, R12
-	ORQ   $0x00010000, R12
+	RORXQ $0x04, R11, R13
+	ANDQ  $0x01, R13
+	ORQ   $0x00010000, R13
 	JMP   leave89
 
 full66:
-	MOVBLZX 19(CX), R13
-	MOVL    16(CX), R14
-	MOVQ    (AX)(R13*8), R13
-	SHLL    $0x08, R14
-	SHRXQ   R9, R14, R14
-	MOVWLZX (R13)(R14*2), R12
-	MOVW    $0x0000, (R13)(R14*2)
+	MOVBLZX 19(CX), R14
+	MOVQ    (AX)(R14*8), R14
+	BEXTRL  R9, 16(CX), R15
+	MOVWLZX (R14)(R15*2), R13
+	MOVW    $0x0000, (R14)(R15*2)
 
 leave89:
-	MOVL 16(CX), R13
-	SHLQ $0x20, R13
-	ORQ  R13, R12
-	MOVQ R12, (SI)
+	MOVL 16(CX), R14
+	SHLQ $0x20, R14
+	ORQ  R14, R13
+	MOVQ R13, (SI)
 	ADDQ $0x08, SI
 	DECQ R8
 	JNZ  on71
 	JMP  out72
 
 none69:
-	RORXQ $0x05, R11, R12
-	ANDQ  $0x01, R12
-	ORQ   $0x00010000, R12
+	RORXQ $0x05, R11, R13
+	ANDQ  $0x01, R13
+	ORQ   $0x00010000, R13
 	JMP   leave90
 
 full70:
-	MOVBLZX 23(CX), R13
-	MOVL    20(CX), R14
-	MOVQ    (AX)(R13*8), R13
-	SHLL    $0x08, R14
-	SHRXQ   R9, R14, R14
-	MOVWLZX (R13)(R14*2), R12
-	MOVW    $0x0000, (R13)(R14*2)
+	MOVBLZX 23(CX), R14
+	MOVQ    (AX)(R14*8), R14
+	BEXTRL  R9, 20(CX), R15
+	MOVWLZX (R14)(R15*2), R13
+	MOVW    $0x0000, (R14)(R15*2)
 
 leave90:
-	MOVL 20(CX), R13
-	SHLQ $0x20, R13
-	ORQ  R13, R12
-	MOVQ R12, (SI)
+	MOVL 20(CX), R14
+	SHLQ $0x20, R14
+	ORQ  R14, R13
+	MOVQ R13, (SI)
 	ADDQ $0x08, SI
 	DECQ R8
 	JNZ  on75
 	JMP  out76
 
 none73:
-	RORXQ $0x06, R11, R12
-	ANDQ  $0x01, R12
-	ORQ   $0x00010000, R12
+	RORXQ $0x06, R11, R13
+	ANDQ  $0x01, R13
+	ORQ   $0x00010000, R13
 	JMP   leave91
 
 full74:
-	MOVBLZX 27(CX), R13
-	MOVL    24(CX), R14
-	MOVQ    (AX)(R13*8), R13
-	SHLL    $0x08, R14
-	SHRXQ   R9, R14, R14
-	MOVWLZX (R13)(R14*2), R12
-	MOVW    $0x0000, (R13)(R14*2)
+	MOVBLZX 27(CX), R14
+	MOVQ    (AX)(R14*8), R14
+	BEXTRL  R9, 24(CX), R15
+	MOVWLZX (R14)(R15*2), R13
+	MOVW    $0x0000, (R14)(R15*2)
 
 leave91:
-	MOVL 24(CX), R13
-	SHLQ $0x20, R13
-	ORQ  R13, R12
-	MOVQ R12, (SI)
+	MOVL 24(CX), R14
+	SHLQ $0x20, R14
+	ORQ  R14, R13
+	MOVQ R13, (SI)
 	ADDQ $0x08, SI
 	DECQ R8
 	JNZ  on79
@@ -862,18 +774,16 @@ none77:
 	JMP   leave92
 
 full78:
-	MOVBLZX 31(CX), R12
-	MOVL    28(CX), R13
-	MOVQ    (AX)(R12*8), R12
-	SHLL    $0x08, R13
-	SHRXQ   R9, R13, R13
-	MOVWLZX (R12)(R13*2), R11
-	MOVW    $0x0000, (R12)(R13*2)
+	MOVBLZX 31(CX), R13
+	MOVQ    (AX)(R13*8), R13
+	BEXTRL  R9, 28(CX), R14
+	MOVWLZX (R13)(R14*2), R11
+	MOVW    $0x0000, (R13)(R14*2)
 
 leave92:
-	MOVL 28(CX), R12
-	SHLQ $0x20, R12
-	ORQ  R12, R11
+	MOVL 28(CX), R13
+	SHLQ $0x20, R13
+	ORQ  R13, R11
 	MOVQ R11, (SI)
 	ADDQ $0x08, SI
 	DECQ R8
