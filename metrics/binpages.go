@@ -354,35 +354,25 @@ func (p *pages) page(place int, spare *sparePage) (v pageCounts, turn int) {
 // once. It leaves the memory of steps to visit's caller.
 func (p *pages) down(visit func(*stepsDown)) {
 	var steps stepsDown
-	var above, before uint64
+	var sums uint64 // negatives times 2^32 and positives, both fewer than that
 	var spare sparePage
 	for place := 1<<pageLead - 1; place >= 0; place-- {
 		v, turn := p.page(place, &spare)
 		if v.low == nil {
 			continue
 		}
-		if v.high == nil && len(v.low) >= 4 {
-			// Four places have no positive, or are gone through without a branch for each.
-			for i := len(v.low) - 4; i >= 0; i -= 4 {
-				first := i ^ turn&^3
-				w := v.word[first/4]
-				if w&lowBytes == 0 {
-					above += w >> 8 * oneEach >> 48
-					continue
+		if v.high == nil && len(v.low) >= 8 {
+			rising := min(1, turn) // keys, below 0
+			for rest := v.low; len(rest) > 0; {
+				steps.pour(visit, 8)
+				done, n, end := kernel.PlaceSteps(steps.pos[steps.n:], steps.neg[steps.n:], steps.above[steps.n:], steps.before[steps.n:], rest, rising, sums)
+				steps.n += n
+				sums = end
+				if rising > 0 {
+					rest = rest[done:]
+				} else {
+					rest = rest[:len(rest)-done]
 				}
-				steps.pour(visit, 4)
-				four := (*[4]uint16)(v.low[first:])
-				n := steps.n
-				for k := range 4 {
-					c := uint64(four[(3-k)^turn&3])
-					pos := c & 0xff
-					neg := c>>8 - pos
-					steps.put(n, pos, neg, above, before)
-					n += int((pos + 0xff) >> 8) // one more where there are positives
-					above += neg
-					before += pos
-				}
-				steps.n = n
 			}
 			continue
 		}
@@ -390,10 +380,9 @@ func (p *pages) down(visit func(*stepsDown)) {
 			all, pos := v.at(i ^ turn)
 			if pos != 0 {
 				steps.pour(visit, 1)
-				steps.push(pos, all-pos, above, before)
+				steps.push(pos, all-pos, sums>>32, sums&(1<<32-1))
 			}
-			above += all - pos
-			before += pos
+			sums += (all-pos)<<32 + pos
 		}
 	}
 	visit(&steps)

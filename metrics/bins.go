@@ -430,14 +430,9 @@ type stepsDown struct {
 
 // push appends a bin, where there is room for one.
 func (s *stepsDown) push(pos, neg, above, before uint64) {
-	s.put(s.n, pos, neg, above, before)
-	s.n++
-}
-
-// put sets a bin.
-func (s *stepsDown) put(i int, pos, neg, above, before uint64) {
-	i &= 255
+	i := s.n & 255
 	s.pos[i], s.neg[i], s.above[i], s.before[i] = pos, neg, above, before
+	s.n++
 }
 
 // pour calls visit with the steps where there is room for fewer than so many more, and takes

@@ -618,12 +618,25 @@ var precisionKernels = []*kernel{
 		forms:  []form{{x86: precisions, noNEON: noPrecisions}},
 		noHash: "its sums are whole numbers, whose lanes are not those of all tiers; TestPrecisions looks at them",
 	},
+	{
+		name: "PlaceSteps", types: double,
+		params: "pos, neg, above, before []uint64, places []uint16, rising int, sums uint64", results: "done, steps int, end uint64",
+		args: "pos, neg, above, before, places, first=2*(len(places)-8)*(1-rising), move=32*rising-16, eights=len(places)/8, rising, room=len(pos)-8, sums",
+		doc: `writes the steps of places: the positives and the negatives of each that has positives, the
+			negatives in places before it, and the positives. A place has all of them times 256 and the
+			positives; what is before the first place is in sums, negatives times 2^32 and positives.
+			Eight places at a time, from the first on where rising is 1, from the last down where it
+			is 0, as long as there is room for eight steps. It returns how many places are done, the
+			steps, and the sums after them, of which neither passes 2^32.`,
+		forms:  []form{{x86: placeSteps, noNEON: noPrecisions}},
+		noHash: "it computes nothing; TestPlaceSteps looks at it",
+	},
 }
 
 // noCounts is why NEON does not count keys.
 const noCounts = "no instruction of it would save one"
 
-// noPrecisions is why NEON does not add up precisions.
+// noPrecisions is why NEON neither makes steps nor adds up precisions.
 const noPrecisions = "its loop in Go takes a few percent of what bins take"
 
 // noKeys is why NEON has no kernel of keys.

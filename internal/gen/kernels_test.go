@@ -186,6 +186,7 @@ func TestNEONExceptions(t *testing.T) {
 		"kernel.keyColumns: " + noKeys,
 		"kernel.countKeys: " + noCounts,
 		"kernel.precisions: " + noPrecisions,
+		"kernel.placeSteps: " + noPrecisions,
 		"ceiling.read: " + noCeiling,
 		"ceiling.copyStream: " + noCeiling,
 		"ceiling.copy: " + noCeiling,

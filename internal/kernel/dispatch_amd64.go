@@ -1346,6 +1346,22 @@ func Precisions(sums []float64, pos, neg, above, before []uint64) (done int) {
 	return precisionsGeneric(sums, pos, neg, above, before)
 }
 
+// PlaceSteps writes the steps of places: the positives and the negatives of each that has positives, the
+// negatives in places before it, and the positives. A place has all of them times 256 and the
+// positives; what is before the first place is in sums, negatives times 2^32 and positives.
+// Eight places at a time, from the first on where rising is 1, from the last down where it
+// is 0, as long as there is room for eight steps. It returns how many places are done, the
+// steps, and the sums after them, of which neither passes 2^32.
+func PlaceSteps(pos, neg, above, before []uint64, places []uint16, rising int, sums uint64) (done, steps int, end uint64) {
+	switch Active {
+	case AVX512:
+		return placeStepsAVX512(&pos[0], &neg[0], &above[0], &before[0], &places[0], 2*(len(places)-8)*(1-rising), 32*rising-16, len(places)/8, rising, len(pos)-8, sums)
+	case AVX2:
+		return placeStepsAVX2(&pos[0], &neg[0], &above[0], &before[0], &places[0], 2*(len(places)-8)*(1-rising), 32*rising-16, len(places)/8, rising, len(pos)-8, sums)
+	}
+	return placeStepsGeneric(pos, neg, above, before, places, rising, sums)
+}
+
 func maximum32(max, x []float32, stride, rows, n int) {
 	switch Active {
 	case AVX512:
@@ -2143,6 +2159,12 @@ func precisionsAVX512(sums *float64, pos *uint64, neg *uint64, above *uint64, be
 
 //go:noescape
 func precisionsAVX2(sums *float64, pos *uint64, neg *uint64, above *uint64, before *uint64, eights int) (done int)
+
+//go:noescape
+func placeStepsAVX512(pos *uint64, neg *uint64, above *uint64, before *uint64, places *uint16, first int, move int, eights int, rising int, room int, sums uint64) (done int, steps int, end uint64)
+
+//go:noescape
+func placeStepsAVX2(pos *uint64, neg *uint64, above *uint64, before *uint64, places *uint16, first int, move int, eights int, rising int, room int, sums uint64) (done int, steps int, end uint64)
 
 //go:noescape
 func maximum32AVX512(max *float32, x *float32, stride int, rows int, n int)

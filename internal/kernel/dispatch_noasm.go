@@ -548,6 +548,16 @@ func Precisions(sums []float64, pos, neg, above, before []uint64) (done int) {
 	return precisionsGeneric(sums, pos, neg, above, before)
 }
 
+// PlaceSteps writes the steps of places: the positives and the negatives of each that has positives, the
+// negatives in places before it, and the positives. A place has all of them times 256 and the
+// positives; what is before the first place is in sums, negatives times 2^32 and positives.
+// Eight places at a time, from the first on where rising is 1, from the last down where it
+// is 0, as long as there is room for eight steps. It returns how many places are done, the
+// steps, and the sums after them, of which neither passes 2^32.
+func PlaceSteps(pos, neg, above, before []uint64, places []uint16, rising int, sums uint64) (done, steps int, end uint64) {
+	return placeStepsGeneric(pos, neg, above, before, places, rising, sums)
+}
+
 //go:noinline
 func maximum32(max, x []float32, stride, rows, n int) {
 	maximumGeneric(max, x, stride, rows, n)

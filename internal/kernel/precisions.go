@@ -62,3 +62,24 @@ func anyCoarse(pos, before []uint64) bool {
 	}
 	return false
 }
+
+// placeStepsGeneric makes the steps of places, eight at a time, as long as there is room for as many.
+func placeStepsGeneric(pos, neg, above, before []uint64, places []uint16, rising int, sums uint64) (done, steps int, end uint64) {
+	turn := 7 * (1 - rising)
+	for ; done < len(places) && steps <= len(pos)-8; done += 8 {
+		first := done
+		if rising == 0 {
+			first = len(places) - 8 - done
+		}
+		eight := (*[8]uint16)(places[first:])
+		for i := range eight {
+			place := uint64(eight[i^turn])
+			p := place & 0xff
+			n := place>>8 - p
+			pos[steps], neg[steps], above[steps], before[steps] = p, n, sums>>32, sums&(1<<32-1)
+			steps += int((p + 0xff) >> 8) // one more where there are positives
+			sums += n<<32 + p
+		}
+	}
+	return done, steps, sums
+}

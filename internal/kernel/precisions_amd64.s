@@ -358,6 +358,238 @@ DATA f64_3fe0000000000000<>+16(SB)/8, $0x3fe0000000000000
 DATA f64_3fe0000000000000<>+24(SB)/8, $0x3fe0000000000000
 GLOBL f64_3fe0000000000000<>(SB), RODATA|NOPTR, $32
 
+// func placeStepsAVX2(pos *uint64, neg *uint64, above *uint64, before *uint64, places *uint16, first int, move int, eights int, rising int, room int, sums uint64) (done int, steps int, end uint64)
+// Requires: AVX, AVX2, POPCNT
+TEXT ·placeStepsAVX2(SB), NOSPLIT, $0-112
+	MOVQ         pos+0(FP), AX
+	MOVQ         neg+8(FP), CX
+	MOVQ         above+16(FP), DX
+	MOVQ         before+24(FP), BX
+	MOVQ         places+32(FP), SI
+	MOVQ         first+40(FP), DI
+	MOVQ         move+48(FP), R8
+	MOVQ         eights+56(FP), R9
+	MOVQ         rising+64(FP), R10
+	MOVQ         room+72(FP), R11
+	MOVQ         sums+80(FP), R12
+	LEAQ         places<>+0(SB), R13
+	ADDQ         SI, DI
+	SHLQ         $0x04, R10
+	VMOVDQU      (R13)(R10*1), X0
+	MOVQ         $0x00000000, SI
+	VMOVQ        R12, X1
+	VPBROADCASTQ X1, Y1
+	VXORPS       Y2, Y2, Y2
+	VPBROADCASTQ byte<>+0(SB), Y3
+	VPBROADCASTQ half<>+0(SB), Y4
+	LEAQ         kept<>+0(SB), R12
+	MOVQ         $0x00000000, R10
+
+eight3:
+	VMOVDQU   (DI), X5
+	VPSHUFB   X0, X5, X5
+	VPMOVZXWQ X5, Y7
+	VANDPD    Y3, Y7, Y6
+	VPSRLQ    $0x08, Y7, Y7
+	VPSUBQ    Y6, Y7, Y7
+	VPSLLQ    $0x20, Y7, Y7
+	VORPD     Y6, Y7, Y7
+	VPSLLDQ   $0x08, Y7, Y9
+	VPADDQ    Y9, Y7, Y8
+	VPERMQ    $0x55, Y8, Y9
+	VBLENDPD  $0x0c, Y9, Y2, Y9
+	VPADDQ    Y9, Y8, Y8
+	VPSUBQ    Y7, Y8, Y9
+	VPADDQ    Y1, Y9, Y9
+	VPERMQ    $0xff, Y8, Y8
+	VPCMPGTQ  Y2, Y6, Y6
+	VMOVMSKPD Y6, R13
+	MOVQ      R13, R14
+	SHLQ      $0x05, R14
+	VMOVDQU   (R12)(R14*1), Y6
+	VPERMPS   Y7, Y6, Y7
+	VPERMPS   Y9, Y6, Y9
+	VPADDQ    Y8, Y1, Y1
+	VANDPD    Y4, Y7, Y8
+	VPSRLQ    $0x20, Y7, Y7
+	VMOVUPD   Y8, (AX)(SI*8)
+	VMOVUPD   Y7, (CX)(SI*8)
+	VANDPD    Y4, Y9, Y8
+	VPSRLQ    $0x20, Y9, Y9
+	VMOVUPD   Y8, (BX)(SI*8)
+	VMOVUPD   Y9, (DX)(SI*8)
+	POPCNTQ   R13, R13
+	ADDQ      R13, SI
+	VPSRLDQ   $0x08, X5, X5
+	VPMOVZXWQ X5, Y6
+	VANDPD    Y3, Y6, Y5
+	VPSRLQ    $0x08, Y6, Y6
+	VPSUBQ    Y5, Y6, Y6
+	VPSLLQ    $0x20, Y6, Y6
+	VORPD     Y5, Y6, Y6
+	VPSLLDQ   $0x08, Y6, Y8
+	VPADDQ    Y8, Y6, Y7
+	VPERMQ    $0x55, Y7, Y8
+	VBLENDPD  $0x0c, Y8, Y2, Y8
+	VPADDQ    Y8, Y7, Y7
+	VPSUBQ    Y6, Y7, Y8
+	VPADDQ    Y1, Y8, Y8
+	VPERMQ    $0xff, Y7, Y7
+	VPCMPGTQ  Y2, Y5, Y5
+	VMOVMSKPD Y5, R13
+	MOVQ      R13, R14
+	SHLQ      $0x05, R14
+	VMOVDQU   (R12)(R14*1), Y5
+	VPERMPS   Y6, Y5, Y6
+	VPERMPS   Y8, Y5, Y8
+	VPADDQ    Y7, Y1, Y1
+	VANDPD    Y4, Y6, Y7
+	VPSRLQ    $0x20, Y6, Y6
+	VMOVUPD   Y7, (AX)(SI*8)
+	VMOVUPD   Y6, (CX)(SI*8)
+	VANDPD    Y4, Y8, Y7
+	VPSRLQ    $0x20, Y8, Y8
+	VMOVUPD   Y7, (BX)(SI*8)
+	VMOVUPD   Y8, (DX)(SI*8)
+	POPCNTQ   R13, R13
+	ADDQ      R13, SI
+	ADDQ      R8, DI
+	ADDQ      $0x08, R10
+	CMPQ      SI, R11
+	JG        end4
+	DECQ      R9
+	JNZ       eight3
+
+end4:
+	MOVQ  R10, done+88(FP)
+	MOVQ  SI, steps+96(FP)
+	VMOVQ X1, R12
+	MOVQ  R12, end+104(FP)
+	VZEROUPPER
+	RET
+
+DATA places<>+0(SB)/2, $0x0f0e
+DATA places<>+2(SB)/2, $0x0d0c
+DATA places<>+4(SB)/2, $0x0b0a
+DATA places<>+6(SB)/2, $0x0908
+DATA places<>+8(SB)/2, $0x0706
+DATA places<>+10(SB)/2, $0x0504
+DATA places<>+12(SB)/2, $0x0302
+DATA places<>+14(SB)/2, $0x0100
+DATA places<>+16(SB)/2, $0x0100
+DATA places<>+18(SB)/2, $0x0302
+DATA places<>+20(SB)/2, $0x0504
+DATA places<>+22(SB)/2, $0x0706
+DATA places<>+24(SB)/2, $0x0908
+DATA places<>+26(SB)/2, $0x0b0a
+DATA places<>+28(SB)/2, $0x0d0c
+DATA places<>+30(SB)/2, $0x0f0e
+GLOBL places<>(SB), RODATA|NOPTR, $32
+
+DATA byte<>+0(SB)/8, $0x00000000000000ff
+GLOBL byte<>(SB), RODATA|NOPTR, $8
+
+DATA half<>+0(SB)/8, $0x00000000ffffffff
+GLOBL half<>(SB), RODATA|NOPTR, $8
+
+DATA kept<>+0(SB)/8, $0x0000000000000000
+DATA kept<>+8(SB)/8, $0x0000000000000000
+DATA kept<>+16(SB)/8, $0x0000000000000000
+DATA kept<>+24(SB)/8, $0x0000000000000000
+DATA kept<>+32(SB)/4, $0x00000000
+DATA kept<>+36(SB)/4, $0x00000001
+DATA kept<>+40(SB)/8, $0x0000000000000000
+DATA kept<>+48(SB)/8, $0x0000000000000000
+DATA kept<>+56(SB)/8, $0x0000000000000000
+DATA kept<>+64(SB)/4, $0x00000002
+DATA kept<>+68(SB)/4, $0x00000003
+DATA kept<>+72(SB)/8, $0x0000000000000000
+DATA kept<>+80(SB)/8, $0x0000000000000000
+DATA kept<>+88(SB)/8, $0x0000000000000000
+DATA kept<>+96(SB)/4, $0x00000000
+DATA kept<>+100(SB)/4, $0x00000001
+DATA kept<>+104(SB)/4, $0x00000002
+DATA kept<>+108(SB)/4, $0x00000003
+DATA kept<>+112(SB)/8, $0x0000000000000000
+DATA kept<>+120(SB)/8, $0x0000000000000000
+DATA kept<>+128(SB)/4, $0x00000004
+DATA kept<>+132(SB)/4, $0x00000005
+DATA kept<>+136(SB)/8, $0x0000000000000000
+DATA kept<>+144(SB)/8, $0x0000000000000000
+DATA kept<>+152(SB)/8, $0x0000000000000000
+DATA kept<>+160(SB)/4, $0x00000000
+DATA kept<>+164(SB)/4, $0x00000001
+DATA kept<>+168(SB)/4, $0x00000004
+DATA kept<>+172(SB)/4, $0x00000005
+DATA kept<>+176(SB)/8, $0x0000000000000000
+DATA kept<>+184(SB)/8, $0x0000000000000000
+DATA kept<>+192(SB)/4, $0x00000002
+DATA kept<>+196(SB)/4, $0x00000003
+DATA kept<>+200(SB)/4, $0x00000004
+DATA kept<>+204(SB)/4, $0x00000005
+DATA kept<>+208(SB)/8, $0x0000000000000000
+DATA kept<>+216(SB)/8, $0x0000000000000000
+DATA kept<>+224(SB)/4, $0x00000000
+DATA kept<>+228(SB)/4, $0x00000001
+DATA kept<>+232(SB)/4, $0x00000002
+DATA kept<>+236(SB)/4, $0x00000003
+DATA kept<>+240(SB)/4, $0x00000004
+DATA kept<>+244(SB)/4, $0x00000005
+DATA kept<>+248(SB)/8, $0x0000000000000000
+DATA kept<>+256(SB)/4, $0x00000006
+DATA kept<>+260(SB)/4, $0x00000007
+DATA kept<>+264(SB)/8, $0x0000000000000000
+DATA kept<>+272(SB)/8, $0x0000000000000000
+DATA kept<>+280(SB)/8, $0x0000000000000000
+DATA kept<>+288(SB)/4, $0x00000000
+DATA kept<>+292(SB)/4, $0x00000001
+DATA kept<>+296(SB)/4, $0x00000006
+DATA kept<>+300(SB)/4, $0x00000007
+DATA kept<>+304(SB)/8, $0x0000000000000000
+DATA kept<>+312(SB)/8, $0x0000000000000000
+DATA kept<>+320(SB)/4, $0x00000002
+DATA kept<>+324(SB)/4, $0x00000003
+DATA kept<>+328(SB)/4, $0x00000006
+DATA kept<>+332(SB)/4, $0x00000007
+DATA kept<>+336(SB)/8, $0x0000000000000000
+DATA kept<>+344(SB)/8, $0x0000000000000000
+DATA kept<>+352(SB)/4, $0x00000000
+DATA kept<>+356(SB)/4, $0x00000001
+DATA kept<>+360(SB)/4, $0x00000002
+DATA kept<>+364(SB)/4, $0x00000003
+DATA kept<>+368(SB)/4, $0x00000006
+DATA kept<>+372(SB)/4, $0x00000007
+DATA kept<>+376(SB)/8, $0x0000000000000000
+DATA kept<>+384(SB)/4, $0x00000004
+DATA kept<>+388(SB)/4, $0x00000005
+DATA kept<>+392(SB)/4, $0x00000006
+DATA kept<>+396(SB)/4, $0x00000007
+DATA kept<>+400(SB)/8, $0x0000000000000000
+DATA kept<>+408(SB)/8, $0x0000000000000000
+DATA kept<>+416(SB)/4, $0x00000000
+DATA kept<>+420(SB)/4, $0x00000001
+DATA kept<>+424(SB)/4, $0x00000004
+DATA kept<>+428(SB)/4, $0x00000005
+DATA kept<>+432(SB)/4, $0x00000006
+DATA kept<>+436(SB)/4, $0x00000007
+DATA kept<>+440(SB)/8, $0x0000000000000000
+DATA kept<>+448(SB)/4, $0x00000002
+DATA kept<>+452(SB)/4, $0x00000003
+DATA kept<>+456(SB)/4, $0x00000004
+DATA kept<>+460(SB)/4, $0x00000005
+DATA kept<>+464(SB)/4, $0x00000006
+DATA kept<>+468(SB)/4, $0x00000007
+DATA kept<>+472(SB)/8, $0x0000000000000000
+DATA kept<>+480(SB)/4, $0x00000000
+DATA kept<>+484(SB)/4, $0x00000001
+DATA kept<>+488(SB)/4, $0x00000002
+DATA kept<>+492(SB)/4, $0x00000003
+DATA kept<>+496(SB)/4, $0x00000004
+DATA kept<>+500(SB)/4, $0x00000005
+DATA kept<>+504(SB)/4, $0x00000006
+DATA kept<>+508(SB)/4, $0x00000007
+GLOBL kept<>(SB), RODATA|NOPTR, $512
+
 // func precisionsAVX512(sums *float64, pos *uint64, neg *uint64, above *uint64, before *uint64, eights int) (done int)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·precisionsAVX512(SB), NOSPLIT, $0-56
@@ -377,7 +609,7 @@ TEXT ·precisionsAVX512(SB), NOSPLIT, $0-56
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-eight3:
+eight5:
 	KXORW        K1, K1, K1
 	VBROADCASTSD f64_4330000000000000<>+0(SB), Z9
 	VORPD        (SI), Z9, Z8
@@ -391,7 +623,7 @@ eight3:
 	VCMPPD       $0x1e, Z8, Z9, K2
 	KORW         K2, K1, K1
 	KORTESTW     K1, K1
-	JNZ          end4
+	JNZ          end6
 	VBROADCASTSD f64_4330000000000000<>+0(SB), Z9
 	VORPD        (CX), Z9, Z8
 	VSUBPD       Z9, Z8, Z8
@@ -496,9 +728,9 @@ eight3:
 	ADDQ         $0x40, SI
 	ADDQ         $0x08, R8
 	DECQ         DI
-	JNZ          eight3
+	JNZ          eight5
 
-end4:
+end6:
 	VMOVUPD Z0, (AX)
 	VMOVUPD Z1, 64(AX)
 	VMOVUPD Z2, 128(AX)
@@ -510,3 +742,81 @@ end4:
 	MOVQ    R8, done+48(FP)
 	VZEROUPPER
 	RET
+
+// func placeStepsAVX512(pos *uint64, neg *uint64, above *uint64, before *uint64, places *uint16, first int, move int, eights int, rising int, room int, sums uint64) (done int, steps int, end uint64)
+// Requires: AVX, AVX512DQ, AVX512F, POPCNT
+TEXT ·placeStepsAVX512(SB), NOSPLIT, $0-112
+	MOVQ         pos+0(FP), AX
+	MOVQ         neg+8(FP), CX
+	MOVQ         above+16(FP), DX
+	MOVQ         before+24(FP), BX
+	MOVQ         places+32(FP), SI
+	MOVQ         first+40(FP), DI
+	MOVQ         move+48(FP), R8
+	MOVQ         eights+56(FP), R9
+	MOVQ         rising+64(FP), R10
+	MOVQ         room+72(FP), R11
+	MOVQ         sums+80(FP), R12
+	LEAQ         places<>+0(SB), R13
+	ADDQ         SI, DI
+	SHLQ         $0x04, R10
+	VMOVDQU      (R13)(R10*1), X0
+	MOVQ         $0x00000000, SI
+	VMOVQ        R12, X1
+	VPBROADCASTQ X1, Z1
+	VXORPS       Y2, Y2, Y2
+	VPBROADCASTQ byte<>+0(SB), Z3
+	VPBROADCASTQ half<>+0(SB), Z4
+	VPBROADCASTQ seven<>+0(SB), Z5
+	MOVQ         $0x00000000, R10
+
+eight7:
+	VMOVDQU       (DI), X6
+	VPSHUFB       X0, X6, X6
+	VPMOVZXWQ     X6, Z7
+	VANDPD        Z3, Z7, Z6
+	VPSRLQ        $0x08, Z7, Z7
+	VPSUBQ        Z6, Z7, Z7
+	VPSLLQ        $0x20, Z7, Z7
+	VORPD         Z6, Z7, Z7
+	VALIGNQ       $0x07, Z2, Z7, Z9
+	VPADDQ        Z9, Z7, Z8
+	VALIGNQ       $0x06, Z2, Z8, Z9
+	VPADDQ        Z9, Z8, Z8
+	VALIGNQ       $0x04, Z2, Z8, Z9
+	VPADDQ        Z9, Z8, Z8
+	VPSUBQ        Z7, Z8, Z9
+	VPADDQ        Z1, Z9, Z9
+	VPERMQ        Z8, Z5, Z8
+	VPTESTMQ      Z6, Z6, K1
+	KMOVB         K1, R12
+	VPCOMPRESSQ.Z Z7, K1, Z7
+	VPCOMPRESSQ.Z Z9, K1, Z9
+	VPADDQ        Z8, Z1, Z1
+	VANDPD        Z4, Z7, Z8
+	VPSRLQ        $0x20, Z7, Z7
+	VMOVUPD       Z8, (AX)(SI*8)
+	VMOVUPD       Z7, (CX)(SI*8)
+	VANDPD        Z4, Z9, Z8
+	VPSRLQ        $0x20, Z9, Z9
+	VMOVUPD       Z8, (BX)(SI*8)
+	VMOVUPD       Z9, (DX)(SI*8)
+	POPCNTQ       R12, R12
+	ADDQ          R12, SI
+	ADDQ          R8, DI
+	ADDQ          $0x08, R10
+	CMPQ          SI, R11
+	JG            end8
+	DECQ          R9
+	JNZ           eight7
+
+end8:
+	MOVQ  R10, done+88(FP)
+	MOVQ  SI, steps+96(FP)
+	VMOVQ X1, R12
+	MOVQ  R12, end+104(FP)
+	VZEROUPPER
+	RET
+
+DATA seven<>+0(SB)/8, $0x0000000000000007
+GLOBL seven<>(SB), RODATA|NOPTR, $8

@@ -3,6 +3,7 @@ package kernel
 import (
 	"math/big"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -83,6 +84,62 @@ func TestPrecisions(t *testing.T) {
 			for i := range sum {
 				if is[i].Cmp(sum[i]) != 0 {
 					t.Fatalf("sum %d of %d steps is %d, not %d", i, want, is[i], sum[i])
+				}
+			}
+		}
+	})
+}
+
+// TestPlaceSteps: places with positives are steps, in either order, of few and of many positives, and
+// up to those for which there is no room.
+func TestPlaceSteps(t *testing.T) {
+	type step struct{ pos, neg, above, before uint64 }
+	forEachTier(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(3, 2))
+		for range 2000 {
+			places := make([]uint16, 8*(1+r.IntN(40)))
+			share := r.Float64()
+			for i := range places {
+				if all := r.IntN(256); r.Float64() < share {
+					places[i] = uint16(all<<8 | r.IntN(all+1))
+				}
+			}
+			above, before := r.Uint64N(1<<31), r.Uint64N(1<<30)
+			end := above<<32 | before
+			size, rising := 8*(1+r.IntN(32)), r.IntN(2)
+			var want []step
+			done := 0
+			for done < len(places) && len(want) <= size-8 {
+				for range 8 {
+					at := done
+					if rising == 0 {
+						at = len(places) - 1 - done
+					}
+					pos := uint64(places[at] & 0xff)
+					neg := uint64(places[at]>>8) - pos
+					if pos > 0 {
+						want = append(want, step{pos, neg, end >> 32, end & (1<<32 - 1)})
+					}
+					end += neg<<32 + pos
+					done++
+				}
+			}
+			to := [4][]uint64{}
+			for i := range to {
+				to[i] = slices.Repeat([]uint64{77}, size+1)
+			}
+			gotDone, steps, gotEnd := PlaceSteps(to[0][:size], to[1][:size], to[2][:size], to[3][:size], places, rising, above<<32|before)
+			if gotDone != done || steps != len(want) || gotEnd != end {
+				t.Fatalf("%d of %d places, %d steps, %#x, not %d, %d, %#x", gotDone, len(places), steps, gotEnd, done, len(want), end)
+			}
+			for i, s := range want {
+				if got := (step{to[0][i], to[1][i], to[2][i], to[3][i]}); got != s {
+					t.Fatalf("step %d of %d places is %v, not %v", i, len(places), got, s)
+				}
+			}
+			for i := range to {
+				if to[i][size] != 77 {
+					t.Fatalf("%d steps of room: written beyond", size)
 				}
 			}
 		}
