@@ -119,6 +119,30 @@ func (a *Accumulator[T]) Merge(o *Accumulator[T]) error {
 	return a.single.merge(&o.single)
 }
 
+// Fork returns an Accumulator without rows, of the same classes, metrics and options, for another
+// goroutine: what it takes in is to be merged into a. Both count scores in the same bins, so that
+// they need the memory of one and little is left to merge.
+//
+// From then on both take rows, at the same time, and nothing else but a.Merge of the other, once,
+// and Rows; all else is an error. When all that were forked are merged, a is as if it had taken
+// all rows, and works in as many goroutines as all together, at most GOMAXPROCS or its own.
+func (a *Accumulator[T]) Fork() (*Accumulator[T], error) {
+	if a == nil {
+		return nil, errMade
+	}
+	o := new(Accumulator[T])
+	var err error
+	if isDouble[T]() {
+		err = a.double.forkTo(&o.double)
+	} else {
+		err = a.single.forkTo(&o.single)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return o, nil
+}
+
 // accumulation is what does not depend on the type of scores.
 type accumulation interface {
 	Rows() int

@@ -16,6 +16,15 @@ type accumulator[T zlpr.Float] struct {
 	batch    Batch[T]      // of the call of Add that is under way
 	counters []*counter[T] // of the workers
 	parts    []*binned     // theirs
+	fork     fork[T]
+}
+
+// A fork is what an Accumulator has to do with Fork.
+type fork[T zlpr.Float] struct {
+	of      *accumulator[T] // which it is to be merged into, nil for none
+	merged  bool            // into that
+	out     int             // those of this one that are not merged
+	workers int             // of those that are
 }
 
 // state is what MarshalBinary keeps of an Accumulator.
@@ -152,10 +161,23 @@ func (p *part[T]) rowsCounted() uint64 {
 var (
 	errMade = errors.New("metrics: the Accumulator was not made by NewAccumulator")
 	errUsed = errors.New("metrics: Accumulator used by two goroutines")
+	errFork = errors.New("metrics: an Accumulator that Fork made takes rows until it is merged into its origin, which until then takes rows, too, and nothing else")
 )
 
-// enter takes the turn, and reports why it cannot.
+// enter takes the turn, and reports why it cannot; so it does of what is in parts.
 func (a *accumulator[T]) enter() error {
+	if err := a.enterPart(); err != nil {
+		return err
+	}
+	if a.fork.of != nil || a.fork.out > 0 {
+		a.turn.Give()
+		return errFork
+	}
+	return nil
+}
+
+// enterPart is enter of what may be one of several parts.
+func (a *accumulator[T]) enterPart() error {
 	if a == nil {
 		return errMade
 	}
@@ -170,6 +192,11 @@ func (a *accumulator[T]) enter() error {
 }
 
 func (a *accumulator[T]) leave() { a.turn.Give() }
+
+// A partly is an accumulator that may be one of several parts.
+type partly[T zlpr.Float] struct{ *accumulator[T] }
+
+func (p partly[T]) enter() error { return p.enterPart() }
 
 // enterBoth enters what is merged, once where both are the same, and returns the way
 // out.
@@ -193,8 +220,12 @@ func enterBoth[E interface {
 
 // add is AddRows of the batch that prepare returns for the number of classes.
 func (a *accumulator[T]) add(prepare func(classes int) (Batch[T], halfScores, error), out *RowOutput) error {
-	if err := a.enter(); err != nil {
+	if err := a.enterPart(); err != nil {
 		return err
+	}
+	if a.fork.merged {
+		a.turn.Give()
+		return errFork
 	}
 	counted := false
 	defer func() {
@@ -248,7 +279,11 @@ func (a *accumulator[T]) add(prepare func(classes int) (Batch[T], halfScores, er
 		for _, c := range used {
 			a.parts = append(a.parts, &c.part.binned)
 		}
-		a.total.binned.take(a.parts...)
+		to := a
+		if a.fork.of != nil {
+			to = a.fork.of
+		}
+		to.total.binned.take(a.parts...)
 	}
 	counted = true
 	return nil
@@ -273,11 +308,18 @@ func (s *state[T]) mergeWeighed(w *weighed) {
 }
 
 func (a *accumulator[T]) merge(o *accumulator[T]) error {
-	leave, err := enterBoth(a, o)
+	leave, err := enterBoth(partly[T]{a}, partly[T]{o})
 	if err != nil {
 		return err
 	}
 	defer leave()
+	if o.fork.of == a && !o.fork.merged {
+		a.join(o)
+		return nil
+	}
+	if a.fork.of != nil || o.fork.of != nil || a.fork.out+o.fork.out > 0 {
+		return errFork
+	}
 	if what := a.differs(&o.state); what != "" {
 		return errors.New("metrics: merge of " + what)
 	}
@@ -290,6 +332,38 @@ func (a *accumulator[T]) merge(o *accumulator[T]) error {
 		a.total.binned.merge(&o.total.binned)
 	}
 	return nil
+}
+
+// forkTo makes o, which is new, an accumulator without rows whose scores in bins are those of a.
+func (a *accumulator[T]) forkTo(o *accumulator[T]) error {
+	if err := a.enterPart(); err != nil {
+		return err
+	}
+	defer a.turn.Give()
+	if a.fork.of != nil {
+		return errFork
+	}
+	o.state = a.state
+	o.total = o.newPart()
+	o.total.binned = binned{}
+	o.fork.of = a
+	a.fork.out++
+	return nil
+}
+
+// join adds the rows of o, which forkTo made of a, and gives a its workers.
+func (a *accumulator[T]) join(o *accumulator[T]) {
+	a.take(&o.total)
+	o.total, o.counters, o.parts = part[T]{}, nil, nil
+	o.fork.merged = true
+	a.fork.out--
+	a.fork.workers += numWorkers(o.options.Workers)
+	if a.fork.out == 0 {
+		own := numWorkers(a.options.Workers)
+		a.options.Workers = min(own+a.fork.workers, max(own, numWorkers(0)))
+		a.total.binned.workers = a.options.Workers
+		a.fork.workers = 0
+	}
 }
 
 func (a *accumulator[T]) Rows() int {

@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"slices"
+	"sync"
 	"unsafe"
 )
 
@@ -72,10 +73,19 @@ func (b *binned) reuse(cols int) *binKeys {
 	return k
 }
 
+// binLocks let several goroutines take scores into the same bins: who finds that many keys wait
+// counts them, while those of the others wait for the next. No lock of waiting is held where
+// that of counting is asked for.
+type binLocks struct {
+	waiting  sync.Mutex // of waiting, spare, empty and Rest
+	counting sync.Mutex // of all else
+}
+
 // take adds the scores of parts, which give them away. They wait until they are many, so
-// that a class has many of them at once.
+// that a class has many of them at once. Several goroutines may call it, but for the same parts.
 func (b *binned) take(parts ...*binned) {
-	var counted []*binned
+	counted := false
+	b.locks.waiting.Lock()
 	for _, o := range parts {
 		if o.keys != nil && o.keys.rows > 0 {
 			b.wait(o)
@@ -84,29 +94,71 @@ func (b *binned) take(parts ...*binned) {
 				b.spare = b.spare[:n-1]
 			}
 		}
-		if o.counted {
-			counted = append(counted, o)
-		}
+		counted = counted || o.counted
 	}
-	if len(counted) > 0 {
-		b.each(len(b.class), mostKeys, func(worker, j int) {
-			scratch, _ := b.worker(worker)
-			for _, o := range counted {
+	var many []*binKeys
+	if b.keysWaiting() >= b.mostWaiting() || len(b.waiting) >= mostPieces {
+		many = b.noneWaits()
+	}
+	b.locks.waiting.Unlock()
+	if !counted && many == nil {
+		return
+	}
+	b.locks.counting.Lock()
+	if counted {
+		b.takeCounted(parts)
+	}
+	b.countKeys(many)
+	b.locks.counting.Unlock()
+	b.locks.waiting.Lock()
+	b.giveBack(many)
+	b.locks.waiting.Unlock()
+}
+
+// takeCounted adds the scores of parts that are counted.
+func (b *binned) takeCounted(parts []*binned) {
+	b.locks.waiting.Lock() // of Rest
+	defer b.locks.waiting.Unlock()
+	b.each(len(b.class), mostKeys, func(worker, j int) {
+		scratch, _ := b.worker(worker)
+		for _, o := range parts {
+			if o.counted {
 				b.class[j].take(&o.class[j], scratch)
 			}
-		})
-		for _, o := range counted {
+		}
+	})
+	for _, o := range parts {
+		if o.counted {
 			b.micro.take(&o.micro, b.scratch)
 			o.counted = false
 		}
-		b.counted, b.stale = true, true
 	}
-	keys := 0
+	b.counted, b.stale = true, true
+}
+
+// keysWaiting is the number of keys that wait.
+func (b *binned) keysWaiting() (n int) {
 	for _, k := range b.waiting {
-		keys += k.rows * k.cols
+		n += k.rows * k.cols
 	}
-	if keys >= b.mostWaiting() || len(b.waiting) >= mostPieces {
-		b.count()
+	return n
+}
+
+// noneWaits returns the keys that wait, and none waits.
+func (b *binned) noneWaits() []*binKeys {
+	keys := b.waiting
+	b.waiting, b.empty = b.empty, nil
+	return keys
+}
+
+// giveBack has keys, which are counted, serve again.
+func (b *binned) giveBack(keys []*binKeys) {
+	for _, k := range keys {
+		k.clear()
+	}
+	b.spare = append(b.spare, keys...)
+	if b.empty == nil {
+		b.empty = keys[:0]
 	}
 }
 
@@ -120,8 +172,8 @@ const (
 // keys it takes until some are in each line of the cache that counts are in.
 func (b *binned) mostWaiting() int {
 	n := 0
-	for _, c := range b.class[:min(1, len(b.class))] {
-		n = len(b.class) << (c.Bits - 5)
+	if len(b.class) > 0 {
+		n = len(b.class) << (b.class[0].Bits - 5)
 	}
 	return min(max(n, fewWaitingKeys), mostWaitingKeys)
 }
@@ -146,11 +198,18 @@ func (b *binned) count() {
 	if b.keys != nil && b.keys.rows > 0 {
 		b.wait(b)
 	}
-	if len(b.waiting) == 0 {
+	keys := b.noneWaits()
+	b.countKeys(keys)
+	b.giveBack(keys)
+}
+
+// countKeys counts keys.
+func (b *binned) countKeys(list []*binKeys) {
+	if len(list) == 0 {
 		return
 	}
-	keys, classes := 0, b.waiting[0].cols
-	for _, k := range b.waiting {
+	keys, classes := 0, list[0].cols
+	for _, k := range list {
 		keys += k.rows * k.cols
 	}
 	b.counted, b.stale = true, true
@@ -158,7 +217,7 @@ func (b *binned) count() {
 	b.each(classes, keys, func(worker, j int) {
 		scratch, micro := b.worker(worker)
 		scratch.columns = scratch.columns[:0]
-		for _, k := range b.waiting {
+		for _, k := range list {
 			scratch.columns = append(scratch.columns, k.column(j))
 		}
 		switch {
@@ -171,11 +230,6 @@ func (b *binned) count() {
 		}
 		clear(scratch.columns)
 	})
-	for _, k := range b.waiting {
-		k.clear()
-	}
-	b.spare = append(b.spare, b.waiting...)
-	b.waiting = b.waiting[:0]
 }
 
 // finish counts all that is pending, and leaves every class with its bins in Bin.

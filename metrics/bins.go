@@ -96,9 +96,11 @@ type binned struct {
 	height  int        // the rows that the last keys had room for
 	waiting []*binKeys // of rows without fault that are not counted yet
 	spare   []*binKeys // without rows
-	seen    restBits   // of keys
-	counted bool       // whether there may be scores in bins
-	stale   bool       // whether micro is to be made
+	empty   []*binKeys // for waiting, while what waited is counted
+	locks   *binLocks
+	seen    restBits // of keys
+	counted bool     // whether there may be scores in bins
+	stale   bool     // whether micro is to be made
 	scratch *binScratch
 	workers int
 	crew    *binCrew // nil before the first need of several workers
@@ -120,7 +122,7 @@ type binScratch struct {
 
 // newBinned returns bins without scores, which up to so many workers count.
 func newBinned(microBits, classBits, classes int, byClass bool, workers int) binned {
-	b := binned{micro: bins{Bits: microBits}, scratch: &binScratch{}, workers: workers}
+	b := binned{micro: bins{Bits: microBits}, scratch: &binScratch{}, workers: workers, locks: new(binLocks)}
 	if classes > 0 {
 		b.scratch.room = pagesRoom / classes
 	}

@@ -59,6 +59,9 @@ func (a *accumulator[T]) UnmarshalBinary(data []byte) error {
 		return errUsed
 	}
 	defer a.turn.Give()
+	if a.fork.of != nil || a.fork.out > 0 {
+		return errFork
+	}
 	s, err := decodeState[T](data)
 	if err != nil {
 		return fmt.Errorf("metrics: Accumulator: %w", err)

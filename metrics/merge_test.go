@@ -2,10 +2,15 @@ package metrics
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/zlpr/zlpr"
 )
@@ -356,4 +361,129 @@ func TestEdges(t *testing.T) {
 	if err != nil || r[0].Value != 0.5 || r[1].Value != 0.5 {
 		t.Error(r, err)
 	}
+}
+
+// TestFork: goroutines that share bins, or keep scores each on its own, come to the bytes of one
+// that takes all rows, with a mask, with weights, and of batches that are counted before they are
+// handed on; what has to do with parts is an error until they are merged, and so is a part after it.
+func TestFork(t *testing.T) {
+	t.Run("float32", testFork[float32])
+	t.Run("float64", testFork[float64])
+}
+
+func testFork[T zlpr.Float](t *testing.T) {
+	const rows, classes = 16000, 70
+	names := append([]string{"micro_f1", "lrap"}, areaNames...)
+	rng := rand.New(rand.NewPCG(5, 28))
+	b := &Batch[T]{Scores: zlpr.Matrix[T]{Rows: rows, Cols: classes, Stride: classes, Data: make([]T, rows*classes)}}
+	labels, mask := make(denseBits, rows), make(denseBits, rows)
+	weights := make([]float64, rows)
+	for r := range rows {
+		labels[r], mask[r] = make([]bool, classes), make([]bool, classes)
+		weights[r] = float64(rng.IntN(4)) / 4
+		for j := range classes {
+			b.Scores.Data[r*classes+j] = T(2 * rng.NormFloat64())
+			mask[r][j] = rng.IntN(9) > 0
+			labels[r][j] = mask[r][j] && rng.IntN(5) == 0
+		}
+	}
+	b.Labels = labels
+	for name, change := range map[string]func(*Batch[T]){
+		"plain":   func(*Batch[T]) {},
+		"mask":    func(b *Batch[T]) { b.Mask = mask },
+		"weights": func(b *Batch[T]) { b.RowWeights = weights },
+	} {
+		for _, digits := range [][2]int{{18, 18}, {0, 0}, {14, 9}} {
+			if digits[0] < 18 && (name != "plain" || scoreSize[T]() == 8) {
+				continue
+			}
+			options := Options{MicroBits: digits[0], ClassBits: digits[1], ByClass: true, Workers: 1}
+			add := func(a *Accumulator[T], r0, r1 int) error {
+				c := *b
+				change(&c)
+				return a.Add(slice(&c, r0, r1))
+			}
+			whole, err := NewAccumulator[T](classes, names, options)
+			require.NoError(t, err)
+			require.NoError(t, add(whole, 0, rows))
+			for _, step := range []int{32, 15500} {
+				a, err := NewAccumulator[T](classes, names, options)
+				require.NoError(t, err)
+				parts := []*Accumulator[T]{a}
+				for range 3 {
+					o, err := a.Fork()
+					require.NoError(t, err)
+					parts = append(parts, o)
+				}
+				var next atomic.Int64
+				var wait sync.WaitGroup
+				errs := make([]error, len(parts))
+				for i, o := range parts {
+					wait.Go(func() {
+						for errs[i] == nil {
+							r0 := int(next.Add(int64(step))) - step
+							if r0 >= rows {
+								return
+							}
+							errs[i] = add(o, r0, min(rows, r0+step))
+						}
+					})
+				}
+				wait.Wait()
+				require.NoError(t, errors.Join(errs...))
+				for _, o := range parts[1:] {
+					requireParts(t, a, o)
+					require.NoError(t, a.Merge(o))
+					require.ErrorIs(t, a.Merge(o), errFork)
+					require.ErrorIs(t, add(o, 0, 1), errFork)
+				}
+				require.Equal(t, rows-countOf(name == "weights", weights), a.Rows())
+				if digits[0] == 0 { // kept in another order
+					want, err := whole.Results()
+					require.NoError(t, err)
+					got, err := a.Results()
+					require.NoError(t, err)
+					require.Equal(t, fmt.Sprint(want), fmt.Sprint(got))
+					continue
+				}
+				want, err := whole.MarshalBinary()
+				require.NoError(t, err)
+				got, err := a.MarshalBinary()
+				require.NoError(t, err)
+				require.True(t, string(want) == string(got), fmt.Sprint(name, digits, step))
+			}
+		}
+	}
+}
+
+// countOf is how many weights are 0, if they are in use.
+func countOf(used bool, weights []float64) (n int) {
+	for _, w := range weights {
+		if used && w == 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// requireParts: an accumulator and a part of it, which is not merged, do nothing that is of all rows.
+func requireParts[T zlpr.Float](t *testing.T, a, part *Accumulator[T]) {
+	t.Helper()
+	for _, o := range []*Accumulator[T]{a, part} {
+		_, err1 := o.Results()
+		_, err2 := o.Classes()
+		_, _, err3 := o.BestThreshold()
+		_, err4 := o.ScoreBins()
+		_, err5 := o.MarshalBinary()
+		for i, err := range []error{err1, err2, err3, err4, err5, o.Merge(o), o.UnmarshalBinary(nil), o.CountScores(12, 12)} {
+			require.ErrorIs(t, err, errFork, i)
+		}
+	}
+	require.ErrorIs(t, part.Merge(a), errFork)
+	_, err := part.Fork()
+	require.ErrorIs(t, err, errFork)
+	other, err := NewAccumulator[T](70, All(3), Options{})
+	require.NoError(t, err)
+	require.ErrorIs(t, a.Merge(other), errFork)
+	require.ErrorIs(t, other.Merge(part), errFork)
 }

@@ -185,7 +185,9 @@ type evalWorker[T zlpr.Float] struct {
 	keep               keeper
 }
 
-func newEvalWorker[T zlpr.Float](e *evaluation) (*evalWorker[T], error) {
+// newEvalWorker returns a worker, whose metrics are of the same scores in bins as those of the
+// first, nil for none.
+func newEvalWorker[T zlpr.Float](e *evaluation, first *evalWorker[T]) (*evalWorker[T], error) {
 	w := &evalWorker[T]{e: e, results: make([]lossResult, len(e.losses))}
 	options := e.options
 	options.Workers, options.Reduction = 1, zlpr.None
@@ -203,7 +205,13 @@ func newEvalWorker[T zlpr.Float](e *evaluation) (*evalWorker[T], error) {
 	if e.byClass && len(e.losses) > 0 {
 		w.shares = metrics.NewGradientShares(e.scores.classes())
 	}
-	if len(e.metrics) > 0 || e.byClass {
+	switch {
+	case len(e.metrics) == 0 && !e.byClass:
+	case first != nil:
+		if w.metrics, err = first.metrics.Fork(); err != nil {
+			return nil, err
+		}
+	default:
 		w.metrics, err = metrics.NewAccumulator[T](e.scores.classes(), e.metrics,
 			metrics.Options{Rule: e.rule, Sparse: e.scores.csr != nil, Propensities: e.propensity, Workers: 1,
 				ZeroDivision: e.zeroDivision, ByClass: e.byClass, MicroBits: e.microBits, ClassBits: e.classBits})
@@ -235,7 +243,7 @@ func evaluate[T zlpr.Float](ctx context.Context, e *evaluation) (*evalResult, er
 	workers := make([]*evalWorker[T], max(1, min(e.workers, blocks)))
 	for i := range workers {
 		var err error
-		if workers[i], err = newEvalWorker[T](e); err != nil {
+		if workers[i], err = newEvalWorker(e, workers[0]); err != nil {
 			return nil, err
 		}
 	}
