@@ -445,6 +445,9 @@ func (l *TargetLabels) readFlat(dst []uint64, r0, r1 int) bool {
 	if whole := len(targets) &^ 7; n == kernel.EightRow && whole > 0 && kernel.HasEights() {
 		return kernel.PackEights(dst, targets[:whole]) && (whole == len(targets) || l.readFlat(dst[whole/8:], r0+whole, r1))
 	}
+	if whole := kernel.PackedTargets(len(dst), len(targets), n); whole > 0 {
+		return kernel.PackTargets(dst, targets[:whole], n) && packBehind(dst, targets, whole, n)
+	}
 	n32 := uint32(n)
 	most := uint32(0) // of the targets; those below 0 are large
 	var word uint64
@@ -495,6 +498,24 @@ func (l *TargetLabels) readFlat(dst []uint64, r0, r1 int) bool {
 		dst[k] = word
 	}
 	return int64(most) < int64(n)
+}
+
+// packBehind packs the targets from that one on, the bits of those before it being packed.
+func packBehind(dst []uint64, targets []int32, from, n int) bool {
+	bit := n * from
+	if words := dst[bit/64 : kernel.BitWords(n*len(targets))]; len(words) > 0 {
+		words[0] &= 1<<(bit%64) - 1
+		clear(words[1:])
+	}
+	for _, t := range targets[from:] {
+		if uint32(t) >= uint32(n) {
+			return false
+		}
+		at := bit + int(t)
+		dst[at/64] |= 1 << (at % 64)
+		bit += n
+	}
+	return true
 }
 
 // LengthMask is the mask of padded rows: the first Lengths[i] classes of row i

@@ -322,7 +322,9 @@ func TestAbsurdClasses(t *testing.T) {
 
 // Targets as bits without gaps are the bits of the rows, one after the other; what is no
 // class is found wherever it is.
-func TestFlatTargets(t *testing.T) {
+func TestFlatTargets(t *testing.T) { forEachTier(t, testFlatTargets) }
+
+func testFlatTargets(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 7))
 	for n := 1; n <= kernel.ShortRow; n++ {
 		for _, rows := range []int{1, 3, 64, 65, 67, 200} {

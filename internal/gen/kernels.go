@@ -361,10 +361,23 @@ var shortLossKernels = []*kernel{
 		args:  "dst, targets, n=len(targets)",
 		forms: []form{{x86: packEights, noNEON: noEights}},
 	},
+	{
+		name: "PackTargets", types: single,
+		params: "dst []uint64, targets []int32, n int", results: "good bool",
+		doc: `sets bit n·i+targets[i] of dst and clears the others of n·len(targets), for a multiple
+			of 8 targets, at least 8, and n at most ShortRow. What is behind these bits is open; there are
+			256 from the last 8 rows on. It reports whether all targets are from 0 to n-1; where not,
+			dst is open.`,
+		args:  "dst, targets, count=len(targets), n",
+		forms: []form{{x86: packTargets, noNEON: noTargets}},
+	},
 }
 
 // noEights is why NEON has no kernels of rows of 8.
 const noEights = "a register holds half a row, and the kernels of short rows are as good there"
+
+// noTargets is why NEON does not pack targets.
+const noTargets = "its registers hold few of the bits, and Go's shifts are as fast"
 
 // finishKernels are the kernels that finish and add up losses and gradients.
 var finishKernels = []*kernel{

@@ -178,6 +178,7 @@ func TestNEONExceptions(t *testing.T) {
 		"kernel.targetExp makes no copy: " + noStream,
 		"kernel.shortTwoSums: " + noEights,
 		"kernel.packEights: " + noEights,
+		"kernel.packTargets: " + noTargets,
 		"kernel.bceGradShifted makes no copy: " + noStream,
 		"kernel.bceGrad makes no copy: " + noStream,
 		"kernel.toColumns: " + noColumns,

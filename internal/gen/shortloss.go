@@ -402,3 +402,55 @@ func packEights(w *vec) {
 	v.VZEROUPPER()
 	v.RET()
 }
+
+// packTargets emits the labels of short rows by their targets, eight rows in a turn: 256 bits,
+// behind which the next turn's overwrite those of no row. Lane w has bits 32·w to 32·w+31: bit
+// p of them is 1 << (p - 32·w), which is 0 where p is of another lane.
+func packTargets(w *vec) {
+	v := &vec{w.file, avx2, w.elem}
+	dst, targets, count, n := v.param("dst"), v.param("targets"), v.param("count"), v.param("n")
+	one := v.inRegister(v.data("ones", func() {
+		for range 8 {
+			v.AppendDatum(operand.U32(1))
+		}
+	}))
+	most, length := v.reg(), v.reg()
+	v.zero(most)
+	v.VPBROADCASTD(v.argument("n"), length)
+	first := v.newRegs(8) // what the target of a row is shifted by, in every lane
+	for i, r := range first {
+		if i == 0 {
+			v.move(v.data("dwords", func() {
+				for lane := range 8 {
+					v.AppendDatum(operand.U32(-32 * lane))
+				}
+			}), r)
+			continue
+		}
+		v.VPADDD(length, first[i-1], r)
+	}
+	loop := v.newLabel("eight")
+	v.Label(loop)
+	v.VPMAXUD(at(targets, 0), most, most)
+	var bits laneTree[vreg]
+	bits.join = func(x, y vreg) { v.or(x, y, x) }
+	for i, r := range first {
+		b := v.reg()
+		v.VPBROADCASTD(at(targets, 4*i), b)
+		v.VPADDD(r, b, b)
+		v.VPSLLVD(b, one, b)
+		bits.push(b)
+	}
+	v.move(bits.all(), at(dst, 0))
+	v.ADDQ(n, dst)
+	v.ADDQ(operand.U8(32), targets)
+	v.SUBQ(operand.U8(8), count)
+	v.JNZ(operand.LabelRef(loop))
+	bad := v.GP64()
+	v.VPMAXUD(length, most, length)
+	v.VPCMPEQD(length, most, most) // at least n
+	v.VMOVMSKPS(most, bad.As32())
+	v.Store(bad, v.ReturnIndex(0))
+	v.VZEROUPPER()
+	v.RET()
+}

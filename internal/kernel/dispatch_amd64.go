@@ -472,6 +472,20 @@ func PackEights(dst []uint64, targets []int32) (good bool) {
 	return packEightsGeneric(dst, targets)
 }
 
+// PackTargets sets bit n·i+targets[i] of dst and clears the others of n·len(targets), for a multiple
+// of 8 targets, at least 8, and n at most ShortRow. What is behind these bits is open; there are
+// 256 from the last 8 rows on. It reports whether all targets are from 0 to n-1; where not,
+// dst is open.
+func PackTargets(dst []uint64, targets []int32, n int) (good bool) {
+	switch Active {
+	case AVX512:
+		return packTargetsAVX512(&dst[0], &targets[0], len(targets), n) == 0
+	case AVX2:
+		return packTargetsAVX2(&dst[0], &targets[0], len(targets), n) == 0
+	}
+	return packTargetsGeneric(dst, targets, n)
+}
+
 func finishSums32(loss []float64, fa, fb []float32, a, b, scale []float64) (good bool) {
 	switch Active {
 	case AVX512:
@@ -1679,6 +1693,12 @@ func packEightsAVX512(dst *uint64, targets *int32, n int) (bad uint64)
 
 //go:noescape
 func packEightsAVX2(dst *uint64, targets *int32, n int) (bad uint64)
+
+//go:noescape
+func packTargetsAVX512(dst *uint64, targets *int32, count int, n int) (bad uint64)
+
+//go:noescape
+func packTargetsAVX2(dst *uint64, targets *int32, count int, n int) (bad uint64)
 
 //go:noescape
 func finishSumsLoss32AVX512(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)

@@ -202,6 +202,14 @@ func PackEights(dst []uint64, targets []int32) (good bool) {
 	return packEightsGeneric(dst, targets)
 }
 
+// PackTargets sets bit n·i+targets[i] of dst and clears the others of n·len(targets), for a multiple
+// of 8 targets, at least 8, and n at most ShortRow. What is behind these bits is open; there are
+// 256 from the last 8 rows on. It reports whether all targets are from 0 to n-1; where not,
+// dst is open.
+func PackTargets(dst []uint64, targets []int32, n int) (good bool) {
+	return packTargetsGeneric(dst, targets, n)
+}
+
 //go:noinline
 func finishSums32(loss []float64, fa, fb []float32, a, b, scale []float64) (good bool) {
 	return finishSums32Generic(loss, fa, fb, a, b, scale)

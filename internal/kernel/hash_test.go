@@ -31,6 +31,7 @@ func TestHashes(t *testing.T) {
 		kerneltest.Case("shortScale", 0x55c273b5394ffb0b, 0xc855ea665d5ca466, hashShortScale),
 		kerneltest.Case("shortTwoSums", 0x49c1a399db900ca0, 0x333f16cca138ea82, hashShortTwoSums),
 		kerneltest.Case("packEights", 0x604a390031c8d876, 0x60ff52f0229f121d, hashPackEights),
+		kerneltest.Case("packTargets", 0xc469dadfc6ff7e7f, 0x62d70a49b35aaef7, hashPackTargets),
 		kerneltest.Case("targetSums/float32", 0x6ae3f4bb9ad9bf47, 0x699b1f09d0563f05, hashTargetSums[float32]),
 		kerneltest.Case("targetSums/float64", 0x0647d3c005b7fb11, 0xc502627800f94146, hashTargetSums[float64]),
 		kerneltest.Case("targetExp/float32", 0xb5db81b225140ee2, 0x32a13ad05719fccf, hashTargetExp[float32]),
@@ -409,6 +410,29 @@ func hashPackEights(h *kerneltest.Hash, r *kerneltest.Rand) {
 	}
 	for _, v := range dst {
 		h.Word(v)
+	}
+}
+
+// hashPackTargets is hashPackEights of rows of other lengths.
+func hashPackTargets(h *kerneltest.Hash, r *kerneltest.Rand) {
+	n, targets := 1+r.IntN(ShortRow), make([]int32, 8*(1+r.IntN(5)))
+	for i := range targets {
+		targets[i] = int32(r.IntN(n))
+	}
+	if r.IntN(3) == 0 {
+		targets[r.IntN(len(targets))] = []int32{-1, int32(n), 1 << 30, -1 << 31}[r.IntN(4)]
+	}
+	dst := make([]uint64, BitWords(n*(len(targets)-8)+256))
+	for i := range dst {
+		dst[i] = r.Uint64()
+	}
+	if !PackTargets(dst, targets, n) {
+		h.Word(1)
+		return
+	}
+	bits := n * len(targets)
+	for i, v := range dst[:BitWords(bits)] {
+		h.Word(v & (1<<min(64, bits-64*i) - 1))
 	}
 }
 

@@ -65,3 +65,26 @@ func packEightsGeneric(dst []uint64, targets []int32) (good bool) {
 	}
 	return good
 }
+
+// PackedTargets returns how many of the targets of rows of n PackTargets takes, where there is
+// place for so many words of bits: 0 where the tier has no such kernel.
+func PackedTargets(words, targets, n int) int {
+	room := 64*words - 256
+	if !HasEights() || room < 0 {
+		return 0
+	}
+	return min(targets&^7, (room/(8*n)+1)*8)
+}
+
+// packTargetsGeneric sets bit n·i+targets[i] of dst.
+func packTargetsGeneric(dst []uint64, targets []int32, n int) (good bool) {
+	clear(dst[:BitWords(n*len(targets))])
+	for i, t := range targets {
+		if uint32(t) >= uint32(n) {
+			return false
+		}
+		bit := n*i + int(t)
+		dst[bit/64] |= 1 << (bit % 64)
+	}
+	return true
+}

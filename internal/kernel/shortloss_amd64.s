@@ -482,6 +482,80 @@ DATA bytes<>+24(SB)/4, $0x80808080
 DATA bytes<>+28(SB)/4, $0x80808080
 GLOBL bytes<>(SB), RODATA|NOPTR, $32
 
+// func packTargetsAVX2(dst *uint64, targets *int32, count int, n int) (bad uint64)
+// Requires: AVX, AVX2
+TEXT ·packTargetsAVX2(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), AX
+	MOVQ         targets+8(FP), CX
+	MOVQ         count+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VMOVUPS      ones<>+0(SB), Y0
+	VXORPS       Y1, Y1, Y1
+	VPBROADCASTD n+24(FP), Y2
+	VMOVUPS      dwords<>+0(SB), Y3
+	VPADDD       Y2, Y3, Y4
+	VPADDD       Y2, Y4, Y5
+	VPADDD       Y2, Y5, Y6
+	VPADDD       Y2, Y6, Y7
+	VPADDD       Y2, Y7, Y8
+	VPADDD       Y2, Y8, Y9
+	VPADDD       Y2, Y9, Y10
+
+eight6:
+	VPMAXUD      (CX), Y1, Y1
+	VPBROADCASTD (CX), Y11
+	VPADDD       Y3, Y11, Y11
+	VPSLLVD      Y11, Y0, Y11
+	VPBROADCASTD 4(CX), Y12
+	VPADDD       Y4, Y12, Y12
+	VPSLLVD      Y12, Y0, Y12
+	VORPS        Y12, Y11, Y11
+	VPBROADCASTD 8(CX), Y12
+	VPADDD       Y5, Y12, Y12
+	VPSLLVD      Y12, Y0, Y12
+	VPBROADCASTD 12(CX), Y13
+	VPADDD       Y6, Y13, Y13
+	VPSLLVD      Y13, Y0, Y13
+	VORPS        Y13, Y12, Y12
+	VORPS        Y12, Y11, Y11
+	VPBROADCASTD 16(CX), Y12
+	VPADDD       Y7, Y12, Y12
+	VPSLLVD      Y12, Y0, Y12
+	VPBROADCASTD 20(CX), Y13
+	VPADDD       Y8, Y13, Y13
+	VPSLLVD      Y13, Y0, Y13
+	VORPS        Y13, Y12, Y12
+	VPBROADCASTD 24(CX), Y13
+	VPADDD       Y9, Y13, Y13
+	VPSLLVD      Y13, Y0, Y13
+	VPBROADCASTD 28(CX), Y14
+	VPADDD       Y10, Y14, Y14
+	VPSLLVD      Y14, Y0, Y14
+	VORPS        Y14, Y13, Y13
+	VORPS        Y13, Y12, Y12
+	VORPS        Y12, Y11, Y11
+	VMOVUPS      Y11, (AX)
+	ADDQ         BX, AX
+	ADDQ         $0x20, CX
+	SUBQ         $0x08, DX
+	JNZ          eight6
+	VPMAXUD      Y2, Y1, Y2
+	VPCMPEQD     Y2, Y1, Y1
+	VMOVMSKPS    Y1, AX
+	MOVQ         AX, bad+32(FP)
+	VZEROUPPER
+	RET
+
+DATA dwords<>+0(SB)/4, $0x00000000
+DATA dwords<>+4(SB)/4, $0xffffffe0
+DATA dwords<>+8(SB)/4, $0xffffffc0
+DATA dwords<>+12(SB)/4, $0xffffffa0
+DATA dwords<>+16(SB)/4, $0xffffff80
+DATA dwords<>+20(SB)/4, $0xffffff60
+DATA dwords<>+24(SB)/4, $0xffffff40
+DATA dwords<>+28(SB)/4, $0xffffff20
+GLOBL dwords<>(SB), RODATA|NOPTR, $32
+
 // func shortTwoSumsAVX512(u *float64, dst *float32, x *float32, rows int, pos *uint64, scale *float64, one float64) (bad uint64)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
 TEXT ·shortTwoSumsAVX512(SB), NOSPLIT, $0-64
@@ -506,11 +580,11 @@ TEXT ·shortTwoSumsAVX512(SB), NOSPLIT, $0-64
 	MOVQ         x+16(FP), SI
 	MOVQ         pos+32(FP), DI
 	TESTQ        BX, BX
-	JZ           done9
+	JZ           done10
 	XORQ         R8, R8
 	MOVQ         DI, R9
 
-rows6:
+rows7:
 	PREFETCHT0    12288(SI)
 	VMOVUPS       (SI), Z18
 	VANDPS.BCST   f32_7fffffff<>+0(SB), Z18, Z19
@@ -592,7 +666,7 @@ rows6:
 	VPADDD        Z30, Z26, Z26
 	VPADDD        Z31, Z27, Z27
 	TESTQ         R8, R8
-	JZ            ready8
+	JZ            ready9
 	KMOVW         (R9), K1
 	VMOVAPS.Z     Z14, K1, Z19
 	VXORPS        Z14, Z19, Z18
@@ -642,7 +716,7 @@ rows6:
 	VFMADD231PD   Z22, Z28, Z18
 	VMOVUPD       Z18, (AX)
 	TESTQ         CX, CX
-	JZ            next7
+	JZ            next8
 	VADDPD        Z11, Z18, Z18
 	VDIVPD        Z18, Z11, Z18
 	VADDPD        Z13, Z22, Z22
@@ -681,13 +755,13 @@ rows6:
 	VMOVUPS       Z14, 192(CX)
 	ADDQ          $+256, CX
 
-next7:
+next8:
 	ADDQ $0x40, AX
 	ADDQ $0x40, DX
 	SUBQ $0x08, BX
-	JZ   done9
+	JZ   done10
 
-ready8:
+ready9:
 	VMOVUPS Z24, Z14
 	VMOVUPS Z25, Z15
 	VMOVUPS Z26, Z16
@@ -699,9 +773,9 @@ ready8:
 	CMPQ    BX, $0x08
 	CMOVQEQ R8, SI
 	CMOVQEQ R9, DI
-	JMP     rows6
+	JMP     rows7
 
-done9:
+done10:
 	VCMPPS.BCST $0x16, f32_42200000<>+0(SB), Z10, K1
 	KMOVW       K1, AX
 	MOVQ        AX, bad+56(FP)
@@ -762,7 +836,7 @@ TEXT ·packEightsAVX512(SB), NOSPLIT, $0-32
 	VMOVUPS bytes<>+0(SB), Y1
 	VXORPS  Y2, Y2, Y2
 
-word10:
+word11:
 	VPMAXUD      (CX), Y2, Y2
 	VPSLLVD      (CX), Y0, Y3
 	VPSHUFB      Y1, Y3, Y3
@@ -772,12 +846,76 @@ word10:
 	ADDQ         $0x08, AX
 	ADDQ         $0x20, CX
 	SUBQ         $0x08, DX
-	JNZ          word10
+	JNZ          word11
 	VXORPS       Y0, Y0, Y0
 	VPSRLD       $0x03, Y2, Y2
 	VPCMPEQD     Y0, Y2, Y2
 	VMOVMSKPS    Y2, AX
 	XORQ         $0x000000ff, AX
 	MOVQ         AX, bad+24(FP)
+	VZEROUPPER
+	RET
+
+// func packTargetsAVX512(dst *uint64, targets *int32, count int, n int) (bad uint64)
+// Requires: AVX, AVX2
+TEXT ·packTargetsAVX512(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), AX
+	MOVQ         targets+8(FP), CX
+	MOVQ         count+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VMOVUPS      ones<>+0(SB), Y0
+	VXORPS       Y1, Y1, Y1
+	VPBROADCASTD n+24(FP), Y2
+	VMOVUPS      dwords<>+0(SB), Y3
+	VPADDD       Y2, Y3, Y4
+	VPADDD       Y2, Y4, Y5
+	VPADDD       Y2, Y5, Y6
+	VPADDD       Y2, Y6, Y7
+	VPADDD       Y2, Y7, Y8
+	VPADDD       Y2, Y8, Y9
+	VPADDD       Y2, Y9, Y10
+
+eight12:
+	VPMAXUD      (CX), Y1, Y1
+	VPBROADCASTD (CX), Y11
+	VPADDD       Y3, Y11, Y11
+	VPSLLVD      Y11, Y0, Y11
+	VPBROADCASTD 4(CX), Y12
+	VPADDD       Y4, Y12, Y12
+	VPSLLVD      Y12, Y0, Y12
+	VORPS        Y12, Y11, Y11
+	VPBROADCASTD 8(CX), Y12
+	VPADDD       Y5, Y12, Y12
+	VPSLLVD      Y12, Y0, Y12
+	VPBROADCASTD 12(CX), Y13
+	VPADDD       Y6, Y13, Y13
+	VPSLLVD      Y13, Y0, Y13
+	VORPS        Y13, Y12, Y12
+	VORPS        Y12, Y11, Y11
+	VPBROADCASTD 16(CX), Y12
+	VPADDD       Y7, Y12, Y12
+	VPSLLVD      Y12, Y0, Y12
+	VPBROADCASTD 20(CX), Y13
+	VPADDD       Y8, Y13, Y13
+	VPSLLVD      Y13, Y0, Y13
+	VORPS        Y13, Y12, Y12
+	VPBROADCASTD 24(CX), Y13
+	VPADDD       Y9, Y13, Y13
+	VPSLLVD      Y13, Y0, Y13
+	VPBROADCASTD 28(CX), Y14
+	VPADDD       Y10, Y14, Y14
+	VPSLLVD      Y14, Y0, Y14
+	VORPS        Y14, Y13, Y13
+	VORPS        Y13, Y12, Y12
+	VORPS        Y12, Y11, Y11
+	VMOVUPS      Y11, (AX)
+	ADDQ         BX, AX
+	ADDQ         $0x20, CX
+	SUBQ         $0x08, DX
+	JNZ          eight12
+	VPMAXUD      Y2, Y1, Y2
+	VPCMPEQD     Y2, Y1, Y1
+	VMOVMSKPS    Y1, AX
+	MOVQ         AX, bad+32(FP)
 	VZEROUPPER
 	RET
