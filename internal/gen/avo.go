@@ -260,6 +260,8 @@ type context interface {
 	VSUBPS(ops ...operand.Op)
 	VSUBPD_Z(mxyz operand.Op, xyz operand.Op, k operand.Op, xyz1 operand.Op)
 	VSUBPS_Z(mxyz operand.Op, xyz operand.Op, k operand.Op, xyz1 operand.Op)
+	VUCOMISD(mx operand.Op, x operand.Op)
+	VUCOMISS(mx operand.Op, x operand.Op)
 	VUNPCKHPD(ops ...operand.Op)
 	VUNPCKHPS(ops ...operand.Op)
 	VUNPCKLPD(ops ...operand.Op)

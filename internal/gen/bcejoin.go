@@ -179,8 +179,8 @@ func (b *bceJoin) constants() {
 		}
 		b.e = newExponentialBy(v, v.log2e(), v.inRegister(v.constant(bias)), false)
 		b.line = &narrowPipeline{exponential: b.e, low: b.low, high: b.high, atLeast: b.e.max}
-		for i, m := range index {
-			b.line.slots[i] = narrowSlots{m, v.register(m, 4), v.register(m, 4)}
+		for _, m := range index {
+			b.line.slots = append(b.line.slots, narrowSlots{r: m, s: v.register(m, 4), next: v.register(m, 4)})
 		}
 		b.bits = v.register(b.bits, 8)
 	}

@@ -2,7 +2,7 @@ package gen
 
 import "github.com/mmcloughlin/avo/operand"
 
-// A narrowPipeline evaluates e^y on AVX2, four registers at a time. While four are
+// A narrowPipeline evaluates e^y, four registers at a time, mostly on AVX2. While four are
 // in the polynomial the arguments of the next four are reduced, one register after
 // the other; they go through memory, for there are 16 registers: the polynomial
 // takes 9, a register on its way to its reduced argument 3, constants or bits 4.
@@ -10,22 +10,30 @@ type narrowPipeline struct {
 	*exponential
 	low, high op                 // in registers, if there are enough; high may be nil
 	atLeast   func(low, x, d op) // d = x, at least low
-	slots     [2]narrowSlots
-	ahead     [2]gpreg // of twoAhead: offsets of the 2^n in use and of those that wait
+	slots     []narrowSlots      // one for every register of a virtual vector
+	ahead     [2]gpreg           // of twoAhead: offsets of the 2^n in use and of those that wait
 }
 
 // narrowSlots are places of four reduced arguments and of their 2^n, next where those
-// wait that are reduced while the ones before them are in use.
-type narrowSlots struct{ r, s, next operand.Mem }
+// wait that are reduced while the ones before them are in use. On AVX-512 the arguments
+// stay in registers.
+type narrowSlots struct {
+	r, s, next operand.Mem
+	registers  []vreg
+}
 
 func newNarrowPipeline(e *exponential, low, high op) *narrowPipeline {
 	p := &narrowPipeline{exponential: e, low: e.asRegister(low), high: high, atLeast: e.max}
 	if high != nil {
 		p.high = e.asRegister(high)
 	}
-	for i := range p.slots {
+	if e.wide() {
+		p.slots = []narrowSlots{{registers: e.newRegs(4)}} // those of 2^n are two ahead
+		return p
+	}
+	for range e.regs() {
 		r, s := e.AllocLocal(4*e.bytes), e.AllocLocal(4*e.bytes)
-		p.slots[i] = narrowSlots{r, s, s}
+		p.slots = append(p.slots, narrowSlots{r: r, s: s, next: s})
 	}
 	return p
 }
@@ -35,10 +43,10 @@ func newNarrowPipeline(e *exponential, low, high op) *narrowPipeline {
 // units busy with what it sees at a time. swap goes with every turn.
 func (p *narrowPipeline) twoAhead() {
 	size := 4 * p.bytes
-	place := p.AllocLocal(4 * size)
+	place := p.AllocLocal(2 * p.aheadBytes())
 	for i := range p.ahead {
 		p.ahead[i] = p.GP64()
-		p.MOVQ(operand.U32(2*size*i), p.ahead[i])
+		p.MOVQ(operand.U32(p.aheadBytes()*i), p.ahead[i])
 	}
 	for i := range p.slots {
 		m := place
@@ -50,10 +58,13 @@ func (p *narrowPipeline) twoAhead() {
 	}
 }
 
+// aheadBytes is the size of the 2^n of all slots.
+func (p *narrowPipeline) aheadBytes() int { return 4 * p.bytes * len(p.slots) }
+
 // swap makes what was reduced in the last turn what is next in the polynomial.
 func (p *narrowPipeline) swap() {
 	for _, r := range p.ahead {
-		p.XORQ(operand.I32(8*p.bytes), r)
+		p.XORQ(operand.I32(p.aheadBytes()), r)
 	}
 }
 
@@ -88,6 +99,9 @@ func (p *narrowPipeline) reducedShifted(slot int, argument func(i int) (y, magic
 				if y, ok = from.(vreg); !ok {
 					y = p.reg()
 				}
+				if to.registers != nil {
+					y = to.registers[i]
+				}
 				p.atLeast(p.asRegister(p.low), from, y)
 			},
 			func() {
@@ -120,7 +134,12 @@ func (p *narrowPipeline) reducedShifted(slot int, argument func(i int) (y, magic
 					p.add(y, shift, y)
 				}
 			},
-			func() { p.move(y, p.register(to.r, i)); p.move(t, p.register(to.next, i)) },
+			func() {
+				if to.registers == nil {
+					p.move(y, p.register(to.r, i))
+				}
+				p.move(t, p.register(to.next, i))
+			},
 		)
 	}
 	return steps
@@ -131,7 +150,11 @@ func (p *narrowPipeline) reducedShifted(slot int, argument func(i int) (y, magic
 func (p *narrowPipeline) powersOf(slot int, steps []func()) (a []vreg, s []op) {
 	from, r := p.slots[slot], p.newRegs(4)
 	for i := range r {
-		p.move(p.register(from.r, i), r[i])
+		if from.registers != nil {
+			p.move(from.registers[i], r[i])
+		} else {
+			p.move(p.register(from.r, i), r[i])
+		}
 	}
 	each := (len(steps) + len(p.rest) - 1) / len(p.rest)
 	a, _ = p.powersWith(r, nil, p.newRegs(4), func() {

@@ -13,16 +13,16 @@ import (
 // are the peak: they have an exponential, but it is in no sum, and neither are their labels.
 // Few groups have one: what it takes lies behind the loop.
 //
-// Arguments are loaded, on AVX2 reduced, while those before them are in the polynomial.
+// Arguments are reduced while those before them are in the polynomial.
 type softTargetSums struct {
 	*softRows
-	w        gpreg
-	low, top op
-	e        *exponential
-	line     *narrowPipeline // AVX2
-	y        []vreg          // AVX-512: the arguments of the next group
-	acc      []*accumulator  // of exponentials, products and labels
-	most     *labelBits
+	w    gpreg
+	top  gpreg // the place of the row's highest score
+	low  op
+	e    *exponential
+	line *narrowPipeline
+	acc  []*accumulator // of exponentials, products and labels
+	most *labelBits
 }
 
 func softTargets(v *vec) {
@@ -36,40 +36,27 @@ func softTargets(v *vec) {
 	s.softRows = newSoftRows(v, "wStride")
 	s.low = v.held(v.pick(coef.ScaleLow32, coef.ScaleLow64))
 	s.fill = s.low
-	magic, nextTop := v.reg(), v.AllocLocal(v.bytes)
-	s.top = v.AllocLocal(v.bytes)
-	s.e = newExponential(v, magic, !v.double())
+	s.top = v.param("top")
+	s.e = newExponential(v, v.reg(), !v.double())
 	s.e.minusLn2Hi = s.asRegister(s.e.minusLn2Hi)
 	for range 3 {
 		s.acc = append(s.acc, newAccumulator(v))
 	}
-	// On AVX2 the magic number is that of the row whose arguments are reduced.
 	s.begin = func() {
 		r, out := v.asNew(s.highest), v.param("top")
 		v.reduceMax(r)
-		v.add(r, v.constant(0), r) // -0 is 0
+		r = r.AsX().(vreg)
+		v.either(v.VADDSS, v.VADDSD, v.constant(0), r, r) // -0 is 0
 		v.storeLow(r, at(out, 0))
-		top := v.reg()
-		v.either(v.VBROADCASTSS, v.VBROADCASTSD, r.AsX(), top)
 		v.ADDQ(operand.U8(v.size), v.argument("top"))
-		v.move(top, nextTop)
-		if !v.wide() {
-			s.setMagic(top, magic)
-		}
+		s.setMagic(r)
 	}
 	sums.begin()
-	first := v.reg()
-	v.broadcast(at(v.param("top"), 0), first)
-	v.move(first, s.highest)
+	v.move(s.rowTop(), s.highest)
 	s.enter()
 
 	row, group := v.newLabel("row"), v.newLabel("group")
 	v.Label(row)
-	top := v.inRegister(nextTop)
-	v.move(top, s.top)
-	if v.wide() {
-		s.setMagic(top, magic)
-	}
 	for _, a := range s.acc {
 		a.clear()
 	}
@@ -87,6 +74,7 @@ func softTargets(v *vec) {
 		sums.put(i, 0, a.lanes())
 	}
 	v.ADDQ(operand.U8(2*v.size), v.argument("peaks"))
+	v.ADDQ(operand.U8(v.size), s.top)
 	v.ADDQ(s.skip[2], s.w)
 	sums.next(1, v.argument("rows"))
 	v.JL(operand.LabelRef(row))
@@ -105,89 +93,77 @@ func softTargets(v *vec) {
 // enter goes to the first group.
 func (s *softTargetSums) enter() {
 	s.softRows.enter()
-	if s.wide() {
-		s.y = s.newRegs(4)
-		emit(s.loads())
-		return
-	}
 	s.line = newNarrowPipeline(s.e, s.low, nil)
 	s.line.atLeast = s.atLeast
-	if s.double() {
+	if s.alternates() {
 		emit(s.reduced(0))
 		return
 	}
 	s.line.twoAhead()
-	emit(s.reduced(0))
-	emit(s.reduced(1))
+	for h := range s.regs() {
+		emit(s.reduced(h))
+	}
 	s.line.swap()
 }
 
+// alternates reports whether arguments are reduced half a group ahead, not a whole one.
+func (s *softTargetSums) alternates() bool { return s.double() && !s.wide() }
+
 // takeGroup adds a group.
 func (s *softTargetSums) takeGroup() {
-	var p []vreg
-	var scale []op
-	switch {
-	case s.wide():
-		s.goOn()
-		s.takeHighest()
-		s.prepare()
-		r, t, free := s.e.reduce(s.y, true)
-		steps := s.loads()
-		p, q := s.e.powersWith(r, t, free, func() {
-			if len(steps) > 0 {
-				steps[0]()
-				steps = steps[1:]
-			}
-		})
-		s.half(&half{}, p, operands(q))
-	case s.double():
-		p, scale = s.line.powersOf(0, s.reduced(1))
+	if s.alternates() {
+		p, scale := s.line.powersOf(0, s.reduced(1))
 		s.goOn()
 		s.half(&half{}, p, scale)
 		s.takeHighest()
 		s.prepare()
 		p, scale = s.line.powersOf(1, s.reduced(0))
 		s.half(&half{number: 1}, p, scale)
-	default:
-		s.goOn()
-		s.takeHighest()
-		s.prepare()
-		for h := range 2 {
-			p, scale = s.line.powersOf(h, s.reduced(h))
-			s.half(&half{number: h}, p, scale)
-		}
-		s.line.swap()
+		return
 	}
-}
-
-// loads returns the steps that load the arguments of the next group.
-func (s *softTargetSums) loads() (steps []func()) {
-	low := s.asRegister(s.low)
-	for i, y := range s.y {
-		steps = append(steps, func() { s.atLeast(low, at(s.next[0], i*s.bytes), y) })
+	s.goOn()
+	s.takeHighest()
+	s.prepare()
+	for h := range s.regs() {
+		p, scale := s.line.powersOf(h, s.reduced(h))
+		s.half(&half{number: h}, p, scale)
 	}
-	return steps
+	s.line.swap()
 }
 
 // reduced returns the steps that reduce the arguments of a half of the next group.
 func (s *softTargetSums) reduced(number int) []func() {
 	return s.line.reduced(number, func(i int) (_, magic op) {
-		return at(s.next[0], (2*i+number)*s.bytes), s.e.magic
+		return at(s.next[0], (i*s.regs()+number)*s.bytes), s.e.magic
 	})
 }
 
-// setMagic sets the magic number, NaN where top is above the range or NaN.
-func (s *softTargetSums) setMagic(top vreg, d op) {
+// setMagic sets the magic number, NaN where top, of the row whose arguments are reduced next, is
+// above the range or NaN: few are.
+func (s *softTargetSums) setMagic(top vreg) {
 	magic, _, high := pivot0(s.elem)
-	r, above := s.reg(), s.newMask()
-	s.compare(notLessOrEqual, top, s.constant(high), above)
-	s.move(s.constant(magic), r)
-	if s.wide() {
-		s.either(s.VMOVUPS, s.VMOVUPD, s.inRegister(s.constant(math.NaN())), above, r)
-	} else {
-		s.or(r, above, r)
+	beyond, set, limit := s.newLabel("beyond"), s.newLabel("set"), s.XMM()
+	s.either(s.VMOVSS, s.VMOVSD, s.constant(high), limit)
+	compare := s.VUCOMISS
+	if s.double() {
+		compare = s.VUCOMISD
 	}
-	s.move(r, d)
+	compare(top, limit)
+	s.move(s.constant(magic), s.e.magic)
+	s.JCS(operand.LabelRef(beyond))
+	s.Label(set)
+	s.aside = append(s.aside, func() {
+		s.Label(beyond)
+		s.move(s.constant(math.NaN()), s.e.magic)
+		s.JMP(operand.LabelRef(set))
+	})
+}
+
+// rowTop returns the row's highest score in all lanes.
+func (s *softTargetSums) rowTop() vreg {
+	r := s.reg()
+	s.broadcast(at(s.top, 0), r)
+	return r
 }
 
 // half adds a register of each of the four virtual vectors, of which the exponentials are
@@ -207,13 +183,15 @@ func (s *softTargetSums) half(h *half, p []vreg, scale []op) {
 
 	there, joined := s.newLabel("peak"), s.newLabel("joined")
 	s.jumpIfZero(least, there)
+	s.groupSum(p)
+	s.groupSum(labels)
 	s.Label(joined)
 	s.aside = append(s.aside, func() {
 		s.Label(there)
 		s.outside(h.number*s.perReg(), p, labels, func(i int) operand.Mem { return place(s.this[0], i) })
 		s.JMP(operand.LabelRef(joined))
 	})
-	for i, r := range []vreg{s.groupSum(p), product, s.groupSum(labels)} {
+	for i, r := range []vreg{p[0], product, labels[0]} { // the sums
 		s.acc[i].take(h, r)
 	}
 }
@@ -232,7 +210,7 @@ func (s *softTargetSums) atLeast(low, x, d op) {
 // products returns the sum of the products of four registers, and the least distance from the
 // highest score of every lane.
 func (s *softTargetSums) products(x func(i int) operand.Mem, t []vreg) (product, least vreg) {
-	top := s.asRegister(s.top)
+	top := s.rowTop()
 	for i := range 4 {
 		d := s.reg()
 		s.sub(top, x(i), d)
@@ -267,24 +245,23 @@ func (s *softTargetSums) jumpIfZero(least vreg, label string) {
 	s.jumpIfAny(k, label)
 }
 
-// outside clears the exponentials and labels of the peak's elements, of which there is one,
-// and takes them in: the bits of their labels, and their number. The registers begin first
+// outside adds exponentials and labels but those of the peak's elements, of which there is one,
+// and takes these in: the bits of their labels, and their number. The registers begin first
 // elements behind the virtual vectors.
 func (s *softTargetSums) outside(first int, powers, labels []vreg, x func(i int) operand.Mem) {
-	top, all := s.asRegister(s.top), s.GP64()
-	for i, p := range powers {
+	top, all, theirs := s.rowTop(), s.GP64(), s.GP64()
+	var others []mask
+	lanes := uint64(0) // the bits of all
+	for i := range powers {
 		k, bits := s.newMask(), s.GP64()
-		s.compare(equal, top, x(i), k)
+		lanes |= (1<<s.perReg() - 1) << (i * s.lanes)
+		s.compare(notEqual, top, x(i), k)
 		s.signBits(k, bits)
 		if s.wide() {
-			s.KNOTW(k, k)
-		}
-		for _, r := range []vreg{p, labels[i]} {
-			if s.wide() {
-				s.keep(k, r, r)
-			} else {
-				s.andNot(k, r, r)
-			}
+			others = append(others, k)
+		} else {
+			s.keep(k, powers[i], powers[i])
+			s.keep(k, labels[i], labels[i])
 		}
 		if i == 0 {
 			s.MOVQ(bits, all)
@@ -293,6 +270,10 @@ func (s *softTargetSums) outside(first int, powers, labels []vreg, x func(i int)
 		s.SHLQ(operand.U8(i*s.lanes), bits)
 		s.ORQ(bits, all)
 	}
+	s.MOVQ(operand.U64(lanes), theirs)
+	s.XORQ(theirs, all)
+	s.sumOf(powers, others)
+	s.sumOf(labels, others)
 	again, peaks, i, label := s.newLabel("each"), s.param("peaks"), s.GP64(), s.GP64()
 	s.Label(again)
 	s.TZCNTQ(all, i)
@@ -310,6 +291,19 @@ func (s *softTargetSums) outside(first int, powers, labels []vreg, x func(i int)
 	s.storeLow(number, at(peaks, s.size))
 	s.BLSRQ(all, all)
 	s.JNZ(operand.LabelRef(again))
+}
+
+// sumOf is groupSum, on AVX-512 of the lanes of four masks.
+func (s *softTargetSums) sumOf(x []vreg, k []mask) {
+	if !s.wide() {
+		s.groupSum(x)
+		return
+	}
+	for i := 0; i < len(x); i += 2 {
+		s.keep(k[i], x[i], x[i])
+		s.either(s.VADDPS, s.VADDPD, x[i+1], x[i], k[i+1], x[i])
+	}
+	s.add(x[0], x[2], x[0])
 }
 
 // signBits moves the lanes of k to the bits of r.

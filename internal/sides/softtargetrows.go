@@ -209,6 +209,7 @@ func (s *softTargetRows[T]) knowPeaks() bool {
 	if kernel.IsFloat32[T]() {
 		low, high, least = coef.NaturalLow32, coef.NaturalHigh32, coef.LeastProducts32
 	}
+	ofSums, ofProducts := newBitRange(low, high), newBitRange(least, math.MaxFloat64)
 	peaks := s.peaks
 	label, top, inverse := s.label[:len(peaks)], s.top[:len(peaks)], s.inverse[:len(peaks)]
 	a, distance, others := s.a[:len(peaks)], s.distance[:len(peaks)], s.others[:len(peaks)]
@@ -216,13 +217,23 @@ func (s *softTargetRows[T]) knowPeaks() bool {
 	for i, p := range peaks {
 		t := float64(top[i])
 		label[i], inverse[i] = p[0], -t
-		if !(p[1] == 1 && a[i] >= low && a[i] <= high && t >= coef.LeastTop && t <= coef.TargetLimit &&
-			distance[i] <= math.MaxFloat64 && (distance[i] >= least || others[i] == 0)) {
+		if p[1] != 1 || !ofSums.has(a[i]) || !(t >= coef.LeastTop && t <= coef.TargetLimit) ||
+			!ofProducts.has(distance[i]) && !(others[i] == 0 && distance[i] <= math.MaxFloat64) {
 			simple = false
 		}
 	}
 	return simple
 }
+
+// A bitRange are positive numbers from one to another: their bits are in the order of them.
+type bitRange struct{ low, span uint64 }
+
+func newBitRange(low, high float64) bitRange {
+	return bitRange{math.Float64bits(low), math.Float64bits(high) - math.Float64bits(low)}
+}
+
+// has reports whether x is among them, by one comparison.
+func (r bitRange) has(x float64) bool { return math.Float64bits(x)-r.low <= r.span }
 
 // joinPeaks completes the sums of rows of which several classes have the highest score, or
 // none takes part.
