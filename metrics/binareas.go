@@ -3,6 +3,7 @@ package metrics
 import (
 	"math/big"
 	"math/bits"
+	"slices"
 
 	"github.com/zlpr/zlpr/internal/kernel"
 )
@@ -35,8 +36,12 @@ func (b *bins) areas() (auc, ap binnedArea) {
 		return weighedBinAreas[[34]uint64](b, w.Low)
 	}
 	p, n := b.total()
-	sum := areaSums{few: p+n < 1<<32}
-	b.down(sum.add)
+	var sum areaSums
+	if p+n < 1<<32 {
+		b.down(sum.add)
+	} else {
+		sum.addBins(b.Bin)
+	}
 	if p == 0 {
 		return binnedArea{nan, exactly(nan)}, binnedArea{0, exactly(0)}
 	}
@@ -58,7 +63,6 @@ func (b *bins) areas() (auc, ap binnedArea) {
 
 // areaSums are the sums that areas are made of.
 type areaSums struct {
-	few            bool      // there are fewer than 2^32 scores
 	least, most    [3]uint64 // pairs that are lost
 	low, mid, high fixed
 }
@@ -67,14 +71,28 @@ type areaSums struct {
 func (a *areaSums) add(s *stepsDown) {
 	var sums [kernel.PrecisionSums]float64
 	for i := 0; i < s.n; {
-		if a.few && s.n-i >= 8 {
-			done := kernel.Precisions(sums[:], s.pos[i:s.n], s.neg[i:s.n], s.above[i:s.n], s.before[i:s.n])
+		if s.n-i >= 8 {
+			done := kernel.Precisions(sums[:], s.counts[i:s.n], s.before[i:s.n])
 			a.addSums(&sums)
 			i += done
 		}
 		for end := min(i+8, s.n); i < end; i++ {
-			a.addStep(s.pos[i], s.neg[i], s.above[i], s.before[i])
+			c, before := s.counts[i], s.before[i]
+			const low = 1<<32 - 1
+			a.addStep(c&low, c>>32, before>>32, before&low)
 		}
+	}
+}
+
+// addBins adds bins, however many scores they have.
+func (a *areaSums) addBins(list []bin) {
+	var above, before uint64
+	for _, v := range slices.Backward(list) {
+		if v.Pos > 0 {
+			a.addStep(v.Pos, v.Neg, above, before)
+		}
+		above += v.Neg
+		before += v.Pos
 	}
 }
 

@@ -365,7 +365,7 @@ func (p *pages) down(visit func(*stepsDown)) {
 			rising := min(1, turn) // keys, below 0
 			for rest := v.low; len(rest) > 0; {
 				steps.pour(visit, 8)
-				done, n, end := kernel.PlaceSteps(steps.pos[steps.n:], steps.neg[steps.n:], steps.above[steps.n:], steps.before[steps.n:], rest, rising, sums)
+				done, n, end := kernel.PlaceSteps(steps.counts[steps.n:], steps.before[steps.n:], rest, rising, sums)
 				steps.n += n
 				sums = end
 				if rising > 0 {
@@ -378,11 +378,12 @@ func (p *pages) down(visit func(*stepsDown)) {
 		}
 		for i := len(v.low) - 1; i >= 0; i-- {
 			all, pos := v.at(i ^ turn)
+			counts := (all-pos)<<32 | pos
 			if pos != 0 {
 				steps.pour(visit, 1)
-				steps.push(pos, all-pos, sums>>32, sums&(1<<32-1))
+				steps.push(counts, sums)
 			}
-			sums += (all-pos)<<32 + pos
+			sums += counts
 		}
 	}
 	visit(&steps)

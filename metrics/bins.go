@@ -423,45 +423,45 @@ func (b *bins) total() (pos, neg uint64) {
 	return pos, neg
 }
 
-// stepsDown are bins with positives: how many these are, how many negatives are there, and
-// how many negatives and positives in higher bins.
+// stepsDown are bins with positives: the counts of each, and of all higher bins, negatives times
+// 2^32 and positives.
 type stepsDown struct {
-	n                       int
-	pos, neg, above, before [256]uint64
+	n              int
+	counts, before [256]uint64
 }
 
 // push appends a bin, where there is room for one.
-func (s *stepsDown) push(pos, neg, above, before uint64) {
+func (s *stepsDown) push(counts, before uint64) {
 	i := s.n & 255
-	s.pos[i], s.neg[i], s.above[i], s.before[i] = pos, neg, above, before
+	s.counts[i], s.before[i] = counts, before
 	s.n++
 }
 
 // pour calls visit with the steps where there is room for fewer than so many more, and takes
 // them out.
 func (s *stepsDown) pour(visit func(*stepsDown), room int) {
-	if s.n > len(s.pos)-room {
+	if s.n > len(s.counts)-room {
 		visit(s)
 		s.n = 0
 	}
 }
 
 // down calls visit for every bin with positives, from the highest down, many at once. All
-// is ready.
+// is ready, and there are fewer than 2^32 scores.
 func (b *bins) down(visit func(*stepsDown)) {
 	if p := b.pages; p != nil && p.fresh > 0 {
 		p.down(visit)
 		return
 	}
 	var steps stepsDown
-	var above, before uint64
+	var before uint64
 	for _, v := range slices.Backward(b.Bin) {
+		counts := v.Neg<<32 | v.Pos
 		if v.Pos > 0 {
 			steps.pour(visit, 1)
-			steps.push(v.Pos, v.Neg, above, before)
+			steps.push(counts, before)
 		}
-		above += v.Neg
-		before += v.Pos
+		before += counts
 	}
 	visit(&steps)
 }

@@ -622,10 +622,10 @@ var keyKernels = []*kernel{
 var precisionKernels = []*kernel{
 	{
 		name: "Precisions", types: double,
-		params: "sums []float64, pos, neg, above, before []uint64", results: "done int",
-		args: "sums, pos, neg, above, before, eights=len(pos)/8",
-		doc: `writes the sums of areas over steps of bins, each with so many positives and negatives, negatives
-			above it and positives before it, fewer than 2^32 together: LostLeast and the others say
+		params: "sums []float64, counts, before []uint64", results: "done int",
+		args: "sums, counts, before, eights=len(counts)/8",
+		doc: `writes the sums of areas over steps of bins, each with its counts and those of all bins before it,
+			negatives times 2^32 and positives, fewer than 2^32 together: LostLeast and the others say
 			where, of eights of at most 256 steps, to sums. It ends before eight of which one has more than
 			before/64 + 1 or 2^14 positives, and returns how many steps are in the sums.`,
 		forms:  []form{{x86: precisions, noNEON: noPrecisions}},
@@ -633,14 +633,14 @@ var precisionKernels = []*kernel{
 	},
 	{
 		name: "PlaceSteps", types: double,
-		params: "pos, neg, above, before []uint64, places []uint16, rising int, sums uint64", results: "done, steps int, end uint64",
-		args: "pos, neg, above, before, places, first=2*(len(places)-8)*(1-rising), move=32*rising-16, eights=len(places)/8, rising, room=len(pos)-8, sums",
-		doc: `writes the steps of places: the positives and the negatives of each that has positives, the
-			negatives in places before it, and the positives. A place has all of them times 256 and the
-			positives; what is before the first place is in sums, negatives times 2^32 and positives.
-			Eight places at a time, from the first on where rising is 1, from the last down where it
-			is 0, as long as there is room for eight steps. It returns how many places are done, the
-			steps, and the sums after them, of which neither passes 2^32.`,
+		params: "counts, before []uint64, places []uint16, rising int, sums uint64", results: "done, steps int, end uint64",
+		args: "counts, before, places, first=2*(len(places)-8)*(1-rising), move=32*rising-16, eights=len(places)/8, rising, room=len(counts)-8, sums",
+		doc: `writes the steps of places: the counts of each that has positives, and those of all places before
+			it, negatives times 2^32 and positives. A place has all of them times 256 and the
+			positives; what is before the first place is in sums. Eight places at a time, from the
+			first on where rising is 1, from the last down where it is 0, as long as there is room
+			for eight steps. It returns how many places are done, the steps, and the sums after
+			them, of which neither passes 2^32.`,
 		forms:  []form{{x86: placeSteps, noNEON: noPrecisions}},
 		noHash: "it computes nothing; TestPlaceSteps looks at it",
 	},

@@ -9,12 +9,10 @@ import "github.com/mmcloughlin/avo/operand"
 //		x = (all - positives)<<32 + positives
 //		before = sums + x of those of the eight that come before
 //		sums += x of the eight
-//		store the halves of x and of before where there are positives, side by side
+//		store x and before where there are positives, side by side
 func placeSteps(v *vec) {
 	s := &placeStepper{vec: v}
-	for i, name := range [...]string{"pos", "neg", "above", "before"} {
-		s.to[i] = v.param(name)
-	}
+	s.counts, s.before = v.param("counts"), v.param("before")
 	places, first, move, eights, rising := v.param("places"), v.param("first"), v.param("move"), v.param("eights"), v.param("rising")
 	room, sums := v.param("room"), v.param("sums")
 	done, order := v.GP64(), v.XMM()
@@ -60,12 +58,12 @@ func placeSteps(v *vec) {
 // A placeStepper makes the steps of a register of places.
 type placeStepper struct {
 	*vec
-	to               [4]gpreg // positives, negatives, negatives above, positives before
-	n                gpreg    // steps
-	sums             vreg     // in every lane those of all places before
-	zero, byte, half vreg     // 0, 2^8 - 1 and 2^32 - 1
-	last             vreg     // on AVX-512 the number of the last lane
-	kept             gpreg    // on AVX2 the lanes that are kept, side by side, for every mask
+	counts, before gpreg
+	n              gpreg // steps
+	sums           vreg  // in every lane those of all places before
+	zero, byte     vreg  // 0 and 2^8 - 1
+	last           vreg  // on AVX-512 the number of the last lane
+	kept           gpreg // on AVX2 the lanes that are kept, side by side, for every mask
 }
 
 // begin sets the constants, no steps, and the sums.
@@ -80,7 +78,7 @@ func (s *placeStepper) begin(sums gpreg) {
 		s.VPBROADCASTQ(s.data(name, func() { s.AppendDatum(operand.U64(x)) }), r)
 		return r
 	}
-	s.byte, s.half = number(1<<8-1, "byte"), number(1<<32-1, "half")
+	s.byte = number(1<<8-1, "byte")
 	if s.wide() {
 		s.last = number(7, "seven")
 		return
@@ -137,13 +135,8 @@ func (s *placeStepper) step(eight vreg) {
 		s.VPERMPS(before, order, before)
 	}
 	s.VPADDQ(t, s.sums, s.sums)
-	put := func(r vreg, i int) { s.move(r, operand.Mem{Base: s.to[i], Index: s.n, Scale: 8}) }
-	for i, r := range []vreg{x, before} {
-		s.and(r, s.half, t)
-		s.VPSRLQ(operand.U8(32), r, r)
-		put(t, []int{0, 3}[i])
-		put(r, []int{1, 2}[i])
-	}
+	s.move(x, operand.Mem{Base: s.counts, Index: s.n, Scale: 8})
+	s.move(before, operand.Mem{Base: s.before, Index: s.n, Scale: 8})
 	s.POPCNTQ(some, some)
 	s.ADDQ(some, s.n)
 }

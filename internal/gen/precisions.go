@@ -1,9 +1,13 @@
 package gen
 
-import "github.com/mmcloughlin/avo/operand"
+import (
+	"math"
+
+	"github.com/mmcloughlin/avo/operand"
+)
 
 // precisions emits the sums of areas over steps of bins (see kernel/precisions.go), whose
-// numbers are whole ones that float64 has exactly:
+// numbers, two of 32 bits in a word, are whole ones that float64 has exactly:
 //
 //	for each step, with below = above + neg and end = before + pos,
 //		stop if 64·pos > min(before + 64, 2^20)
@@ -13,7 +17,7 @@ import "github.com/mmcloughlin/avo/operand"
 func precisions(v *vec) {
 	p := &precisionSums{vec: v}
 	sums := v.param("sums")
-	pos, neg, above, before, eights := v.param("pos"), v.param("neg"), v.param("above"), v.param("before"), v.param("eights")
+	counts, before, eights := v.param("counts"), v.param("before"), v.param("eights")
 	done := v.GP64()
 	loop, end := v.newLabel("eight"), v.newLabel("end")
 	v.MOVQ(operand.U32(0), done)
@@ -25,21 +29,20 @@ func precisions(v *vec) {
 	v.clearMask(far)
 	for i := range v.regs() {
 		t, n, k := v.reg(), v.reg(), v.newMask()
-		p.whole(at(before, i*v.bytes), t)
+		p.low(at(before, i*v.bytes), t)
 		v.add(t, v.constant(64), t)
 		v.min(t, v.constant(1<<20), t)
-		p.whole(at(pos, i*v.bytes), n)
+		p.low(at(counts, i*v.bytes), n)
 		v.mul(n, v.constant(64), n)
 		v.compare(greater, n, t, k)
 		v.orMask(k, far)
 	}
 	v.jumpIfAny(far, end)
 	for i := range v.regs() {
-		p.step(at(pos, i*v.bytes), at(neg, i*v.bytes), at(above, i*v.bytes), at(before, i*v.bytes))
+		p.step(at(counts, i*v.bytes), at(before, i*v.bytes))
 	}
-	for _, r := range []gpreg{pos, neg, above, before} {
-		v.ADDQ(operand.U8(64), r)
-	}
+	v.ADDQ(operand.U8(64), counts)
+	v.ADDQ(operand.U8(64), before)
 	v.ADDQ(operand.U8(8), done)
 	v.DECQ(eights)
 	v.JNZ(operand.LabelRef(loop))
@@ -82,20 +85,33 @@ func (p *precisionSums) addTo(sum int, a vreg, b op) {
 	p.move(r, p.sum[sum])
 }
 
-// whole is d = the numbers at mem, below 2^52: with the bits of 2^52 they are 2^52 more.
-func (p *precisionSums) whole(mem operand.Mem, d vreg) {
+// low is d = the low halves of the words at mem, and high the high ones.
+func (p *precisionSums) low(mem operand.Mem, d vreg) {
+	half := p.inRegister(p.constant(math.Float64frombits(1<<32 - 1)))
+	p.and(half, mem, d)
+	p.whole(d)
+}
+
+func (p *precisionSums) high(mem operand.Mem, d vreg) {
+	p.move(mem, d)
+	p.VPSRLQ(operand.U8(32), d, d)
+	p.whole(d)
+}
+
+// whole makes of integers below 2^52 numbers: with the bits of 2^52 they are 2^52 more.
+func (p *precisionSums) whole(d vreg) {
 	two52 := p.inRegister(p.constant(1 << 52))
-	p.or(two52, mem, d)
+	p.or(two52, d, d)
 	p.sub(d, two52, d)
 }
 
 // step adds those of a register of steps.
-func (p *precisionSums) step(posAt, negAt, aboveAt, beforeAt operand.Mem) {
+func (p *precisionSums) step(countsAt, beforeAt operand.Mem) {
 	pos, below, above, end, first := p.reg(), p.reg(), p.reg(), p.reg(), p.reg()
-	p.whole(posAt, pos)
-	p.whole(negAt, below)
-	p.whole(aboveAt, above)
-	p.whole(beforeAt, end)
+	p.low(countsAt, pos)
+	p.high(countsAt, below)
+	p.high(beforeAt, above)
+	p.low(beforeAt, end)
 	p.add(below, above, below)
 	p.add(end, p.constant(1), first)
 	p.add(end, pos, end)

@@ -1346,34 +1346,34 @@ func CountKeys(low *[256]*uint16, keys, next []uint32, positive, left []uint64, 
 	return countKeysGeneric(low, keys, next, positive, left, shift)
 }
 
-// Precisions writes the sums of areas over steps of bins, each with so many positives and negatives, negatives
-// above it and positives before it, fewer than 2^32 together: LostLeast and the others say
+// Precisions writes the sums of areas over steps of bins, each with its counts and those of all bins before it,
+// negatives times 2^32 and positives, fewer than 2^32 together: LostLeast and the others say
 // where, of eights of at most 256 steps, to sums. It ends before eight of which one has more than
 // before/64 + 1 or 2^14 positives, and returns how many steps are in the sums.
-func Precisions(sums []float64, pos, neg, above, before []uint64) (done int) {
+func Precisions(sums []float64, counts, before []uint64) (done int) {
 	switch Active {
 	case AVX512:
-		return precisionsAVX512(&sums[0], &pos[0], &neg[0], &above[0], &before[0], len(pos)/8)
+		return precisionsAVX512(&sums[0], &counts[0], &before[0], len(counts)/8)
 	case AVX2:
-		return precisionsAVX2(&sums[0], &pos[0], &neg[0], &above[0], &before[0], len(pos)/8)
+		return precisionsAVX2(&sums[0], &counts[0], &before[0], len(counts)/8)
 	}
-	return precisionsGeneric(sums, pos, neg, above, before)
+	return precisionsGeneric(sums, counts, before)
 }
 
-// PlaceSteps writes the steps of places: the positives and the negatives of each that has positives, the
-// negatives in places before it, and the positives. A place has all of them times 256 and the
-// positives; what is before the first place is in sums, negatives times 2^32 and positives.
-// Eight places at a time, from the first on where rising is 1, from the last down where it
-// is 0, as long as there is room for eight steps. It returns how many places are done, the
-// steps, and the sums after them, of which neither passes 2^32.
-func PlaceSteps(pos, neg, above, before []uint64, places []uint16, rising int, sums uint64) (done, steps int, end uint64) {
+// PlaceSteps writes the steps of places: the counts of each that has positives, and those of all places before
+// it, negatives times 2^32 and positives. A place has all of them times 256 and the
+// positives; what is before the first place is in sums. Eight places at a time, from the
+// first on where rising is 1, from the last down where it is 0, as long as there is room
+// for eight steps. It returns how many places are done, the steps, and the sums after
+// them, of which neither passes 2^32.
+func PlaceSteps(counts, before []uint64, places []uint16, rising int, sums uint64) (done, steps int, end uint64) {
 	switch Active {
 	case AVX512:
-		return placeStepsAVX512(&pos[0], &neg[0], &above[0], &before[0], &places[0], 2*(len(places)-8)*(1-rising), 32*rising-16, len(places)/8, rising, len(pos)-8, sums)
+		return placeStepsAVX512(&counts[0], &before[0], &places[0], 2*(len(places)-8)*(1-rising), 32*rising-16, len(places)/8, rising, len(counts)-8, sums)
 	case AVX2:
-		return placeStepsAVX2(&pos[0], &neg[0], &above[0], &before[0], &places[0], 2*(len(places)-8)*(1-rising), 32*rising-16, len(places)/8, rising, len(pos)-8, sums)
+		return placeStepsAVX2(&counts[0], &before[0], &places[0], 2*(len(places)-8)*(1-rising), 32*rising-16, len(places)/8, rising, len(counts)-8, sums)
 	}
-	return placeStepsGeneric(pos, neg, above, before, places, rising, sums)
+	return placeStepsGeneric(counts, before, places, rising, sums)
 }
 
 func maximum32(max, x []float32, stride, rows, n int) {
@@ -2175,16 +2175,16 @@ func countKeysAVX512(low *[256]*uint16, keys *uint32, next *uint32, positive *ui
 func countKeysAVX2(low *[256]*uint16, keys *uint32, next *uint32, positive *uint64, left *uint64, bytes int, most int, shift int) (counted int, room int)
 
 //go:noescape
-func precisionsAVX512(sums *float64, pos *uint64, neg *uint64, above *uint64, before *uint64, eights int) (done int)
+func precisionsAVX512(sums *float64, counts *uint64, before *uint64, eights int) (done int)
 
 //go:noescape
-func precisionsAVX2(sums *float64, pos *uint64, neg *uint64, above *uint64, before *uint64, eights int) (done int)
+func precisionsAVX2(sums *float64, counts *uint64, before *uint64, eights int) (done int)
 
 //go:noescape
-func placeStepsAVX512(pos *uint64, neg *uint64, above *uint64, before *uint64, places *uint16, first int, move int, eights int, rising int, room int, sums uint64) (done int, steps int, end uint64)
+func placeStepsAVX512(counts *uint64, before *uint64, places *uint16, first int, move int, eights int, rising int, room int, sums uint64) (done int, steps int, end uint64)
 
 //go:noescape
-func placeStepsAVX2(pos *uint64, neg *uint64, above *uint64, before *uint64, places *uint16, first int, move int, eights int, rising int, room int, sums uint64) (done int, steps int, end uint64)
+func placeStepsAVX2(counts *uint64, before *uint64, places *uint16, first int, move int, eights int, rising int, room int, sums uint64) (done int, steps int, end uint64)
 
 //go:noescape
 func maximum32AVX512(max *float32, x *float32, stride int, rows int, n int)

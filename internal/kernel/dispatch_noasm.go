@@ -548,22 +548,22 @@ func CountKeys(low *[256]*uint16, keys, next []uint32, positive, left []uint64, 
 	return countKeysGeneric(low, keys, next, positive, left, shift)
 }
 
-// Precisions writes the sums of areas over steps of bins, each with so many positives and negatives, negatives
-// above it and positives before it, fewer than 2^32 together: LostLeast and the others say
+// Precisions writes the sums of areas over steps of bins, each with its counts and those of all bins before it,
+// negatives times 2^32 and positives, fewer than 2^32 together: LostLeast and the others say
 // where, of eights of at most 256 steps, to sums. It ends before eight of which one has more than
 // before/64 + 1 or 2^14 positives, and returns how many steps are in the sums.
-func Precisions(sums []float64, pos, neg, above, before []uint64) (done int) {
-	return precisionsGeneric(sums, pos, neg, above, before)
+func Precisions(sums []float64, counts, before []uint64) (done int) {
+	return precisionsGeneric(sums, counts, before)
 }
 
-// PlaceSteps writes the steps of places: the positives and the negatives of each that has positives, the
-// negatives in places before it, and the positives. A place has all of them times 256 and the
-// positives; what is before the first place is in sums, negatives times 2^32 and positives.
-// Eight places at a time, from the first on where rising is 1, from the last down where it
-// is 0, as long as there is room for eight steps. It returns how many places are done, the
-// steps, and the sums after them, of which neither passes 2^32.
-func PlaceSteps(pos, neg, above, before []uint64, places []uint16, rising int, sums uint64) (done, steps int, end uint64) {
-	return placeStepsGeneric(pos, neg, above, before, places, rising, sums)
+// PlaceSteps writes the steps of places: the counts of each that has positives, and those of all places before
+// it, negatives times 2^32 and positives. A place has all of them times 256 and the
+// positives; what is before the first place is in sums. Eight places at a time, from the
+// first on where rising is 1, from the last down where it is 0, as long as there is room
+// for eight steps. It returns how many places are done, the steps, and the sums after
+// them, of which neither passes 2^32.
+func PlaceSteps(counts, before []uint64, places []uint16, rising int, sums uint64) (done, steps int, end uint64) {
+	return placeStepsGeneric(counts, before, places, rising, sums)
 }
 
 //go:noinline

@@ -18,15 +18,16 @@ const (
 
 // precisionsGeneric adds up the areas over steps of bins, eight at a time, up to those one of which
 // has so many positives that the chord of their precisions is too coarse.
-func precisionsGeneric(sums []float64, pos, neg, above, before []uint64) (done int) {
+func precisionsGeneric(sums []float64, counts, before []uint64) (done int) {
 	var sum [PrecisionSums]uint64
-	for ; done+8 <= len(pos); done += 8 {
-		if anyCoarse(pos[done:][:8], before[done:]) {
+	for ; done+8 <= len(counts); done += 8 {
+		if anyCoarse(counts[done:][:8], before[done:]) {
 			break
 		}
 		for lane := range 8 {
-			i := done + lane
-			pos, above, below, end := pos[i], above[i], above[i]+neg[i], before[i]+pos[i]
+			neg, pos := halves(counts[done+lane])
+			above, before := halves(before[done+lane])
+			below, end := above+neg, before+pos
 			sum[LostLeast+lane] += pos * above
 			sum[LostMost+lane] += pos * below
 			ratio := func(a, b, times uint64) (high, low uint64) {
@@ -42,7 +43,7 @@ func precisionsGeneric(sums []float64, pos, neg, above, before []uint64) (done i
 			high, low = ratio(end, end+below, pos)
 			sum[MeanHigh+lane] += high
 			sum[MeanLow+lane] += low
-			first, rest := ratio(before[i]+1, before[i]+1+below, pos)
+			first, rest := ratio(before+1, before+1+below, pos)
 			sum[LeastHigh+lane] += high + first
 			sum[LeastLow+lane] += (low + rest) / 2
 		}
@@ -54,19 +55,24 @@ func precisionsGeneric(sums []float64, pos, neg, above, before []uint64) (done i
 }
 
 // anyCoarse tells whether eight steps have one whose positives are not few beside those before.
-func anyCoarse(pos, before []uint64) bool {
-	for i, p := range pos {
-		if 64*p > min(before[i]+64, 1<<20) {
+func anyCoarse(counts, before []uint64) bool {
+	for i, c := range counts {
+		_, pos := halves(c)
+		_, before := halves(before[i])
+		if 64*pos > min(before+64, 1<<20) {
 			return true
 		}
 	}
 	return false
 }
 
+// halves are the high and the low half of a word.
+func halves(w uint64) (high, low uint64) { return w >> 32, w & (1<<32 - 1) }
+
 // placeStepsGeneric makes the steps of places, eight at a time, as long as there is room for as many.
-func placeStepsGeneric(pos, neg, above, before []uint64, places []uint16, rising int, sums uint64) (done, steps int, end uint64) {
+func placeStepsGeneric(counts, before []uint64, places []uint16, rising int, sums uint64) (done, steps int, end uint64) {
 	turn := 7 * (1 - rising)
-	for ; done < len(places) && steps <= len(pos)-8; done += 8 {
+	for ; done < len(places) && steps <= len(counts)-8; done += 8 {
 		first := done
 		if rising == 0 {
 			first = len(places) - 8 - done
@@ -74,11 +80,11 @@ func placeStepsGeneric(pos, neg, above, before []uint64, places []uint16, rising
 		eight := (*[8]uint16)(places[first:])
 		for i := range eight {
 			place := uint64(eight[i^turn])
-			p := place & 0xff
-			n := place>>8 - p
-			pos[steps], neg[steps], above[steps], before[steps] = p, n, sums>>32, sums&(1<<32-1)
-			steps += int((p + 0xff) >> 8) // one more where there are positives
-			sums += n<<32 + p
+			pos := place & 0xff
+			count := (place>>8-pos)<<32 | pos
+			counts[steps], before[steps] = count, sums
+			steps += int((pos + 0xff) >> 8) // one more where there are positives
+			sums += count
 		}
 	}
 	return done, steps, sums

@@ -4,18 +4,16 @@
 
 #include "textflag.h"
 
-// func precisionsAVX2(sums *float64, pos *uint64, neg *uint64, above *uint64, before *uint64, eights int) (done int)
-// Requires: AVX, FMA3
-TEXT ·precisionsAVX2(SB), NOSPLIT, $320-56
+// func precisionsAVX2(sums *float64, counts *uint64, before *uint64, eights int) (done int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·precisionsAVX2(SB), NOSPLIT, $320-40
 	LEAQ    63(SP), BP
 	ANDQ    $-64, BP
 	MOVQ    sums+0(FP), AX
-	MOVQ    pos+8(FP), CX
-	MOVQ    neg+16(FP), DX
-	MOVQ    above+24(FP), BX
-	MOVQ    before+32(FP), SI
-	MOVQ    eights+40(FP), DI
-	MOVQ    $0x00000000, R8
+	MOVQ    counts+8(FP), CX
+	MOVQ    before+16(FP), DX
+	MOVQ    eights+24(FP), BX
+	MOVQ    $0x00000000, SI
 	VXORPS  Y0, Y0, Y0
 	VMOVUPD Y0, (BP)
 	VXORPS  Y0, Y0, Y0
@@ -35,41 +33,57 @@ TEXT ·precisionsAVX2(SB), NOSPLIT, $320-56
 
 eight1:
 	VXORPS       Y0, Y0, Y0
+	VMOVUPD      f64_ffffffff<>+0(SB), Y1
+	VANDPD       (DX), Y1, Y1
 	VMOVUPD      f64_4330000000000000<>+0(SB), Y2
-	VORPD        (SI), Y2, Y1
+	VORPD        Y1, Y2, Y1
 	VSUBPD       Y2, Y1, Y1
 	VADDPD       f64_4050000000000000<>+0(SB), Y1, Y1
 	VMINPD       f64_4130000000000000<>+0(SB), Y1, Y1
+	VMOVUPD      f64_ffffffff<>+0(SB), Y2
+	VANDPD       (CX), Y2, Y2
 	VMOVUPD      f64_4330000000000000<>+0(SB), Y3
-	VORPD        (CX), Y3, Y2
+	VORPD        Y2, Y3, Y2
 	VSUBPD       Y3, Y2, Y2
 	VMULPD       f64_4050000000000000<>+0(SB), Y2, Y2
 	VCMPPD       $0x1e, Y1, Y2, Y1
 	VORPS        Y1, Y0, Y0
+	VMOVUPD      f64_ffffffff<>+0(SB), Y1
+	VANDPD       32(DX), Y1, Y1
 	VMOVUPD      f64_4330000000000000<>+0(SB), Y2
-	VORPD        32(SI), Y2, Y1
+	VORPD        Y1, Y2, Y1
 	VSUBPD       Y2, Y1, Y1
 	VADDPD       f64_4050000000000000<>+0(SB), Y1, Y1
 	VMINPD       f64_4130000000000000<>+0(SB), Y1, Y1
+	VMOVUPD      f64_ffffffff<>+0(SB), Y2
+	VANDPD       32(CX), Y2, Y2
 	VMOVUPD      f64_4330000000000000<>+0(SB), Y3
-	VORPD        32(CX), Y3, Y2
+	VORPD        Y2, Y3, Y2
 	VSUBPD       Y3, Y2, Y2
 	VMULPD       f64_4050000000000000<>+0(SB), Y2, Y2
 	VCMPPD       $0x1e, Y1, Y2, Y1
 	VORPS        Y1, Y0, Y0
 	VPTEST       Y0, Y0
 	JNZ          end2
+	VMOVUPD      f64_ffffffff<>+0(SB), Y0
+	VANDPD       (CX), Y0, Y0
 	VMOVUPD      f64_4330000000000000<>+0(SB), Y1
-	VORPD        (CX), Y1, Y0
+	VORPD        Y0, Y1, Y0
 	VSUBPD       Y1, Y0, Y0
+	VMOVUPD      (CX), Y1
+	VPSRLQ       $0x20, Y1, Y1
 	VMOVUPD      f64_4330000000000000<>+0(SB), Y2
-	VORPD        (DX), Y2, Y1
+	VORPD        Y1, Y2, Y1
 	VSUBPD       Y2, Y1, Y1
+	VMOVUPD      (DX), Y2
+	VPSRLQ       $0x20, Y2, Y2
 	VMOVUPD      f64_4330000000000000<>+0(SB), Y3
-	VORPD        (BX), Y3, Y2
+	VORPD        Y2, Y3, Y2
 	VSUBPD       Y3, Y2, Y2
+	VMOVUPD      f64_ffffffff<>+0(SB), Y3
+	VANDPD       (DX), Y3, Y3
 	VMOVUPD      f64_4330000000000000<>+0(SB), Y4
-	VORPD        (SI), Y4, Y3
+	VORPD        Y3, Y4, Y3
 	VSUBPD       Y4, Y3, Y3
 	VADDPD       Y2, Y1, Y1
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y3, Y4
@@ -173,17 +187,25 @@ eight1:
 	VMOVUPD      224(BP), Y1
 	VFMADD231PD  Y5, Y0, Y1
 	VMOVUPD      Y1, 224(BP)
+	VMOVUPD      f64_ffffffff<>+0(SB), Y0
+	VANDPD       32(CX), Y0, Y0
 	VMOVUPD      f64_4330000000000000<>+0(SB), Y1
-	VORPD        32(CX), Y1, Y0
+	VORPD        Y0, Y1, Y0
 	VSUBPD       Y1, Y0, Y0
+	VMOVUPD      32(CX), Y1
+	VPSRLQ       $0x20, Y1, Y1
 	VMOVUPD      f64_4330000000000000<>+0(SB), Y2
-	VORPD        32(DX), Y2, Y1
+	VORPD        Y1, Y2, Y1
 	VSUBPD       Y2, Y1, Y1
+	VMOVUPD      32(DX), Y2
+	VPSRLQ       $0x20, Y2, Y2
 	VMOVUPD      f64_4330000000000000<>+0(SB), Y3
-	VORPD        32(BX), Y3, Y2
+	VORPD        Y2, Y3, Y2
 	VSUBPD       Y3, Y2, Y2
+	VMOVUPD      f64_ffffffff<>+0(SB), Y3
+	VANDPD       32(DX), Y3, Y3
 	VMOVUPD      f64_4330000000000000<>+0(SB), Y4
-	VORPD        32(SI), Y4, Y3
+	VORPD        Y3, Y4, Y3
 	VSUBPD       Y4, Y3, Y3
 	VADDPD       Y2, Y1, Y1
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y3, Y4
@@ -289,10 +311,8 @@ eight1:
 	VMOVUPD      Y1, 224(BP)
 	ADDQ         $0x40, CX
 	ADDQ         $0x40, DX
-	ADDQ         $0x40, BX
-	ADDQ         $0x40, SI
-	ADDQ         $0x08, R8
-	DECQ         DI
+	ADDQ         $0x08, SI
+	DECQ         BX
 	JNZ          eight1
 
 end2:
@@ -312,9 +332,15 @@ end2:
 	VMOVUPD Y0, 384(AX)
 	VMOVUPD 224(BP), Y0
 	VMOVUPD Y0, 448(AX)
-	MOVQ    R8, done+48(FP)
+	MOVQ    SI, done+32(FP)
 	VZEROUPPER
 	RET
+
+DATA f64_ffffffff<>+0(SB)/8, $0x00000000ffffffff
+DATA f64_ffffffff<>+8(SB)/8, $0x00000000ffffffff
+DATA f64_ffffffff<>+16(SB)/8, $0x00000000ffffffff
+DATA f64_ffffffff<>+24(SB)/8, $0x00000000ffffffff
+GLOBL f64_ffffffff<>(SB), RODATA|NOPTR, $32
 
 DATA f64_4330000000000000<>+0(SB)/8, $0x4330000000000000
 DATA f64_4330000000000000<>+8(SB)/8, $0x4330000000000000
@@ -358,70 +384,34 @@ DATA f64_3fe0000000000000<>+16(SB)/8, $0x3fe0000000000000
 DATA f64_3fe0000000000000<>+24(SB)/8, $0x3fe0000000000000
 GLOBL f64_3fe0000000000000<>(SB), RODATA|NOPTR, $32
 
-// func placeStepsAVX2(pos *uint64, neg *uint64, above *uint64, before *uint64, places *uint16, first int, move int, eights int, rising int, room int, sums uint64) (done int, steps int, end uint64)
+// func placeStepsAVX2(counts *uint64, before *uint64, places *uint16, first int, move int, eights int, rising int, room int, sums uint64) (done int, steps int, end uint64)
 // Requires: AVX, AVX2, POPCNT
-TEXT ·placeStepsAVX2(SB), NOSPLIT, $0-112
-	MOVQ         pos+0(FP), AX
-	MOVQ         neg+8(FP), CX
-	MOVQ         above+16(FP), DX
-	MOVQ         before+24(FP), BX
-	MOVQ         places+32(FP), SI
-	MOVQ         first+40(FP), DI
-	MOVQ         move+48(FP), R8
-	MOVQ         eights+56(FP), R9
-	MOVQ         rising+64(FP), R10
-	MOVQ         room+72(FP), R11
-	MOVQ         sums+80(FP), R12
-	LEAQ         places<>+0(SB), R13
-	ADDQ         SI, DI
-	SHLQ         $0x04, R10
-	VMOVDQU      (R13)(R10*1), X0
-	MOVQ         $0x00000000, SI
-	VMOVQ        R12, X1
+TEXT ·placeStepsAVX2(SB), NOSPLIT, $0-96
+	MOVQ         counts+0(FP), AX
+	MOVQ         before+8(FP), CX
+	MOVQ         places+16(FP), DX
+	MOVQ         first+24(FP), BX
+	MOVQ         move+32(FP), SI
+	MOVQ         eights+40(FP), DI
+	MOVQ         rising+48(FP), R8
+	MOVQ         room+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	LEAQ         places<>+0(SB), R11
+	ADDQ         DX, BX
+	SHLQ         $0x04, R8
+	VMOVDQU      (R11)(R8*1), X0
+	MOVQ         $0x00000000, DX
+	VMOVQ        R10, X1
 	VPBROADCASTQ X1, Y1
 	VXORPS       Y2, Y2, Y2
 	VPBROADCASTQ byte<>+0(SB), Y3
-	VPBROADCASTQ half<>+0(SB), Y4
-	LEAQ         kept<>+0(SB), R12
-	MOVQ         $0x00000000, R10
+	LEAQ         kept<>+0(SB), R10
+	MOVQ         $0x00000000, R8
 
 eight3:
-	VMOVDQU   (DI), X5
-	VPSHUFB   X0, X5, X5
-	VPMOVZXWQ X5, Y7
-	VANDPD    Y3, Y7, Y6
-	VPSRLQ    $0x08, Y7, Y7
-	VPSUBQ    Y6, Y7, Y7
-	VPSLLQ    $0x20, Y7, Y7
-	VORPD     Y6, Y7, Y7
-	VPSLLDQ   $0x08, Y7, Y9
-	VPADDQ    Y9, Y7, Y8
-	VPERMQ    $0x55, Y8, Y9
-	VBLENDPD  $0x0c, Y9, Y2, Y9
-	VPADDQ    Y9, Y8, Y8
-	VPSUBQ    Y7, Y8, Y9
-	VPADDQ    Y1, Y9, Y9
-	VPERMQ    $0xff, Y8, Y8
-	VPCMPGTQ  Y2, Y6, Y6
-	VMOVMSKPD Y6, R13
-	MOVQ      R13, R14
-	SHLQ      $0x05, R14
-	VMOVDQU   (R12)(R14*1), Y6
-	VPERMPS   Y7, Y6, Y7
-	VPERMPS   Y9, Y6, Y9
-	VPADDQ    Y8, Y1, Y1
-	VANDPD    Y4, Y7, Y8
-	VPSRLQ    $0x20, Y7, Y7
-	VMOVUPD   Y8, (AX)(SI*8)
-	VMOVUPD   Y7, (CX)(SI*8)
-	VANDPD    Y4, Y9, Y8
-	VPSRLQ    $0x20, Y9, Y9
-	VMOVUPD   Y8, (BX)(SI*8)
-	VMOVUPD   Y9, (DX)(SI*8)
-	POPCNTQ   R13, R13
-	ADDQ      R13, SI
-	VPSRLDQ   $0x08, X5, X5
-	VPMOVZXWQ X5, Y6
+	VMOVDQU   (BX), X4
+	VPSHUFB   X0, X4, X4
+	VPMOVZXWQ X4, Y6
 	VANDPD    Y3, Y6, Y5
 	VPSRLQ    $0x08, Y6, Y6
 	VPSUBQ    Y5, Y6, Y6
@@ -436,35 +426,56 @@ eight3:
 	VPADDQ    Y1, Y8, Y8
 	VPERMQ    $0xff, Y7, Y7
 	VPCMPGTQ  Y2, Y5, Y5
-	VMOVMSKPD Y5, R13
-	MOVQ      R13, R14
-	SHLQ      $0x05, R14
-	VMOVDQU   (R12)(R14*1), Y5
+	VMOVMSKPD Y5, R11
+	MOVQ      R11, R12
+	SHLQ      $0x05, R12
+	VMOVDQU   (R10)(R12*1), Y5
 	VPERMPS   Y6, Y5, Y6
 	VPERMPS   Y8, Y5, Y8
 	VPADDQ    Y7, Y1, Y1
-	VANDPD    Y4, Y6, Y7
-	VPSRLQ    $0x20, Y6, Y6
-	VMOVUPD   Y7, (AX)(SI*8)
-	VMOVUPD   Y6, (CX)(SI*8)
-	VANDPD    Y4, Y8, Y7
-	VPSRLQ    $0x20, Y8, Y8
-	VMOVUPD   Y7, (BX)(SI*8)
-	VMOVUPD   Y8, (DX)(SI*8)
-	POPCNTQ   R13, R13
-	ADDQ      R13, SI
-	ADDQ      R8, DI
-	ADDQ      $0x08, R10
-	CMPQ      SI, R11
+	VMOVUPD   Y6, (AX)(DX*8)
+	VMOVUPD   Y8, (CX)(DX*8)
+	POPCNTQ   R11, R11
+	ADDQ      R11, DX
+	VPSRLDQ   $0x08, X4, X4
+	VPMOVZXWQ X4, Y5
+	VANDPD    Y3, Y5, Y4
+	VPSRLQ    $0x08, Y5, Y5
+	VPSUBQ    Y4, Y5, Y5
+	VPSLLQ    $0x20, Y5, Y5
+	VORPD     Y4, Y5, Y5
+	VPSLLDQ   $0x08, Y5, Y7
+	VPADDQ    Y7, Y5, Y6
+	VPERMQ    $0x55, Y6, Y7
+	VBLENDPD  $0x0c, Y7, Y2, Y7
+	VPADDQ    Y7, Y6, Y6
+	VPSUBQ    Y5, Y6, Y7
+	VPADDQ    Y1, Y7, Y7
+	VPERMQ    $0xff, Y6, Y6
+	VPCMPGTQ  Y2, Y4, Y4
+	VMOVMSKPD Y4, R11
+	MOVQ      R11, R12
+	SHLQ      $0x05, R12
+	VMOVDQU   (R10)(R12*1), Y4
+	VPERMPS   Y5, Y4, Y5
+	VPERMPS   Y7, Y4, Y7
+	VPADDQ    Y6, Y1, Y1
+	VMOVUPD   Y5, (AX)(DX*8)
+	VMOVUPD   Y7, (CX)(DX*8)
+	POPCNTQ   R11, R11
+	ADDQ      R11, DX
+	ADDQ      SI, BX
+	ADDQ      $0x08, R8
+	CMPQ      DX, R9
 	JG        end4
-	DECQ      R9
+	DECQ      DI
 	JNZ       eight3
 
 end4:
-	MOVQ  R10, done+88(FP)
-	MOVQ  SI, steps+96(FP)
-	VMOVQ X1, R12
-	MOVQ  R12, end+104(FP)
+	MOVQ  R8, done+72(FP)
+	MOVQ  DX, steps+80(FP)
+	VMOVQ X1, R10
+	MOVQ  R10, end+88(FP)
 	VZEROUPPER
 	RET
 
@@ -488,9 +499,6 @@ GLOBL places<>(SB), RODATA|NOPTR, $32
 
 DATA byte<>+0(SB)/8, $0x00000000000000ff
 GLOBL byte<>(SB), RODATA|NOPTR, $8
-
-DATA half<>+0(SB)/8, $0x00000000ffffffff
-GLOBL half<>(SB), RODATA|NOPTR, $8
 
 DATA kept<>+0(SB)/8, $0x0000000000000000
 DATA kept<>+8(SB)/8, $0x0000000000000000
@@ -590,16 +598,14 @@ DATA kept<>+504(SB)/4, $0x00000006
 DATA kept<>+508(SB)/4, $0x00000007
 GLOBL kept<>(SB), RODATA|NOPTR, $512
 
-// func precisionsAVX512(sums *float64, pos *uint64, neg *uint64, above *uint64, before *uint64, eights int) (done int)
+// func precisionsAVX512(sums *float64, counts *uint64, before *uint64, eights int) (done int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·precisionsAVX512(SB), NOSPLIT, $0-56
+TEXT ·precisionsAVX512(SB), NOSPLIT, $0-40
 	MOVQ   sums+0(FP), AX
-	MOVQ   pos+8(FP), CX
-	MOVQ   neg+16(FP), DX
-	MOVQ   above+24(FP), BX
-	MOVQ   before+32(FP), SI
-	MOVQ   eights+40(FP), DI
-	MOVQ   $0x00000000, R8
+	MOVQ   counts+8(FP), CX
+	MOVQ   before+16(FP), DX
+	MOVQ   eights+24(FP), BX
+	MOVQ   $0x00000000, SI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -611,30 +617,42 @@ TEXT ·precisionsAVX512(SB), NOSPLIT, $0-56
 
 eight5:
 	KXORW        K1, K1, K1
+	VBROADCASTSD f64_ffffffff<>+0(SB), Z8
+	VANDPD       (DX), Z8, Z8
 	VBROADCASTSD f64_4330000000000000<>+0(SB), Z9
-	VORPD        (SI), Z9, Z8
+	VORPD        Z8, Z9, Z8
 	VSUBPD       Z9, Z8, Z8
 	VADDPD.BCST  f64_4050000000000000<>+0(SB), Z8, Z8
 	VMINPD.BCST  f64_4130000000000000<>+0(SB), Z8, Z8
+	VBROADCASTSD f64_ffffffff<>+0(SB), Z9
+	VANDPD       (CX), Z9, Z9
 	VBROADCASTSD f64_4330000000000000<>+0(SB), Z10
-	VORPD        (CX), Z10, Z9
+	VORPD        Z9, Z10, Z9
 	VSUBPD       Z10, Z9, Z9
 	VMULPD.BCST  f64_4050000000000000<>+0(SB), Z9, Z9
 	VCMPPD       $0x1e, Z8, Z9, K2
 	KORW         K2, K1, K1
 	KORTESTW     K1, K1
 	JNZ          end6
+	VBROADCASTSD f64_ffffffff<>+0(SB), Z8
+	VANDPD       (CX), Z8, Z8
 	VBROADCASTSD f64_4330000000000000<>+0(SB), Z9
-	VORPD        (CX), Z9, Z8
+	VORPD        Z8, Z9, Z8
 	VSUBPD       Z9, Z8, Z8
+	VMOVUPD      (CX), Z9
+	VPSRLQ       $0x20, Z9, Z9
 	VBROADCASTSD f64_4330000000000000<>+0(SB), Z10
-	VORPD        (DX), Z10, Z9
+	VORPD        Z9, Z10, Z9
 	VSUBPD       Z10, Z9, Z9
+	VMOVUPD      (DX), Z10
+	VPSRLQ       $0x20, Z10, Z10
 	VBROADCASTSD f64_4330000000000000<>+0(SB), Z11
-	VORPD        (BX), Z11, Z10
+	VORPD        Z10, Z11, Z10
 	VSUBPD       Z11, Z10, Z10
+	VBROADCASTSD f64_ffffffff<>+0(SB), Z11
+	VANDPD       (DX), Z11, Z11
 	VBROADCASTSD f64_4330000000000000<>+0(SB), Z12
-	VORPD        (SI), Z12, Z11
+	VORPD        Z11, Z12, Z11
 	VSUBPD       Z12, Z11, Z11
 	VADDPD       Z10, Z9, Z9
 	VADDPD.BCST  f64_3ff0000000000000<>+0(SB), Z11, Z12
@@ -724,10 +742,8 @@ eight5:
 	VFMADD231PD  Z13, Z8, Z7
 	ADDQ         $0x40, CX
 	ADDQ         $0x40, DX
-	ADDQ         $0x40, BX
-	ADDQ         $0x40, SI
-	ADDQ         $0x08, R8
-	DECQ         DI
+	ADDQ         $0x08, SI
+	DECQ         BX
 	JNZ          eight5
 
 end6:
@@ -739,82 +755,73 @@ end6:
 	VMOVUPD Z5, 320(AX)
 	VMOVUPD Z6, 384(AX)
 	VMOVUPD Z7, 448(AX)
-	MOVQ    R8, done+48(FP)
+	MOVQ    SI, done+32(FP)
 	VZEROUPPER
 	RET
 
-// func placeStepsAVX512(pos *uint64, neg *uint64, above *uint64, before *uint64, places *uint16, first int, move int, eights int, rising int, room int, sums uint64) (done int, steps int, end uint64)
+// func placeStepsAVX512(counts *uint64, before *uint64, places *uint16, first int, move int, eights int, rising int, room int, sums uint64) (done int, steps int, end uint64)
 // Requires: AVX, AVX512DQ, AVX512F, POPCNT
-TEXT ·placeStepsAVX512(SB), NOSPLIT, $0-112
-	MOVQ         pos+0(FP), AX
-	MOVQ         neg+8(FP), CX
-	MOVQ         above+16(FP), DX
-	MOVQ         before+24(FP), BX
-	MOVQ         places+32(FP), SI
-	MOVQ         first+40(FP), DI
-	MOVQ         move+48(FP), R8
-	MOVQ         eights+56(FP), R9
-	MOVQ         rising+64(FP), R10
-	MOVQ         room+72(FP), R11
-	MOVQ         sums+80(FP), R12
-	LEAQ         places<>+0(SB), R13
-	ADDQ         SI, DI
-	SHLQ         $0x04, R10
-	VMOVDQU      (R13)(R10*1), X0
-	MOVQ         $0x00000000, SI
-	VMOVQ        R12, X1
+TEXT ·placeStepsAVX512(SB), NOSPLIT, $0-96
+	MOVQ         counts+0(FP), AX
+	MOVQ         before+8(FP), CX
+	MOVQ         places+16(FP), DX
+	MOVQ         first+24(FP), BX
+	MOVQ         move+32(FP), SI
+	MOVQ         eights+40(FP), DI
+	MOVQ         rising+48(FP), R8
+	MOVQ         room+56(FP), R9
+	MOVQ         sums+64(FP), R10
+	LEAQ         places<>+0(SB), R11
+	ADDQ         DX, BX
+	SHLQ         $0x04, R8
+	VMOVDQU      (R11)(R8*1), X0
+	MOVQ         $0x00000000, DX
+	VMOVQ        R10, X1
 	VPBROADCASTQ X1, Z1
 	VXORPS       Y2, Y2, Y2
 	VPBROADCASTQ byte<>+0(SB), Z3
-	VPBROADCASTQ half<>+0(SB), Z4
-	VPBROADCASTQ seven<>+0(SB), Z5
-	MOVQ         $0x00000000, R10
+	VPBROADCASTQ seven<>+0(SB), Z4
+	MOVQ         $0x00000000, R8
 
 eight7:
-	VMOVDQU       (DI), X6
-	VPSHUFB       X0, X6, X6
-	VPMOVZXWQ     X6, Z7
-	VANDPD        Z3, Z7, Z6
-	VPSRLQ        $0x08, Z7, Z7
-	VPSUBQ        Z6, Z7, Z7
-	VPSLLQ        $0x20, Z7, Z7
-	VORPD         Z6, Z7, Z7
-	VALIGNQ       $0x07, Z2, Z7, Z9
-	VPADDQ        Z9, Z7, Z8
-	VALIGNQ       $0x06, Z2, Z8, Z9
-	VPADDQ        Z9, Z8, Z8
-	VALIGNQ       $0x04, Z2, Z8, Z9
-	VPADDQ        Z9, Z8, Z8
-	VPSUBQ        Z7, Z8, Z9
-	VPADDQ        Z1, Z9, Z9
-	VPERMQ        Z8, Z5, Z8
-	VPTESTMQ      Z6, Z6, K1
-	KMOVB         K1, R12
-	VPCOMPRESSQ.Z Z7, K1, Z7
-	VPCOMPRESSQ.Z Z9, K1, Z9
-	VPADDQ        Z8, Z1, Z1
-	VANDPD        Z4, Z7, Z8
-	VPSRLQ        $0x20, Z7, Z7
-	VMOVUPD       Z8, (AX)(SI*8)
-	VMOVUPD       Z7, (CX)(SI*8)
-	VANDPD        Z4, Z9, Z8
-	VPSRLQ        $0x20, Z9, Z9
-	VMOVUPD       Z8, (BX)(SI*8)
-	VMOVUPD       Z9, (DX)(SI*8)
-	POPCNTQ       R12, R12
-	ADDQ          R12, SI
-	ADDQ          R8, DI
-	ADDQ          $0x08, R10
-	CMPQ          SI, R11
+	VMOVDQU       (BX), X5
+	VPSHUFB       X0, X5, X5
+	VPMOVZXWQ     X5, Z6
+	VANDPD        Z3, Z6, Z5
+	VPSRLQ        $0x08, Z6, Z6
+	VPSUBQ        Z5, Z6, Z6
+	VPSLLQ        $0x20, Z6, Z6
+	VORPD         Z5, Z6, Z6
+	VALIGNQ       $0x07, Z2, Z6, Z8
+	VPADDQ        Z8, Z6, Z7
+	VALIGNQ       $0x06, Z2, Z7, Z8
+	VPADDQ        Z8, Z7, Z7
+	VALIGNQ       $0x04, Z2, Z7, Z8
+	VPADDQ        Z8, Z7, Z7
+	VPSUBQ        Z6, Z7, Z8
+	VPADDQ        Z1, Z8, Z8
+	VPERMQ        Z7, Z4, Z7
+	VPTESTMQ      Z5, Z5, K1
+	KMOVB         K1, R10
+	VPCOMPRESSQ.Z Z6, K1, Z6
+	VPCOMPRESSQ.Z Z8, K1, Z8
+	VPADDQ        Z7, Z1, Z1
+	VMOVUPD       Z6, (AX)(DX*8)
+	VMOVUPD       Z8, (CX)(DX*8)
+	POPCNTQ       R10, R10
+	ADDQ          R10, DX
+	ADDQ          SI, BX
+	ADDQ          $0x08, R8
+	CMPQ          DX, R9
 	JG            end8
-	DECQ          R9
+	DECQ          DI
 	JNZ           eight7
 
 end8:
-	MOVQ  R10, done+88(FP)
-	MOVQ  SI, steps+96(FP)
-	VMOVQ X1, R12
-	MOVQ  R12, end+104(FP)
+	MOVQ  R8, done+72(FP)
+	MOVQ  DX, steps+80(FP)
+	VMOVQ X1, R10
+	MOVQ  R10, end+88(FP)
 	VZEROUPPER
 	RET
 

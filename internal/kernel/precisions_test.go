@@ -15,6 +15,7 @@ func TestPrecisions(t *testing.T) {
 		for range 2000 {
 			n := 8 * (1 + r.IntN(32))
 			pos, neg, above, before := make([]uint64, n), make([]uint64, n), make([]uint64, n), make([]uint64, n)
+			counts, sumsBefore := make([]uint64, n), make([]uint64, n)
 			fp := r.Uint64N(1 << r.IntN(32))
 			tp := 64 + r.Uint64N(1<<r.IntN(31))
 			if r.IntN(4) == 0 {
@@ -34,6 +35,7 @@ func TestPrecisions(t *testing.T) {
 					coarse = i
 				}
 				above[i], before[i] = fp, tp
+				counts[i], sumsBefore[i] = neg[i]<<32|pos[i], fp<<32|tp
 				fp, tp = fp+neg[i], tp+pos[i]
 				if fp+tp >= 1<<32 { // from here on there are none
 					fp, tp = 0, 64
@@ -44,7 +46,7 @@ func TestPrecisions(t *testing.T) {
 				want = coarse &^ 7
 			}
 			sums := make([]float64, PrecisionSums)
-			if done := Precisions(sums, pos, neg, above, before); done != want {
+			if done := Precisions(sums, counts, sumsBefore); done != want {
 				t.Fatalf("%d of %d steps, not %d", done, n, want)
 			}
 			got := func(at int) *big.Int {
@@ -93,7 +95,7 @@ func TestPrecisions(t *testing.T) {
 // TestPlaceSteps: places with positives are steps, in either order, of few and of many positives, and
 // up to those for which there is no room.
 func TestPlaceSteps(t *testing.T) {
-	type step struct{ pos, neg, above, before uint64 }
+	type step struct{ counts, before uint64 }
 	forEachTier(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(3, 2))
 		for range 2000 {
@@ -118,22 +120,22 @@ func TestPlaceSteps(t *testing.T) {
 					pos := uint64(places[at] & 0xff)
 					neg := uint64(places[at]>>8) - pos
 					if pos > 0 {
-						want = append(want, step{pos, neg, end >> 32, end & (1<<32 - 1)})
+						want = append(want, step{neg<<32 | pos, end})
 					}
 					end += neg<<32 + pos
 					done++
 				}
 			}
-			to := [4][]uint64{}
+			to := [2][]uint64{}
 			for i := range to {
 				to[i] = slices.Repeat([]uint64{77}, size+1)
 			}
-			gotDone, steps, gotEnd := PlaceSteps(to[0][:size], to[1][:size], to[2][:size], to[3][:size], places, rising, above<<32|before)
+			gotDone, steps, gotEnd := PlaceSteps(to[0][:size], to[1][:size], places, rising, above<<32|before)
 			if gotDone != done || steps != len(want) || gotEnd != end {
 				t.Fatalf("%d of %d places, %d steps, %#x, not %d, %d, %#x", gotDone, len(places), steps, gotEnd, done, len(want), end)
 			}
 			for i, s := range want {
-				if got := (step{to[0][i], to[1][i], to[2][i], to[3][i]}); got != s {
+				if got := (step{to[0][i], to[1][i]}); got != s {
 					t.Fatalf("step %d of %d places is %v, not %v", i, len(places), got, s)
 				}
 			}
