@@ -16,7 +16,7 @@ type binnedArea struct {
 }
 
 // areas returns the area under the ROC curve and the average precision; see
-// list.areas, of whose values the bounds are bounds. All is ready.
+// list.areas, of whose values the bounds are bounds. All is ready, and steps is room.
 //
 // The pairs of a positive and a negative of different bins are known; those of
 // one bin may be won, lost or equal. A positive of a bin with p positives and n
@@ -24,7 +24,7 @@ type binnedArea struct {
 // (tp+p)/(tp+p+fp), that of all positives of the bin being equal and above its
 // negatives; the i-th of them one of at least (tp+i)/(tp+i+fp+n), that of all
 // positives being different and below.
-func (b *bins) areas() (auc, ap binnedArea) {
+func (b *bins) areas(steps *stepsDown) (auc, ap binnedArea) {
 	if b.hasWeights() {
 		w := b.window()
 		switch wordsFor(w, 1) {
@@ -38,7 +38,7 @@ func (b *bins) areas() (auc, ap binnedArea) {
 	p, n := b.total()
 	var sum areaSums
 	if p+n < 1<<32 {
-		b.down(sum.add)
+		b.down(steps, sum.add)
 	} else {
 		sum.addBins(b.Bin)
 	}

@@ -46,7 +46,7 @@ func (b *binned) each(classes, keys int, do func(worker, class int)) {
 		b.crew.more = append(b.crew.more, &binWorker{scratch: binScratch{room: b.scratch.room}, micro: bins{Bits: b.micro.Bits}})
 	}
 	b.crew.do = do
-	if err := b.crew.split.run(classes, max(1, min(16, classes/(4*workers))), workers); err != nil {
+	if err := b.crew.split.run(classes, max(1, min(4, classes/(4*workers))), workers); err != nil {
 		panic(err) // runtime.Goexit in none of these functions
 	}
 	b.crew.do = nil
@@ -240,7 +240,11 @@ func (b *binned) finish() {
 
 // ready counts all that is pending. The bins of all classes together are in Bin then;
 // those of a class may be in pages.
-func (b *binned) ready() {
+func (b *binned) ready() { b.readyEach(nil) }
+
+// readyEach is ready, and calls do for every class when that is ready: beside the sum of the
+// classes, for which their pages are read, too. There are at most b.workers.
+func (b *binned) readyEach(do func(worker, class int)) {
 	if b.scratch == nil {
 		return // there are no bins
 	}
@@ -251,7 +255,23 @@ func (b *binned) ready() {
 		}
 	}
 	b.eachPending((*bins).ready)
-	if b.isSum() {
+	sums := b.isSum() && b.stale
+	if sums || do != nil {
+		all := 0
+		for j := range b.class {
+			all += len(b.class[j].Bin) + b.class[j].work()
+		}
+		b.each(len(b.class), all, func(worker, j int) {
+			if sums {
+				scratch, _ := b.worker(worker)
+				scratch.sum.addClass(&b.class[j])
+			}
+			if do != nil {
+				do(worker, j)
+			}
+		})
+	}
+	if sums {
 		b.sumClasses()
 	}
 	b.micro.finish(b.scratch)
@@ -281,32 +301,24 @@ func (b *bins) work() int {
 	return n
 }
 
-// sumClasses makes the bins of all classes together, where these are stale.
+// sumClasses makes the bins of all classes together of the sums of workers.
 func (b *binned) sumClasses() {
-	if !b.stale {
-		return
-	}
 	b.stale = false
-	all := 0
-	for j := range b.class {
-		all += len(b.class[j].Bin) + b.class[j].work()
-		b.micro.Rest |= b.class[j].Rest
-	}
-	b.each(len(b.class), all, func(worker, j int) {
-		scratch, _ := b.worker(worker)
-		scratch.sum.add(b.class[j].Bin, b.micro.Bits)
-		if p := b.class[j].pages; p != nil && p.fresh > 0 {
-			scratch.sum.addPages(p)
-		}
-	})
 	sum := &b.scratch.sum
 	if b.crew != nil {
 		for _, w := range b.crew.more {
 			w.scratch.sum.pour(sum, b.micro.Bits)
 		}
 	}
-	b.micro = bins{Bits: b.micro.Bits, Rest: b.micro.Rest}
-	b.micro.merge(sum.empty(nil, b.micro.Bits))
+	for j := range b.class {
+		b.micro.Rest |= b.class[j].Rest
+	}
+	list := sum.empty(b.micro.Bin[:0], b.micro.Bits)
+	b.micro = bins{Bits: b.micro.Bits, Rest: b.micro.Rest, Bin: list}
+	for i := range list {
+		b.micro.sum.Pos += list[i].Pos
+		b.micro.sum.Neg += list[i].Neg
+	}
 	for j := range b.class {
 		if b.class[j].hasWeights() {
 			b.micro.weights().merge(&b.class[j].weighed.keyedSums)
@@ -370,6 +382,14 @@ func (s *binSum) open(lead, size int) [][2]uint64 {
 	return s.page[lead]
 }
 
+// addClass adds the bins of a class, which is ready.
+func (s *binSum) addClass(b *bins) {
+	s.add(b.Bin, b.Bits)
+	if p := b.pages; p != nil && p.fresh > 0 {
+		s.addPages(p)
+	}
+}
+
 // add adds bins of so many bits.
 func (s *binSum) add(list []bin, digits int) {
 	size := 1 << (digits - pageLead)
@@ -396,7 +416,7 @@ func (s *binSum) addPages(p *pages) {
 		}
 		n.add(&v)
 		if n.pages == mostNarrow {
-			s.spill(place, len(v.low), turn)
+			n.spill(s.open(place, len(v.low)), turn)
 		}
 		if v.high == nil {
 			continue
@@ -421,55 +441,103 @@ func (n *narrowSum) add(v *pageCounts) {
 	}
 }
 
-// spill adds a narrow sum to the counts of its page, of so many places.
-func (s *binSum) spill(place, size, turn int) {
-	n := s.narrow[place]
-	to := s.open(place, size)
+// plus adds o, and empties it.
+func (n *narrowSum) plus(o *narrowSum) {
+	n.pages += o.pages
+	for i := range n.all {
+		n.all[i] += o.all[i]
+		n.positive[i] += o.positive[i]
+	}
+	o.clear()
+}
+
+// spill adds a narrow sum to counts, of which the i-th is its number i^turn, and empties it.
+func (n *narrowSum) spill(to [][2]uint64, turn int) {
 	for i := range to {
 		all, positive := n.all[i^turn], n.positive[i^turn]
 		to[i][0] += uint64(positive)
 		to[i][1] += uint64(all - positive)
 	}
+	n.clear()
+}
+
+func (n *narrowSum) clear() {
 	clear(n.all)
 	clear(n.positive)
 	n.pages = 0
 }
 
+// turnOf is the turn of a page of these leading bits of places, of so many; see pages.page.
+func turnOf(place, size int) int {
+	if place < 1<<(pageLead-1) {
+		return size - 1
+	}
+	return 0
+}
+
 // pour adds s, whose bins have so many bits, to the sum of others, and empties it.
-func (s *binSum) pour(to *binSum, digits int) { to.add(s.empty(nil, digits), digits) }
+func (s *binSum) pour(to *binSum, digits int) {
+	size := 1 << (digits - pageLead)
+	for place, n := range s.narrow {
+		if n == nil || n.pages == 0 {
+			continue
+		}
+		switch own := to.narrow[place]; {
+		case own == nil:
+			to.narrow[place], s.narrow[place] = n, nil
+		case own.pages+n.pages <= mostNarrow:
+			own.plus(n)
+		default:
+			n.spill(to.open(place, size), turnOf(place, size))
+		}
+	}
+	for lead, used := range s.used {
+		if !used {
+			continue
+		}
+		sum := to.open(lead, size)
+		for i, c := range s.page[lead] {
+			sum[i][0] += c[0]
+			sum[i][1] += c[1]
+		}
+		clear(s.page[lead])
+	}
+	s.used = [1 << pageLead]bool{}
+}
 
 // empty appends the bins in use to list, by rising keys.
 func (s *binSum) empty(list []bin, digits int) []bin {
 	size := 1 << (digits - pageLead)
+	most := 0
 	for place, n := range s.narrow {
-		if n != nil && n.pages > 0 {
-			turn := 0
-			if place < 1<<(pageLead-1) {
-				turn = size - 1
-			}
-			s.spill(place, size, turn)
+		isNarrow := n != nil && n.pages > 0
+		if isNarrow && s.used[place] {
+			n.spill(s.page[place], turnOf(place, size))
+		}
+		if isNarrow || s.used[place] {
+			most += size
 		}
 	}
-	n := 0
-	for lead, used := range s.used {
-		if !used {
-			continue
-		}
-		for _, c := range s.page[lead] {
-			n += int(min(1, c[0]|c[1]))
-		}
-	}
-	list = slices.Grow(list, n)
-	for lead, used := range s.used {
-		if !used {
-			continue
-		}
-		for i, c := range s.page[lead] {
-			if c[0]|c[1] != 0 {
-				list = append(list, bin{uint32(lead*size + i), c[0], c[1]})
+	list = slices.Grow(list, most)
+	for place, n := range s.narrow {
+		first := uint32(place * size)
+		switch {
+		case s.used[place]:
+			for i, c := range s.page[place] {
+				if c[0]|c[1] != 0 {
+					list = append(list, bin{first + uint32(i), c[0], c[1]})
+				}
 			}
+			clear(s.page[place])
+		case n != nil && n.pages > 0:
+			turn := turnOf(place, size)
+			for i := range size {
+				if all, positive := n.all[i^turn], n.positive[i^turn]; all != 0 {
+					list = append(list, bin{first + uint32(i), uint64(positive), uint64(all - positive)})
+				}
+			}
+			n.clear()
 		}
-		clear(s.page[lead])
 	}
 	s.used = [1 << pageLead]bool{}
 	return list

@@ -333,9 +333,7 @@ type sparePage [1 << (mostBinBits - pageLead) / 4]uint64
 // at i^turn: below 0 keys fall as places rise. Those of keys without a page are in spare.
 func (p *pages) page(place int, spare *sparePage) (v pageCounts, turn int) {
 	lead := keyOf(uint32(place)<<(32-pageLead)) >> (32 - pageLead)
-	if place < 1<<(pageLead-1) {
-		turn = int(p.within)
-	}
+	turn = turnOf(place, int(p.within)+1)
 	if p.fewOf[lead] == 0 {
 		return p.counts(int(lead)), turn
 	}
@@ -351,9 +349,8 @@ func (p *pages) page(place int, spare *sparePage) (v pageCounts, turn int) {
 }
 
 // down calls visit for every place where positives are, from the highest down, many at
-// once. It leaves the memory of steps to visit's caller.
-func (p *pages) down(visit func(*stepsDown)) {
-	var steps stepsDown
+// once, in the memory of steps, which are none.
+func (p *pages) down(steps *stepsDown, visit func(*stepsDown)) {
 	var sums uint64 // negatives times 2^32 and positives, both fewer than that
 	var spare sparePage
 	for place := 1<<pageLead - 1; place >= 0; place-- {
@@ -386,7 +383,7 @@ func (p *pages) down(visit func(*stepsDown)) {
 			sums += counts
 		}
 	}
-	visit(&steps)
+	visit(steps)
 }
 
 // empty appends the bins in use to list, by rising places, and sets all counts to 0.

@@ -446,14 +446,14 @@ func (s *stepsDown) pour(visit func(*stepsDown), room int) {
 	}
 }
 
-// down calls visit for every bin with positives, from the highest down, many at once. All
-// is ready, and there are fewer than 2^32 scores.
-func (b *bins) down(visit func(*stepsDown)) {
+// down calls visit for every bin with positives, from the highest down, many at once, in the
+// memory of steps. All is ready, and there are fewer than 2^32 scores.
+func (b *bins) down(steps *stepsDown, visit func(*stepsDown)) {
+	steps.n = 0
 	if p := b.pages; p != nil && p.fresh > 0 {
-		p.down(visit)
+		p.down(steps, visit)
 		return
 	}
-	var steps stepsDown
 	var before uint64
 	for _, v := range slices.Backward(b.Bin) {
 		counts := v.Neg<<32 | v.Pos
@@ -463,7 +463,7 @@ func (b *bins) down(visit func(*stepsDown)) {
 		}
 		before += counts
 	}
-	visit(&steps)
+	visit(steps)
 }
 
 // finish adds all pending weights.

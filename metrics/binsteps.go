@@ -18,8 +18,9 @@ func binSteps[C count](b *bins, low int, visit func(key int, positives uint64, p
 		w = &none
 	}
 	i, k := len(b.Bin)-1, len(w.Key)-1
+	var pos, neg, zero C // of every bin in turn, so that they are made once
 	for i >= 0 || k >= 0 {
-		var pos, neg C
+		pos, neg = zero, zero
 		var positives uint64
 		key := -1
 		if i >= 0 {

@@ -226,10 +226,16 @@ func (a *accumulator[T]) areas() (areas [2][2]binnedArea, err error) {
 	asked := func(average Average) bool {
 		return slices.ContainsFunc(a.metrics, func(m metric) bool { return m.keepsScores() && m.average == average })
 	}
-	a.total.binned.ready()
+	var classes [][2]binnedArea
+	if asked(Macro) {
+		if classes, err = a.areasOfClasses(); err != nil {
+			return areas, err
+		}
+	}
 	if asked(Micro) {
 		if a.kinds.binned {
-			areas[Micro][0], areas[Micro][1] = a.total.binned.micro.areas()
+			a.total.binned.ready()
+			areas[Micro][0], areas[Micro][1] = a.total.binned.micro.areas(new(stepsDown))
 		} else {
 			var k ranker[T]
 			all := a.total.scores.all()
@@ -239,10 +245,6 @@ func (a *accumulator[T]) areas() (areas [2][2]binnedArea, err error) {
 	}
 	if !asked(Macro) {
 		return areas, nil
-	}
-	classes, err := a.areasOfClasses()
-	if err != nil {
-		return areas, err
 	}
 	// The mean over the classes that have both labels. The classes' values are
 	// added in fixed point, so their order does not matter.
@@ -277,13 +279,14 @@ func (a *accumulator[T]) hasBoth(j int) bool {
 func (a *accumulator[T]) areasOfClasses() ([][2]binnedArea, error) {
 	areas := make([][2]binnedArea, a.classes)
 	workers := numWorkers(a.options.Workers)
-	a.total.binned.ready()
+	if a.kinds.binned {
+		steps := make([]stepsDown, workers)
+		b := &a.total.binned
+		b.readyEach(func(worker, j int) { areas[j][0], areas[j][1] = b.class[j].areas(&steps[worker]) })
+		return areas, nil
+	}
 	rankers := make([]ranker[T], workers)
 	err := newSplit(func(worker, j, _ int) error {
-		if a.kinds.binned {
-			areas[j][0], areas[j][1] = a.total.binned.class[j].areas()
-			return nil
-		}
 		auc, ap := a.total.scores.Lists[j].areas(&rankers[worker])
 		areas[j] = [2]binnedArea{{auc, exactly(auc)}, {ap, exactly(ap)}}
 		return nil
