@@ -86,73 +86,98 @@ const (
 )
 
 // A softColumns emits the sums of rows, over four columns in a turn. The first element with the
-// highest score is the peak, which is in no sum. On AVX2 what a turn adds to is on the stack.
+// highest score is the peak, which is in no sum. On AVX2 what a turn adds to is in memory.
 type softColumns struct {
 	*columnLoop
-	e           *exponential
-	nothing     vreg // 0, on AVX-512
-	low, top    op
-	label, seen op       // of the peak; the rows of which it has been there
-	acc         [3][2]op // sums of exponentials, products and labels: halves of the rows, or sums and errors
-	most        *labelBits
+	sums, room   gpreg // the sums lie room bytes apart,
+	peaks, apart gpreg // labels, highest scores and their powers so many
+	e            *exponential
+	nothing      vreg // 0, on AVX-512
+	low, top     op
+	label, seen  op       // of the peak; the rows of which it has been there
+	acc          [3][2]op // sums of exponentials, products and labels: halves of the rows, or sums and errors
+	most         *labelBits
 }
 
 func softColumnSums(v *vec) {
-	v.Attributes(0) // the frame is too large for NOSPLIT
-	s := &softColumns{columnLoop: newColumnLoop(v, "x", "t", "w"), top: v.place(), label: v.place()}
-	sums, room, peaks, kept := v.param("sums"), v.stride64("room"), v.param("peaks"), v.GP64()
+	s := &softColumns{columnLoop: newColumnLoop(v, "x", "t", "w"), sums: v.param("sums"), room: v.stride64("room"), peaks: v.param("peaks"), apart: v.stride("room")}
+	kept := v.GP64()
 	v.MOVQ(s.columns[powers], kept)
 	bias, _, _ := pivot0(v.elem)
 	s.e = newExponential(v, v.held(bias), false)
 	s.low = v.held(v.pick(coef.ScaleLow32, coef.ScaleLow64))
 	s.most = newMostBits(v, v.place())
-	if v.wide() {
-		s.seen, s.nothing = v.K(), v.reg()
-		v.zero(s.nothing)
-	} else {
-		s.seen = v.place()
-	}
-	for i := range s.acc {
-		s.acc[i] = [2]op{v.place(), v.place()}
-	}
+	s.place()
 	sign := v.constant(math.Copysign(0, -1))
 	s.run(func() {
 		s.begin()
 		s.each("column", 4, func() { s.four(kept) })
-
-		d := &vec{v.file, v.tier, float64s}
-		to := v.GP64()
-		v.MOVQ(sums, to)
-		for i, acc := range s.acc {
-			if i > 0 {
-				v.ADDQ(room, to)
-			}
-			a, b := d.asRegister(acc[0]), d.asRegister(acc[1])
-			if v.double() {
-				d.add(a, b, a)
-				d.move(a, at(to, 0))
-				continue
-			}
-			d.move(a, at(to, 0))
-			d.move(b, at(to, v.bytes))
-		}
-		v.ADDQ(operand.U8(8*v.perReg()), sums)
-		// The label, the highest score and e to its negative.
-		apart := v.stride("room")
-		y := v.reg()
-		top := v.asRegister(s.top)
-		v.move(v.asRegister(s.label), at(peaks, 0))
-		v.move(top, operand.Mem{Base: peaks, Index: apart, Scale: 1})
+		s.end()
+		// e to the negative of the highest score.
+		y, top := v.reg(), v.asRegister(s.top)
 		v.xor(top, v.asRegister(sign), y)
 		p, q := s.e.evaluate([]vreg{y})
 		v.mul(p[0], q[0], p[0])
 		s.nanBeyond(top, p[0])
-		v.move(p[0], operand.Mem{Base: peaks, Index: apart, Scale: 2})
-		v.ADDQ(operand.U8(v.bytes), peaks)
+		v.move(p[0], s.peak(2))
+		v.ADDQ(operand.U8(v.bytes), s.peaks)
+		v.ADDQ(operand.U8(8*v.perReg()), s.sums)
 	})
 	s.most.report()
 	v.VZEROUPPER()
 	v.RET()
+}
+
+// place sets the places of what a turn adds to: registers, or where it is written to in the end.
+// The errors of sums are on the stack then.
+func (s *softColumns) place() {
+	if s.wide() {
+		s.top, s.label, s.seen, s.nothing = s.reg(), s.reg(), s.K(), s.reg()
+		s.zero(s.nothing)
+	} else {
+		s.top, s.label, s.seen = s.peak(1), s.peak(0), s.AllocLocal(s.bytes)
+	}
+	for i := range s.acc {
+		for half := range 2 {
+			switch {
+			case s.wide():
+				s.acc[i][half] = s.reg()
+			case s.double() && half == 1:
+				s.acc[i][half] = s.AllocLocal(s.bytes)
+			default:
+				s.acc[i][half] = s.sum(i, half)
+			}
+		}
+	}
+}
+
+// sum is the place of half of sum i of the rows.
+func (s *softColumns) sum(i, half int) operand.Mem {
+	m := oneOfFour(s.sums, s.room, nil, i)
+	m.Disp = half * s.bytes
+	return m
+}
+
+// peak is the place of what is known of the peaks: labels, scores or powers.
+func (s *softColumns) peak(i int) operand.Mem { return oneOfFour(s.peaks, s.apart, nil, i) }
+
+// end writes the sums, the labels and the highest scores, unless they are there.
+func (s *softColumns) end() {
+	d := &vec{s.file, s.tier, float64s}
+	for i, acc := range s.acc {
+		if s.double() {
+			a := d.asRegister(acc[0])
+			d.add(a, acc[1], a)
+			d.move(a, s.sum(i, 0))
+		} else if s.wide() {
+			d.move(acc[0], s.sum(i, 0))
+			d.move(acc[1], s.sum(i, 1))
+		}
+	}
+	if s.wide() {
+		s.move(s.label, s.peak(0))
+		s.move(s.top, s.peak(1))
+	}
 }
 
 // nanBeyond makes powers NaN where the magnitude of top is beyond the limit.
@@ -294,10 +319,11 @@ func (l *columnLabels) multiply(i int) {
 
 // takeOut takes the labels of peaks in column i out of its labels, to label.
 func (l *columnLabels) takeOut(i int) {
-	k, first, t := l.newMask(), l.newMask(), l.inRegister(l.at(labels, 64*i))
+	k, first, t := l.newMask(), l.newMask(), l.reg()
 	l.t, l.first = append(l.t, t), append(l.first, first)
 	l.compare(equal, l.top, l.at(scores, 64*i), k)
 	if l.wide() {
+		l.move(l.at(labels, 64*i), t)
 		l.KANDNW(k, l.seen, first)
 		l.KORW(k, l.seen, l.seen)
 		l.either(l.VORPS, l.VORPD, t, l.label, first, l.label)
@@ -306,9 +332,9 @@ func (l *columnLabels) takeOut(i int) {
 	}
 	l.andNot(l.seen, k, first)
 	l.or(k, l.seen, l.seen)
-	l.and(first, t, k)
+	l.and(first, l.at(labels, 64*i), k)
 	l.or(k, l.label, l.label)
-	l.andNot(first, t, t)
+	l.andNot(first, l.at(labels, 64*i), t)
 }
 
 // without takes the peaks in column i out of e.

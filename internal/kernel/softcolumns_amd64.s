@@ -186,7 +186,7 @@ same8:
 
 // func softColumnSums32AVX2(sums *float64, room int, peaks *float32, x *float32, t *float32, w *float32, rows int, n int) (bits uint64)
 // Requires: AVX, AVX2, FMA3
-TEXT ·softColumnSums32AVX2(SB), $384-72
+TEXT ·softColumnSums32AVX2(SB), NOSPLIT, $128-72
 	LEAQ    63(SP), BP
 	ANDQ    $-64, BP
 	MOVQ    x+24(FP), CX
@@ -200,10 +200,12 @@ TEXT ·softColumnSums32AVX2(SB), $384-72
 	MOVQ    room+8(FP), R8
 	SHLQ    $0x03, R8
 	MOVQ    peaks+16(FP), R9
-	MOVQ    BX, R10
+	MOVQ    room+8(FP), R10
+	SHLQ    $0x02, R10
+	MOVQ    BX, R11
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
 	VXORPS  Y1, Y1, Y1
-	VMOVUPS Y1, 64(BP)
+	VMOVUPS Y1, (BP)
 
 rows9:
 	VMOVUPS (CX), Y1
@@ -217,16 +219,16 @@ highest10:
 	ADDQ    $+256, AX
 	CMPQ    AX, SI
 	JB      highest10
-	VMOVUPS Y1, (BP)
+	VMOVUPS Y1, (R9)(R10*1)
 	VXORPS  Y1, Y1, Y1
+	VMOVUPS Y1, (R9)
 	VMOVUPS Y1, 32(BP)
-	VMOVUPS Y1, 96(BP)
-	VMOVUPS Y1, 128(BP)
-	VMOVUPS Y1, 160(BP)
-	VMOVUPS Y1, 192(BP)
-	VMOVUPS Y1, 224(BP)
-	VMOVUPS Y1, 256(BP)
-	VMOVUPS Y1, 288(BP)
+	VMOVUPS Y1, (DI)
+	VMOVUPS Y1, 32(DI)
+	VMOVUPS Y1, (DI)(R8*1)
+	VMOVUPS Y1, 32(DI)(R8*1)
+	VMOVUPS Y1, (DI)(R8*2)
+	VMOVUPS Y1, 32(DI)(R8*2)
 	XORQ    AX, AX
 
 column11:
@@ -268,7 +270,7 @@ column11:
 	VFMADD213PS Y13, Y3, Y7
 	VFMADD213PS Y13, Y4, Y8
 	VFMADD213PS Y13, Y1, Y5
-	VMOVUPS     (BP), Y13
+	VMOVUPS     (R9)(R10*1), Y13
 	VSUBPS      (CX)(AX*1), Y13, Y13
 	VMULPS      (DX)(AX*1), Y13, Y13
 	VMOVUPS     f32_3d2aac58<>+0(SB), Y14
@@ -276,7 +278,7 @@ column11:
 	VFMADD213PS Y14, Y3, Y7
 	VFMADD213PS Y14, Y4, Y8
 	VFMADD213PS Y14, Y1, Y5
-	VMOVUPS     (BP), Y14
+	VMOVUPS     (R9)(R10*1), Y14
 	VSUBPS      64(CX)(AX*1), Y14, Y14
 	VFMADD231PS 64(DX)(AX*1), Y14, Y13
 	VMOVUPS     f32_3e2aaa49<>+0(SB), Y14
@@ -284,7 +286,7 @@ column11:
 	VFMADD213PS Y14, Y3, Y7
 	VFMADD213PS Y14, Y4, Y8
 	VFMADD213PS Y14, Y1, Y5
-	VMOVUPS     (BP), Y14
+	VMOVUPS     (R9)(R10*1), Y14
 	VSUBPS      128(CX)(AX*1), Y14, Y14
 	VFMADD231PS 128(DX)(AX*1), Y14, Y13
 	VMOVUPS     f32_3efffffe<>+0(SB), Y14
@@ -292,7 +294,7 @@ column11:
 	VFMADD213PS Y14, Y3, Y7
 	VFMADD213PS Y14, Y4, Y8
 	VFMADD213PS Y14, Y1, Y5
-	VMOVUPS     (BP), Y14
+	VMOVUPS     (R9)(R10*1), Y14
 	VSUBPS      192(CX)(AX*1), Y14, Y14
 	VFMADD231PS 192(DX)(AX*1), Y14, Y13
 	VMOVUPS     f32_3f800000<>+0(SB), Y14
@@ -300,12 +302,12 @@ column11:
 	VFMADD213PS Y14, Y3, Y7
 	VFMADD213PS Y14, Y4, Y8
 	VFMADD213PS Y14, Y1, Y5
-	VMOVUPS     64(BP), Y14
+	VMOVUPS     (BP), Y14
 	VPMAXUD     (DX)(AX*1), Y14, Y14
 	VPMAXUD     64(DX)(AX*1), Y14, Y14
 	VPMAXUD     128(DX)(AX*1), Y14, Y14
 	VPMAXUD     192(DX)(AX*1), Y14, Y14
-	VMOVUPS     Y14, 64(BP)
+	VMOVUPS     Y14, (BP)
 	VMOVUPS     f32_3f800000<>+0(SB), Y14
 	VFMADD213PS Y14, Y2, Y6
 	VFMADD213PS Y14, Y3, Y7
@@ -319,7 +321,7 @@ column11:
 	VMULPS      Y10, Y7, Y7
 	VMULPS      Y11, Y8, Y8
 	VMULPS      Y12, Y5, Y5
-	TESTQ       R10, R10
+	TESTQ       R11, R11
 	JZ          none12
 	VMOVUPS     Y6, (BX)(AX*1)
 	VMOVUPS     Y7, 64(BX)(AX*1)
@@ -327,101 +329,76 @@ column11:
 	VMOVUPS     Y5, 192(BX)(AX*1)
 
 none12:
-	VMOVUPS      (BP), Y1
-	VMOVUPS      32(BP), Y2
-	VMOVUPS      96(BP), Y3
-	VMOVUPS      (DX)(AX*1), Y10
+	VMOVUPS      (R9)(R10*1), Y1
+	VMOVUPS      (R9), Y2
+	VMOVUPS      32(BP), Y3
 	VCMPPS       $0x00, (CX)(AX*1), Y1, Y4
 	VANDNPS      Y4, Y3, Y9
 	VORPS        Y3, Y4, Y3
-	VANDPS       Y10, Y9, Y4
+	VANDPS       (DX)(AX*1), Y9, Y4
 	VORPS        Y2, Y4, Y2
-	VANDNPS      Y10, Y9, Y10
+	VANDNPS      (DX)(AX*1), Y9, Y4
 	VANDNPS      Y6, Y9, Y6
-	VMOVUPS      64(DX)(AX*1), Y11
-	VCMPPS       $0x00, 64(CX)(AX*1), Y1, Y4
-	VANDNPS      Y4, Y3, Y9
-	VORPS        Y3, Y4, Y3
-	VANDPS       Y11, Y9, Y4
-	VORPS        Y2, Y4, Y2
-	VANDNPS      Y11, Y9, Y11
-	VANDNPS      Y7, Y9, Y7
+	VCMPPS       $0x00, 64(CX)(AX*1), Y1, Y9
+	VANDNPS      Y9, Y3, Y10
+	VORPS        Y3, Y9, Y3
+	VANDPS       64(DX)(AX*1), Y10, Y9
+	VORPS        Y2, Y9, Y2
+	VANDNPS      64(DX)(AX*1), Y10, Y9
+	VANDNPS      Y7, Y10, Y7
 	VADDPS       Y7, Y6, Y6
-	VADDPS       Y11, Y10, Y10
-	VMOVUPS      128(DX)(AX*1), Y9
-	VCMPPS       $0x00, 128(CX)(AX*1), Y1, Y4
-	VANDNPS      Y4, Y3, Y7
-	VORPS        Y3, Y4, Y3
-	VANDPS       Y9, Y7, Y4
-	VORPS        Y2, Y4, Y2
-	VANDNPS      Y9, Y7, Y9
-	VANDNPS      Y8, Y7, Y8
-	VMOVUPS      192(DX)(AX*1), Y4
+	VADDPS       Y9, Y4, Y4
+	VCMPPS       $0x00, 128(CX)(AX*1), Y1, Y7
+	VANDNPS      Y7, Y3, Y9
+	VORPS        Y3, Y7, Y3
+	VANDPS       128(DX)(AX*1), Y9, Y7
+	VORPS        Y2, Y7, Y2
+	VANDNPS      128(DX)(AX*1), Y9, Y7
+	VANDNPS      Y8, Y9, Y8
 	VCMPPS       $0x00, 192(CX)(AX*1), Y1, Y1
-	VANDNPS      Y1, Y3, Y7
+	VANDNPS      Y1, Y3, Y9
 	VORPS        Y3, Y1, Y3
-	VANDPS       Y4, Y7, Y1
+	VANDPS       192(DX)(AX*1), Y9, Y1
 	VORPS        Y2, Y1, Y2
-	VANDNPS      Y4, Y7, Y4
-	VANDNPS      Y5, Y7, Y5
+	VANDNPS      192(DX)(AX*1), Y9, Y1
+	VANDNPS      Y5, Y9, Y5
 	VADDPS       Y5, Y8, Y8
-	VADDPS       Y4, Y9, Y9
-	VMOVUPS      Y2, 32(BP)
-	VMOVUPS      Y3, 96(BP)
+	VADDPS       Y1, Y7, Y7
+	VMOVUPS      Y2, (R9)
+	VMOVUPS      Y3, 32(BP)
 	VADDPS       Y8, Y6, Y6
-	VADDPS       Y9, Y10, Y10
-	VMOVUPD      128(BP), Y1
-	VMOVUPD      160(BP), Y2
+	VADDPS       Y7, Y4, Y4
+	VMOVUPD      (DI), Y1
+	VMOVUPD      32(DI), Y2
 	VEXTRACTF128 $0x01, Y6, X3
-	VCVTPS2PD    X6, Y4
+	VCVTPS2PD    X6, Y5
 	VCVTPS2PD    X3, Y3
-	VADDPD       Y4, Y1, Y1
+	VADDPD       Y5, Y1, Y1
 	VADDPD       Y3, Y2, Y2
-	VMOVUPD      Y1, 128(BP)
-	VMOVUPD      Y2, 160(BP)
-	VMOVUPD      192(BP), Y1
-	VMOVUPD      224(BP), Y2
+	VMOVUPD      Y1, (DI)
+	VMOVUPD      Y2, 32(DI)
+	VMOVUPD      (DI)(R8*1), Y1
+	VMOVUPD      32(DI)(R8*1), Y2
 	VEXTRACTF128 $0x01, Y13, X3
-	VCVTPS2PD    X13, Y4
+	VCVTPS2PD    X13, Y5
+	VCVTPS2PD    X3, Y3
+	VADDPD       Y5, Y1, Y1
+	VADDPD       Y3, Y2, Y2
+	VMOVUPD      Y1, (DI)(R8*1)
+	VMOVUPD      Y2, 32(DI)(R8*1)
+	VMOVUPD      (DI)(R8*2), Y1
+	VMOVUPD      32(DI)(R8*2), Y2
+	VEXTRACTF128 $0x01, Y4, X3
+	VCVTPS2PD    X4, Y4
 	VCVTPS2PD    X3, Y3
 	VADDPD       Y4, Y1, Y1
 	VADDPD       Y3, Y2, Y2
-	VMOVUPD      Y1, 192(BP)
-	VMOVUPD      Y2, 224(BP)
-	VMOVUPD      256(BP), Y1
-	VMOVUPD      288(BP), Y2
-	VEXTRACTF128 $0x01, Y10, X3
-	VCVTPS2PD    X10, Y4
-	VCVTPS2PD    X3, Y3
-	VADDPD       Y4, Y1, Y1
-	VADDPD       Y3, Y2, Y2
-	VMOVUPD      Y1, 256(BP)
-	VMOVUPD      Y2, 288(BP)
+	VMOVUPD      Y1, (DI)(R8*2)
+	VMOVUPD      Y2, 32(DI)(R8*2)
 	ADDQ         $+256, AX
 	CMPQ         AX, SI
 	JB           column11
-	MOVQ         DI, AX
-	VMOVUPD      128(BP), Y1
-	VMOVUPD      160(BP), Y2
-	VMOVUPD      Y1, (AX)
-	VMOVUPD      Y2, 32(AX)
-	ADDQ         R8, AX
-	VMOVUPD      192(BP), Y1
-	VMOVUPD      224(BP), Y2
-	VMOVUPD      Y1, (AX)
-	VMOVUPD      Y2, 32(AX)
-	ADDQ         R8, AX
-	VMOVUPD      256(BP), Y1
-	VMOVUPD      288(BP), Y2
-	VMOVUPD      Y1, (AX)
-	VMOVUPD      Y2, 32(AX)
-	ADDQ         $0x40, DI
-	MOVQ         room+8(FP), AX
-	SHLQ         $0x02, AX
-	VMOVUPS      (BP), Y2
-	VMOVUPS      32(BP), Y1
-	VMOVUPS      Y1, (R9)
-	VMOVUPS      Y2, (R9)(AX*1)
+	VMOVUPS      (R9)(R10*1), Y2
 	VMOVUPS      f32_80000000<>+0(SB), Y1
 	VXORPS       Y1, Y2, Y1
 	VMOVUPS      Y1, Y4
@@ -442,8 +419,9 @@ none12:
 	VANDPS       Y1, Y2, Y1
 	VCMPPS       $0x16, f32_42a00000<>+0(SB), Y1, Y1
 	VORPS        Y1, Y3, Y3
-	VMOVUPS      Y3, (R9)(AX*2)
+	VMOVUPS      Y3, (R9)(R10*2)
 	ADDQ         $0x20, R9
+	ADDQ         $0x40, DI
 	ADDQ         $0x20, CX
 	ADDQ         $0x20, DX
 	ADDQ         $0x20, BX
@@ -456,7 +434,7 @@ none12:
 half13:
 	SUBQ         $0x08, rows+48(FP)
 	JNZ          rows9
-	VMOVUPS      64(BP), Y0
+	VMOVUPS      (BP), Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VPMAXUD      X1, X0, X0
 	VUNPCKHPD    X0, X0, X1
@@ -1114,7 +1092,7 @@ same28:
 
 // func softColumnSums32AVX512(sums *float64, room int, peaks *float32, x *float32, t *float32, w *float32, rows int, n int) (bits uint64)
 // Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL
-TEXT ·softColumnSums32AVX512(SB), $0-72
+TEXT ·softColumnSums32AVX512(SB), NOSPLIT, $0-72
 	MOVQ         x+24(FP), CX
 	MOVQ         t+32(FP), DX
 	MOVQ         w+40(FP), BX
@@ -1126,29 +1104,31 @@ TEXT ·softColumnSums32AVX512(SB), $0-72
 	MOVQ         room+8(FP), R8
 	SHLQ         $0x03, R8
 	MOVQ         peaks+16(FP), R9
-	MOVQ         BX, R10
-	VBROADCASTSS f32_4b40007f<>+0(SB), Z2
-	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z3
-	VBROADCASTSS f32_c2b00f34<>+0(SB), Z4
-	VXORPS       Y0, Y0, Y0
-	VMOVUPS      Z0, Z5
+	MOVQ         room+8(FP), R10
+	SHLQ         $0x02, R10
+	MOVQ         BX, R11
+	VBROADCASTSS f32_4b40007f<>+0(SB), Z0
+	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z1
+	VBROADCASTSS f32_c2b00f34<>+0(SB), Z2
+	VXORPS       Y3, Y3, Y3
+	VMOVUPS      Z3, Z3
 	VXORPS       Y6, Y6, Y6
 
 rows29:
-	VMOVUPS (CX), Z0
+	VMOVUPS (CX), Z4
 	XORQ    AX, AX
 
 highest30:
-	VMAXPS  (CX)(AX*1), Z0, Z0
-	VMAXPS  64(CX)(AX*1), Z0, Z0
-	VMAXPS  128(CX)(AX*1), Z0, Z0
-	VMAXPS  192(CX)(AX*1), Z0, Z0
+	VMAXPS  (CX)(AX*1), Z4, Z4
+	VMAXPS  64(CX)(AX*1), Z4, Z4
+	VMAXPS  128(CX)(AX*1), Z4, Z4
+	VMAXPS  192(CX)(AX*1), Z4, Z4
 	ADDQ    $+256, AX
 	CMPQ    AX, SI
 	JB      highest30
-	VMOVUPS Z0, Z0
+	VMOVUPS Z4, Z4
 	VXORPS  Y13, Y13, Y13
-	VMOVUPS Z13, Z1
+	VMOVUPS Z13, Z5
 	KXORW   K1, K1, K1
 	VMOVUPS Z13, Z7
 	VMOVUPS Z13, Z8
@@ -1159,22 +1139,22 @@ highest30:
 	XORQ    AX, AX
 
 column31:
-	VMAXPS           (CX)(AX*1), Z4, Z14
-	VMAXPS           64(CX)(AX*1), Z4, Z15
-	VMAXPS           128(CX)(AX*1), Z4, Z16
-	VMAXPS           192(CX)(AX*1), Z4, Z17
+	VMAXPS           (CX)(AX*1), Z2, Z14
+	VMAXPS           64(CX)(AX*1), Z2, Z15
+	VMAXPS           128(CX)(AX*1), Z2, Z16
+	VMAXPS           192(CX)(AX*1), Z2, Z17
 	VMOVUPS          Z14, Z22
-	VFMADD213PS      Z2, Z3, Z22
+	VFMADD213PS      Z0, Z1, Z22
 	VMOVUPS          Z15, Z23
-	VFMADD213PS      Z2, Z3, Z23
+	VFMADD213PS      Z0, Z1, Z23
 	VMOVUPS          Z16, Z24
-	VFMADD213PS      Z2, Z3, Z24
+	VFMADD213PS      Z0, Z1, Z24
 	VMOVUPS          Z17, Z25
-	VFMADD213PS      Z2, Z3, Z25
-	VSUBPS           Z2, Z22, Z18
-	VSUBPS           Z2, Z23, Z19
-	VSUBPS           Z2, Z24, Z20
-	VSUBPS           Z2, Z25, Z21
+	VFMADD213PS      Z0, Z1, Z25
+	VSUBPS           Z0, Z22, Z18
+	VSUBPS           Z0, Z23, Z19
+	VSUBPS           Z0, Z24, Z20
+	VSUBPS           Z0, Z25, Z21
 	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z18, Z14
 	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z19, Z15
 	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z20, Z16
@@ -1191,58 +1171,58 @@ column31:
 	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z15, Z19
 	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z16, Z20
 	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z17, Z21
-	VSUBPS           (CX)(AX*1), Z0, Z26
+	VSUBPS           (CX)(AX*1), Z4, Z26
 	VMULPS           (DX)(AX*1), Z26, Z26
+	VCMPPS           $0x00, (CX)(AX*1), Z4, K2
 	VMOVUPS          (DX)(AX*1), Z27
-	VCMPPS           $0x00, (CX)(AX*1), Z0, K2
 	KANDNW           K2, K1, K3
 	KORW             K2, K1, K1
-	VORPS            Z27, Z1, K3, Z1
+	VORPS            Z27, Z5, K3, Z5
 	VMOVUPS          Z6, K3, Z27
 	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z14, Z18
 	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z15, Z19
 	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z16, Z20
 	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z17, Z21
-	VSUBPS           64(CX)(AX*1), Z0, Z28
+	VSUBPS           64(CX)(AX*1), Z4, Z28
 	VFMADD231PS      64(DX)(AX*1), Z28, Z26
+	VCMPPS           $0x00, 64(CX)(AX*1), Z4, K2
 	VMOVUPS          64(DX)(AX*1), Z28
-	VCMPPS           $0x00, 64(CX)(AX*1), Z0, K2
 	KANDNW           K2, K1, K4
 	KORW             K2, K1, K1
-	VORPS            Z28, Z1, K4, Z1
+	VORPS            Z28, Z5, K4, Z5
 	VMOVUPS          Z6, K4, Z28
 	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z14, Z18
 	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z15, Z19
 	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z16, Z20
 	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z17, Z21
-	VSUBPS           128(CX)(AX*1), Z0, Z29
+	VSUBPS           128(CX)(AX*1), Z4, Z29
 	VFMADD231PS      128(DX)(AX*1), Z29, Z26
+	VCMPPS           $0x00, 128(CX)(AX*1), Z4, K2
 	VMOVUPS          128(DX)(AX*1), Z29
-	VCMPPS           $0x00, 128(CX)(AX*1), Z0, K2
 	KANDNW           K2, K1, K5
 	KORW             K2, K1, K1
-	VORPS            Z29, Z1, K5, Z1
+	VORPS            Z29, Z5, K5, Z5
 	VMOVUPS          Z6, K5, Z29
 	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z14, Z18
 	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z15, Z19
 	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z16, Z20
 	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z17, Z21
-	VSUBPS           192(CX)(AX*1), Z0, Z30
+	VSUBPS           192(CX)(AX*1), Z4, Z30
 	VFMADD231PS      192(DX)(AX*1), Z30, Z26
+	VCMPPS           $0x00, 192(CX)(AX*1), Z4, K2
 	VMOVUPS          192(DX)(AX*1), Z30
-	VCMPPS           $0x00, 192(CX)(AX*1), Z0, K2
 	KANDNW           K2, K1, K6
 	KORW             K2, K1, K1
-	VORPS            Z30, Z1, K6, Z1
+	VORPS            Z30, Z5, K6, Z5
 	VMOVUPS          Z6, K6, Z30
 	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z14, Z18
 	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z15, Z19
 	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z16, Z20
 	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z17, Z21
-	VPMAXUD          (DX)(AX*1), Z5, Z5
-	VPMAXUD          64(DX)(AX*1), Z5, Z5
-	VPMAXUD          128(DX)(AX*1), Z5, Z5
-	VPMAXUD          192(DX)(AX*1), Z5, Z5
+	VPMAXUD          (DX)(AX*1), Z3, Z3
+	VPMAXUD          64(DX)(AX*1), Z3, Z3
+	VPMAXUD          128(DX)(AX*1), Z3, Z3
+	VPMAXUD          192(DX)(AX*1), Z3, Z3
 	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z14, Z18
 	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z15, Z19
 	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z16, Z20
@@ -1255,7 +1235,7 @@ column31:
 	VMULPS           Z23, Z19, Z19
 	VMULPS           Z24, Z20, Z20
 	VMULPS           Z25, Z21, Z21
-	TESTQ            R10, R10
+	TESTQ            R11, R11
 	JZ               none32
 	VMOVUPS          Z18, (BX)(AX*1)
 	VMOVUPS          Z19, 64(BX)(AX*1)
@@ -1291,59 +1271,54 @@ none32:
 	ADDQ             $+256, AX
 	CMPQ             AX, SI
 	JB               column31
-	MOVQ             DI, AX
-	VMOVUPD          Z7, (AX)
-	VMOVUPD          Z8, 64(AX)
-	ADDQ             R8, AX
-	VMOVUPD          Z9, (AX)
-	VMOVUPD          Z10, 64(AX)
-	ADDQ             R8, AX
-	VMOVUPD          Z11, (AX)
-	VMOVUPD          Z12, 64(AX)
-	ADDQ             $0x80, DI
-	MOVQ             room+8(FP), AX
-	SHLQ             $0x02, AX
-	VMOVUPS          Z1, (R9)
-	VMOVUPS          Z0, (R9)(AX*1)
-	VBROADCASTSS     f32_80000000<>+0(SB), Z1
-	VXORPS           Z1, Z0, Z1
-	VMOVUPS          Z1, Z8
-	VFMADD213PS      Z2, Z3, Z8
-	VSUBPS           Z2, Z8, Z7
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z7, Z1
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z7, Z1
+	VMOVUPD          Z7, (DI)
+	VMOVUPD          Z8, 64(DI)
+	VMOVUPD          Z9, (DI)(R8*1)
+	VMOVUPD          Z10, 64(DI)(R8*1)
+	VMOVUPD          Z11, (DI)(R8*2)
+	VMOVUPD          Z12, 64(DI)(R8*2)
+	VMOVUPS          Z5, (R9)
+	VMOVUPS          Z4, (R9)(R10*1)
+	VBROADCASTSS     f32_80000000<>+0(SB), Z5
+	VXORPS           Z5, Z4, Z5
+	VMOVUPS          Z5, Z8
+	VFMADD213PS      Z0, Z1, Z8
+	VSUBPS           Z0, Z8, Z7
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z7, Z5
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z7, Z5
 	VBROADCASTSS     f32_3ab52766<>+0(SB), Z7
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z1, Z7
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z1, Z7
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z1, Z7
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z1, Z7
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z1, Z7
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z1, Z7
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z5, Z7
 	VPSLLD           $0x17, Z8, Z8
 	VMULPS           Z8, Z7, Z7
-	VBROADCASTSS     f32_7fffffff<>+0(SB), Z1
-	VANDPS           Z1, Z0, Z0
-	VCMPPS.BCST      $0x16, f32_42a00000<>+0(SB), Z0, K2
-	VBROADCASTSS     f32_7fc00000<>+0(SB), Z0
-	VMOVUPS          Z0, K2, Z7
-	VMOVUPS          Z7, (R9)(AX*2)
+	VBROADCASTSS     f32_7fffffff<>+0(SB), Z5
+	VANDPS           Z5, Z4, Z4
+	VCMPPS.BCST      $0x16, f32_42a00000<>+0(SB), Z4, K2
+	VBROADCASTSS     f32_7fc00000<>+0(SB), Z4
+	VMOVUPS          Z4, K2, Z7
+	VMOVUPS          Z7, (R9)(R10*2)
 	ADDQ             $0x40, R9
+	ADDQ             $0x80, DI
 	ADDQ             SI, CX
 	ADDQ             SI, DX
 	ADDQ             SI, BX
 	SUBQ             $0x10, rows+48(FP)
 	JNZ              rows29
-	VEXTRACTF64X4    $0x01, Z5, Y0
-	VPMAXUD          Y0, Y5, Y5
-	VEXTRACTF64X2    $0x01, Y5, X0
-	VPMAXUD          X0, X5, X5
-	VUNPCKHPD        X5, X5, X0
-	VPMAXUD          X0, X5, X5
-	VMOVSHDUP        X5, X0
-	VPMAXUD          X0, X5, X5
-	VPSLLQ           $0x20, X5, X5
-	VPSRLQ           $0x20, X5, X5
-	VMOVSD           X5, bits+64(FP)
+	VEXTRACTF64X4    $0x01, Z3, Y0
+	VPMAXUD          Y0, Y3, Y3
+	VEXTRACTF64X2    $0x01, Y3, X0
+	VPMAXUD          X0, X3, X3
+	VUNPCKHPD        X3, X3, X0
+	VPMAXUD          X0, X3, X3
+	VMOVSHDUP        X3, X0
+	VPMAXUD          X0, X3, X3
+	VPSLLQ           $0x20, X3, X3
+	VPSRLQ           $0x20, X3, X3
+	VMOVSD           X3, bits+64(FP)
 	VZEROUPPER
 	RET
 
@@ -1689,7 +1664,7 @@ same46:
 
 // func softColumnSums64AVX2(sums *float64, room int, peaks *float64, x *float64, t *float64, w *float64, rows int, n int) (bits uint64)
 // Requires: AVX, AVX2, FMA3
-TEXT ·softColumnSums64AVX2(SB), $384-72
+TEXT ·softColumnSums64AVX2(SB), NOSPLIT, $224-72
 	LEAQ    63(SP), BP
 	ANDQ    $-64, BP
 	MOVQ    x+24(FP), CX
@@ -1703,10 +1678,12 @@ TEXT ·softColumnSums64AVX2(SB), $384-72
 	MOVQ    room+8(FP), R8
 	SHLQ    $0x03, R8
 	MOVQ    peaks+16(FP), R9
-	MOVQ    BX, R10
+	MOVQ    room+8(FP), R10
+	SHLQ    $0x03, R10
+	MOVQ    BX, R11
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	VXORPS  Y1, Y1, Y1
-	VMOVUPD Y1, 64(BP)
+	VMOVUPD Y1, (BP)
 
 rows47:
 	VMOVUPD (CX), Y1
@@ -1720,16 +1697,16 @@ highest48:
 	ADDQ    $+256, AX
 	CMPQ    AX, SI
 	JB      highest48
-	VMOVUPD Y1, (BP)
+	VMOVUPD Y1, (R9)(R10*1)
 	VXORPS  Y1, Y1, Y1
+	VMOVUPD Y1, (R9)
 	VMOVUPD Y1, 32(BP)
+	VMOVUPD Y1, (DI)
+	VMOVUPD Y1, 64(BP)
+	VMOVUPD Y1, (DI)(R8*1)
 	VMOVUPD Y1, 96(BP)
+	VMOVUPD Y1, (DI)(R8*2)
 	VMOVUPD Y1, 128(BP)
-	VMOVUPD Y1, 160(BP)
-	VMOVUPD Y1, 192(BP)
-	VMOVUPD Y1, 224(BP)
-	VMOVUPD Y1, 256(BP)
-	VMOVUPD Y1, 288(BP)
 	XORQ    AX, AX
 
 column49:
@@ -1771,7 +1748,7 @@ column49:
 	VFMADD213PD Y13, Y3, Y7
 	VFMADD213PD Y13, Y4, Y8
 	VFMADD213PD Y13, Y1, Y5
-	VMOVUPD     (BP), Y13
+	VMOVUPD     (R9)(R10*1), Y13
 	VSUBPD      (CX)(AX*1), Y13, Y13
 	VMULPD      (DX)(AX*1), Y13, Y13
 	VMOVUPD     f64_3ec71df0cc01f5d1<>+0(SB), Y14
@@ -1779,7 +1756,7 @@ column49:
 	VFMADD213PD Y14, Y3, Y7
 	VFMADD213PD Y14, Y4, Y8
 	VFMADD213PD Y14, Y1, Y5
-	VMOVUPD     (BP), Y14
+	VMOVUPD     (R9)(R10*1), Y14
 	VSUBPD      64(CX)(AX*1), Y14, Y14
 	VFMADD231PD 64(DX)(AX*1), Y14, Y13
 	VMOVUPD     f64_3efa0199a21bb23c<>+0(SB), Y14
@@ -1787,7 +1764,7 @@ column49:
 	VFMADD213PD Y14, Y3, Y7
 	VFMADD213PD Y14, Y4, Y8
 	VFMADD213PD Y14, Y1, Y5
-	VMOVUPD     (BP), Y14
+	VMOVUPD     (R9)(R10*1), Y14
 	VSUBPD      128(CX)(AX*1), Y14, Y14
 	VFMADD231PD 128(DX)(AX*1), Y14, Y13
 	VMOVUPD     f64_3f2a01a013850def<>+0(SB), Y14
@@ -1795,7 +1772,7 @@ column49:
 	VFMADD213PD Y14, Y3, Y7
 	VFMADD213PD Y14, Y4, Y8
 	VFMADD213PD Y14, Y1, Y5
-	VMOVUPD     (BP), Y14
+	VMOVUPD     (R9)(R10*1), Y14
 	VSUBPD      192(CX)(AX*1), Y14, Y14
 	VFMADD231PD 192(DX)(AX*1), Y14, Y13
 	VMOVUPD     f64_3f56c16c184319e8<>+0(SB), Y14
@@ -1803,12 +1780,12 @@ column49:
 	VFMADD213PD Y14, Y3, Y7
 	VFMADD213PD Y14, Y4, Y8
 	VFMADD213PD Y14, Y1, Y5
-	VMOVUPD     64(BP), Y14
+	VMOVUPD     (BP), Y14
 	VPMAXUD     (DX)(AX*1), Y14, Y14
 	VPMAXUD     64(DX)(AX*1), Y14, Y14
 	VPMAXUD     128(DX)(AX*1), Y14, Y14
 	VPMAXUD     192(DX)(AX*1), Y14, Y14
-	VMOVUPD     Y14, 64(BP)
+	VMOVUPD     Y14, (BP)
 	VMOVUPD     f64_3f8111111112453e<>+0(SB), Y14
 	VFMADD213PD Y14, Y2, Y6
 	VFMADD213PD Y14, Y3, Y7
@@ -1847,7 +1824,7 @@ column49:
 	VMULPD      Y10, Y7, Y7
 	VMULPD      Y11, Y8, Y8
 	VMULPD      Y12, Y5, Y5
-	TESTQ       R10, R10
+	TESTQ       R11, R11
 	JZ          none50
 	VMOVUPD     Y6, (BX)(AX*1)
 	VMOVUPD     Y7, 64(BX)(AX*1)
@@ -1855,107 +1832,91 @@ column49:
 	VMOVUPD     Y5, 192(BX)(AX*1)
 
 none50:
-	VMOVUPD     (BP), Y1
-	VMOVUPD     32(BP), Y2
-	VMOVUPD     96(BP), Y3
-	VMOVUPD     (DX)(AX*1), Y10
+	VMOVUPD     (R9)(R10*1), Y1
+	VMOVUPD     (R9), Y2
+	VMOVUPD     32(BP), Y3
 	VCMPPD      $0x00, (CX)(AX*1), Y1, Y4
 	VANDNPD     Y4, Y3, Y9
 	VORPD       Y3, Y4, Y3
-	VANDPD      Y10, Y9, Y4
+	VANDPD      (DX)(AX*1), Y9, Y4
 	VORPD       Y2, Y4, Y2
-	VANDNPD     Y10, Y9, Y10
+	VANDNPD     (DX)(AX*1), Y9, Y4
 	VANDNPD     Y6, Y9, Y6
-	VMOVUPD     64(DX)(AX*1), Y11
-	VCMPPD      $0x00, 64(CX)(AX*1), Y1, Y4
-	VANDNPD     Y4, Y3, Y9
-	VORPD       Y3, Y4, Y3
-	VANDPD      Y11, Y9, Y4
-	VORPD       Y2, Y4, Y2
-	VANDNPD     Y11, Y9, Y11
-	VANDNPD     Y7, Y9, Y7
+	VCMPPD      $0x00, 64(CX)(AX*1), Y1, Y9
+	VANDNPD     Y9, Y3, Y10
+	VORPD       Y3, Y9, Y3
+	VANDPD      64(DX)(AX*1), Y10, Y9
+	VORPD       Y2, Y9, Y2
+	VANDNPD     64(DX)(AX*1), Y10, Y9
+	VANDNPD     Y7, Y10, Y7
 	VADDPD      Y7, Y6, Y6
-	VADDPD      Y11, Y10, Y10
-	VMOVUPD     128(DX)(AX*1), Y9
-	VCMPPD      $0x00, 128(CX)(AX*1), Y1, Y4
-	VANDNPD     Y4, Y3, Y7
-	VORPD       Y3, Y4, Y3
-	VANDPD      Y9, Y7, Y4
-	VORPD       Y2, Y4, Y2
-	VANDNPD     Y9, Y7, Y9
-	VANDNPD     Y8, Y7, Y8
-	VMOVUPD     192(DX)(AX*1), Y4
+	VADDPD      Y9, Y4, Y4
+	VCMPPD      $0x00, 128(CX)(AX*1), Y1, Y7
+	VANDNPD     Y7, Y3, Y9
+	VORPD       Y3, Y7, Y3
+	VANDPD      128(DX)(AX*1), Y9, Y7
+	VORPD       Y2, Y7, Y2
+	VANDNPD     128(DX)(AX*1), Y9, Y7
+	VANDNPD     Y8, Y9, Y8
 	VCMPPD      $0x00, 192(CX)(AX*1), Y1, Y1
-	VANDNPD     Y1, Y3, Y7
+	VANDNPD     Y1, Y3, Y9
 	VORPD       Y3, Y1, Y3
-	VANDPD      Y4, Y7, Y1
+	VANDPD      192(DX)(AX*1), Y9, Y1
 	VORPD       Y2, Y1, Y2
-	VANDNPD     Y4, Y7, Y4
-	VANDNPD     Y5, Y7, Y5
+	VANDNPD     192(DX)(AX*1), Y9, Y1
+	VANDNPD     Y5, Y9, Y5
 	VADDPD      Y5, Y8, Y8
-	VADDPD      Y4, Y9, Y9
-	VMOVUPD     Y2, 32(BP)
-	VMOVUPD     Y3, 96(BP)
+	VADDPD      Y1, Y7, Y7
+	VMOVUPD     Y2, (R9)
+	VMOVUPD     Y3, 32(BP)
 	VADDPD      Y8, Y6, Y6
-	VADDPD      Y9, Y10, Y10
-	VMOVUPD     128(BP), Y1
-	VMOVUPD     160(BP), Y2
+	VADDPD      Y7, Y4, Y4
+	VMOVUPD     (DI), Y1
+	VMOVUPD     64(BP), Y2
 	VADDPD      Y6, Y1, Y3
-	VMAXPD      Y6, Y1, Y4
+	VMAXPD      Y6, Y1, Y5
 	VMINPD      Y6, Y1, Y6
-	VSUBPD      Y4, Y3, Y4
-	VSUBPD      Y4, Y6, Y6
+	VSUBPD      Y5, Y3, Y5
+	VSUBPD      Y5, Y6, Y6
 	VADDPD      Y6, Y2, Y2
 	VMOVAPD     Y3, Y1
-	VMOVUPD     Y1, 128(BP)
-	VMOVUPD     Y2, 160(BP)
-	VMOVUPD     192(BP), Y1
-	VMOVUPD     224(BP), Y2
+	VMOVUPD     Y1, (DI)
+	VMOVUPD     Y2, 64(BP)
+	VMOVUPD     (DI)(R8*1), Y1
+	VMOVUPD     96(BP), Y2
 	VADDPD      Y13, Y1, Y3
-	VMAXPD      Y13, Y1, Y4
+	VMAXPD      Y13, Y1, Y5
 	VMINPD      Y13, Y1, Y13
-	VSUBPD      Y4, Y3, Y4
-	VSUBPD      Y4, Y13, Y13
+	VSUBPD      Y5, Y3, Y5
+	VSUBPD      Y5, Y13, Y13
 	VADDPD      Y13, Y2, Y2
 	VMOVAPD     Y3, Y1
-	VMOVUPD     Y1, 192(BP)
-	VMOVUPD     Y2, 224(BP)
-	VMOVUPD     256(BP), Y1
-	VMOVUPD     288(BP), Y2
-	VADDPD      Y10, Y1, Y3
-	VMAXPD      Y10, Y1, Y4
-	VMINPD      Y10, Y1, Y10
-	VSUBPD      Y4, Y3, Y4
-	VSUBPD      Y4, Y10, Y10
-	VADDPD      Y10, Y2, Y2
+	VMOVUPD     Y1, (DI)(R8*1)
+	VMOVUPD     Y2, 96(BP)
+	VMOVUPD     (DI)(R8*2), Y1
+	VMOVUPD     128(BP), Y2
+	VADDPD      Y4, Y1, Y3
+	VMAXPD      Y4, Y1, Y5
+	VMINPD      Y4, Y1, Y4
+	VSUBPD      Y5, Y3, Y5
+	VSUBPD      Y5, Y4, Y4
+	VADDPD      Y4, Y2, Y2
 	VMOVAPD     Y3, Y1
-	VMOVUPD     Y1, 256(BP)
-	VMOVUPD     Y2, 288(BP)
+	VMOVUPD     Y1, (DI)(R8*2)
+	VMOVUPD     Y2, 128(BP)
 	ADDQ        $+256, AX
 	CMPQ        AX, SI
 	JB          column49
-	MOVQ        DI, AX
-	VMOVUPD     128(BP), Y1
-	VMOVUPD     160(BP), Y2
-	VADDPD      Y2, Y1, Y1
-	VMOVUPD     Y1, (AX)
-	ADDQ        R8, AX
-	VMOVUPD     192(BP), Y1
-	VMOVUPD     224(BP), Y2
-	VADDPD      Y2, Y1, Y1
-	VMOVUPD     Y1, (AX)
-	ADDQ        R8, AX
-	VMOVUPD     256(BP), Y1
-	VMOVUPD     288(BP), Y2
-	VADDPD      Y2, Y1, Y1
-	VMOVUPD     Y1, (AX)
-	ADDQ        $0x20, DI
-	MOVQ        room+8(FP), AX
-	SHLQ        $0x03, AX
-	VMOVUPD     (BP), Y2
-	VMOVUPD     32(BP), Y1
-	VMOVUPD     Y1, (R9)
-	VMOVUPD     Y2, (R9)(AX*1)
+	VMOVUPD     (DI), Y1
+	VADDPD      64(BP), Y1, Y1
+	VMOVUPD     Y1, (DI)
+	VMOVUPD     (DI)(R8*1), Y1
+	VADDPD      96(BP), Y1, Y1
+	VMOVUPD     Y1, (DI)(R8*1)
+	VMOVUPD     (DI)(R8*2), Y1
+	VADDPD      128(BP), Y1, Y1
+	VMOVUPD     Y1, (DI)(R8*2)
+	VMOVUPD     (R9)(R10*1), Y2
 	VMOVUPD     f64_8000000000000000<>+0(SB), Y1
 	VXORPD      Y1, Y2, Y1
 	VMOVUPD     Y1, Y4
@@ -1981,8 +1942,9 @@ none50:
 	VANDPD      Y1, Y2, Y1
 	VCMPPD      $0x16, f64_4082c00000000000<>+0(SB), Y1, Y1
 	VORPD       Y1, Y3, Y3
-	VMOVUPD     Y3, (R9)(AX*2)
+	VMOVUPD     Y3, (R9)(R10*2)
 	ADDQ        $0x20, R9
+	ADDQ        $0x20, DI
 	ADDQ        $0x20, CX
 	ADDQ        $0x20, DX
 	ADDQ        $0x20, BX
@@ -1995,7 +1957,7 @@ none50:
 half51:
 	SUBQ         $0x04, rows+48(FP)
 	JNZ          rows47
-	VMOVUPD      64(BP), Y0
+	VMOVUPD      (BP), Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VPMAXUD      X1, X0, X0
 	VUNPCKHPD    X0, X0, X1
@@ -2525,7 +2487,7 @@ same66:
 
 // func softColumnSums64AVX512(sums *float64, room int, peaks *float64, x *float64, t *float64, w *float64, rows int, n int) (bits uint64)
 // Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL
-TEXT ·softColumnSums64AVX512(SB), $0-72
+TEXT ·softColumnSums64AVX512(SB), NOSPLIT, $0-72
 	MOVQ         x+24(FP), CX
 	MOVQ         t+32(FP), DX
 	MOVQ         w+40(FP), BX
@@ -2537,29 +2499,31 @@ TEXT ·softColumnSums64AVX512(SB), $0-72
 	MOVQ         room+8(FP), R8
 	SHLQ         $0x03, R8
 	MOVQ         peaks+16(FP), R9
-	MOVQ         BX, R10
-	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z2
-	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
-	VBROADCASTSD f64_c08628b76e3a7b61<>+0(SB), Z4
-	VXORPS       Y0, Y0, Y0
-	VMOVUPD      Z0, Z5
+	MOVQ         room+8(FP), R10
+	SHLQ         $0x03, R10
+	MOVQ         BX, R11
+	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z0
+	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z1
+	VBROADCASTSD f64_c08628b76e3a7b61<>+0(SB), Z2
+	VXORPS       Y3, Y3, Y3
+	VMOVUPD      Z3, Z3
 	VXORPS       Y6, Y6, Y6
 
 rows67:
-	VMOVUPD (CX), Z0
+	VMOVUPD (CX), Z4
 	XORQ    AX, AX
 
 highest68:
-	VMAXPD  (CX)(AX*1), Z0, Z0
-	VMAXPD  64(CX)(AX*1), Z0, Z0
-	VMAXPD  128(CX)(AX*1), Z0, Z0
-	VMAXPD  192(CX)(AX*1), Z0, Z0
+	VMAXPD  (CX)(AX*1), Z4, Z4
+	VMAXPD  64(CX)(AX*1), Z4, Z4
+	VMAXPD  128(CX)(AX*1), Z4, Z4
+	VMAXPD  192(CX)(AX*1), Z4, Z4
 	ADDQ    $+256, AX
 	CMPQ    AX, SI
 	JB      highest68
-	VMOVUPD Z0, Z0
+	VMOVUPD Z4, Z4
 	VXORPS  Y13, Y13, Y13
-	VMOVUPD Z13, Z1
+	VMOVUPD Z13, Z5
 	KXORW   K1, K1, K1
 	VMOVUPD Z13, Z7
 	VMOVUPD Z13, Z8
@@ -2570,22 +2534,22 @@ highest68:
 	XORQ    AX, AX
 
 column69:
-	VMAXPD           (CX)(AX*1), Z4, Z14
-	VMAXPD           64(CX)(AX*1), Z4, Z15
-	VMAXPD           128(CX)(AX*1), Z4, Z16
-	VMAXPD           192(CX)(AX*1), Z4, Z17
+	VMAXPD           (CX)(AX*1), Z2, Z14
+	VMAXPD           64(CX)(AX*1), Z2, Z15
+	VMAXPD           128(CX)(AX*1), Z2, Z16
+	VMAXPD           192(CX)(AX*1), Z2, Z17
 	VMOVUPD          Z14, Z22
-	VFMADD213PD      Z2, Z3, Z22
+	VFMADD213PD      Z0, Z1, Z22
 	VMOVUPD          Z15, Z23
-	VFMADD213PD      Z2, Z3, Z23
+	VFMADD213PD      Z0, Z1, Z23
 	VMOVUPD          Z16, Z24
-	VFMADD213PD      Z2, Z3, Z24
+	VFMADD213PD      Z0, Z1, Z24
 	VMOVUPD          Z17, Z25
-	VFMADD213PD      Z2, Z3, Z25
-	VSUBPD           Z2, Z22, Z18
-	VSUBPD           Z2, Z23, Z19
-	VSUBPD           Z2, Z24, Z20
-	VSUBPD           Z2, Z25, Z21
+	VFMADD213PD      Z0, Z1, Z25
+	VSUBPD           Z0, Z22, Z18
+	VSUBPD           Z0, Z23, Z19
+	VSUBPD           Z0, Z24, Z20
+	VSUBPD           Z0, Z25, Z21
 	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z14
 	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z15
 	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z20, Z16
@@ -2602,58 +2566,58 @@ column69:
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z15, Z19
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z16, Z20
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z17, Z21
-	VSUBPD           (CX)(AX*1), Z0, Z26
+	VSUBPD           (CX)(AX*1), Z4, Z26
 	VMULPD           (DX)(AX*1), Z26, Z26
+	VCMPPD           $0x00, (CX)(AX*1), Z4, K2
 	VMOVUPD          (DX)(AX*1), Z27
-	VCMPPD           $0x00, (CX)(AX*1), Z0, K2
 	KANDNW           K2, K1, K3
 	KORW             K2, K1, K1
-	VORPD            Z27, Z1, K3, Z1
+	VORPD            Z27, Z5, K3, Z5
 	VMOVUPD          Z6, K3, Z27
 	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z18
 	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z19
 	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z16, Z20
 	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z17, Z21
-	VSUBPD           64(CX)(AX*1), Z0, Z28
+	VSUBPD           64(CX)(AX*1), Z4, Z28
 	VFMADD231PD      64(DX)(AX*1), Z28, Z26
+	VCMPPD           $0x00, 64(CX)(AX*1), Z4, K2
 	VMOVUPD          64(DX)(AX*1), Z28
-	VCMPPD           $0x00, 64(CX)(AX*1), Z0, K2
 	KANDNW           K2, K1, K4
 	KORW             K2, K1, K1
-	VORPD            Z28, Z1, K4, Z1
+	VORPD            Z28, Z5, K4, Z5
 	VMOVUPD          Z6, K4, Z28
 	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z14, Z18
 	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z15, Z19
 	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z16, Z20
 	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z17, Z21
-	VSUBPD           128(CX)(AX*1), Z0, Z29
+	VSUBPD           128(CX)(AX*1), Z4, Z29
 	VFMADD231PD      128(DX)(AX*1), Z29, Z26
+	VCMPPD           $0x00, 128(CX)(AX*1), Z4, K2
 	VMOVUPD          128(DX)(AX*1), Z29
-	VCMPPD           $0x00, 128(CX)(AX*1), Z0, K2
 	KANDNW           K2, K1, K5
 	KORW             K2, K1, K1
-	VORPD            Z29, Z1, K5, Z1
+	VORPD            Z29, Z5, K5, Z5
 	VMOVUPD          Z6, K5, Z29
 	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z14, Z18
 	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z15, Z19
 	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z16, Z20
 	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z17, Z21
-	VSUBPD           192(CX)(AX*1), Z0, Z30
+	VSUBPD           192(CX)(AX*1), Z4, Z30
 	VFMADD231PD      192(DX)(AX*1), Z30, Z26
+	VCMPPD           $0x00, 192(CX)(AX*1), Z4, K2
 	VMOVUPD          192(DX)(AX*1), Z30
-	VCMPPD           $0x00, 192(CX)(AX*1), Z0, K2
 	KANDNW           K2, K1, K6
 	KORW             K2, K1, K1
-	VORPD            Z30, Z1, K6, Z1
+	VORPD            Z30, Z5, K6, Z5
 	VMOVUPD          Z6, K6, Z30
 	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z14, Z18
 	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z15, Z19
 	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z16, Z20
 	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z17, Z21
-	VPMAXUD          (DX)(AX*1), Z5, Z5
-	VPMAXUD          64(DX)(AX*1), Z5, Z5
-	VPMAXUD          128(DX)(AX*1), Z5, Z5
-	VPMAXUD          192(DX)(AX*1), Z5, Z5
+	VPMAXUD          (DX)(AX*1), Z3, Z3
+	VPMAXUD          64(DX)(AX*1), Z3, Z3
+	VPMAXUD          128(DX)(AX*1), Z3, Z3
+	VPMAXUD          192(DX)(AX*1), Z3, Z3
 	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z14, Z18
 	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z15, Z19
 	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z16, Z20
@@ -2686,7 +2650,7 @@ column69:
 	VMULPD           Z23, Z19, Z19
 	VMULPD           Z24, Z20, Z20
 	VMULPD           Z25, Z21, Z21
-	TESTQ            R10, R10
+	TESTQ            R11, R11
 	JZ               none70
 	VMOVUPD          Z18, (BX)(AX*1)
 	VMOVUPD          Z19, 64(BX)(AX*1)
@@ -2728,61 +2692,56 @@ none70:
 	ADDQ             $+256, AX
 	CMPQ             AX, SI
 	JB               column69
-	MOVQ             DI, AX
 	VADDPD           Z8, Z7, Z7
-	VMOVUPD          Z7, (AX)
-	ADDQ             R8, AX
+	VMOVUPD          Z7, (DI)
 	VADDPD           Z10, Z9, Z9
-	VMOVUPD          Z9, (AX)
-	ADDQ             R8, AX
+	VMOVUPD          Z9, (DI)(R8*1)
 	VADDPD           Z12, Z11, Z11
-	VMOVUPD          Z11, (AX)
-	ADDQ             $0x40, DI
-	MOVQ             room+8(FP), AX
-	SHLQ             $0x03, AX
-	VMOVUPD          Z1, (R9)
-	VMOVUPD          Z0, (R9)(AX*1)
-	VBROADCASTSD     f64_8000000000000000<>+0(SB), Z1
-	VXORPD           Z1, Z0, Z1
-	VMOVUPD          Z1, Z8
-	VFMADD213PD      Z2, Z3, Z8
-	VSUBPD           Z2, Z8, Z7
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z7, Z1
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z7, Z1
+	VMOVUPD          Z11, (DI)(R8*2)
+	VMOVUPD          Z5, (R9)
+	VMOVUPD          Z4, (R9)(R10*1)
+	VBROADCASTSD     f64_8000000000000000<>+0(SB), Z5
+	VXORPD           Z5, Z4, Z5
+	VMOVUPD          Z5, Z8
+	VFMADD213PD      Z0, Z1, Z8
+	VSUBPD           Z0, Z8, Z7
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z7, Z5
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z7, Z5
 	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z7
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z1, Z7
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z1, Z7
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z1, Z7
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z1, Z7
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z1, Z7
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z1, Z7
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z1, Z7
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z1, Z7
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z1, Z7
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z1, Z7
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z1, Z7
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z5, Z7
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z5, Z7
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z5, Z7
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z5, Z7
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z5, Z7
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z5, Z7
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z5, Z7
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z5, Z7
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z5, Z7
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z5, Z7
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z5, Z7
 	VPSLLQ           $0x34, Z8, Z8
 	VMULPD           Z8, Z7, Z7
-	VBROADCASTSD     f64_7fffffffffffffff<>+0(SB), Z1
-	VANDPD           Z1, Z0, Z0
-	VCMPPD.BCST      $0x16, f64_4082c00000000000<>+0(SB), Z0, K2
-	VBROADCASTSD     f64_7ff8000000000001<>+0(SB), Z0
-	VMOVUPD          Z0, K2, Z7
-	VMOVUPD          Z7, (R9)(AX*2)
+	VBROADCASTSD     f64_7fffffffffffffff<>+0(SB), Z5
+	VANDPD           Z5, Z4, Z4
+	VCMPPD.BCST      $0x16, f64_4082c00000000000<>+0(SB), Z4, K2
+	VBROADCASTSD     f64_7ff8000000000001<>+0(SB), Z4
+	VMOVUPD          Z4, K2, Z7
+	VMOVUPD          Z7, (R9)(R10*2)
 	ADDQ             $0x40, R9
+	ADDQ             $0x40, DI
 	ADDQ             SI, CX
 	ADDQ             SI, DX
 	ADDQ             SI, BX
 	SUBQ             $0x08, rows+48(FP)
 	JNZ              rows67
-	VEXTRACTF64X4    $0x01, Z5, Y0
-	VPMAXUD          Y0, Y5, Y5
-	VEXTRACTF64X2    $0x01, Y5, X0
-	VPMAXUD          X0, X5, X5
-	VUNPCKHPD        X5, X5, X0
-	VPMAXUD          X0, X5, X5
-	VPSRLQ           $0x20, X5, X5
-	VMOVSD           X5, bits+64(FP)
+	VEXTRACTF64X4    $0x01, Z3, Y0
+	VPMAXUD          Y0, Y3, Y3
+	VEXTRACTF64X2    $0x01, Y3, X0
+	VPMAXUD          X0, X3, X3
+	VUNPCKHPD        X3, X3, X0
+	VPMAXUD          X0, X3, X3
+	VPSRLQ           $0x20, X3, X3
+	VMOVSD           X3, bits+64(FP)
 	VZEROUPPER
 	RET
 
