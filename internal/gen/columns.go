@@ -34,7 +34,7 @@ func (v *vec) threeTimes(step gpreg) gpreg {
 
 // run emits the loop. The last block of rows begins where it ends with them: some columns
 // are turned twice.
-func (l *turning) run(block func(half int)) {
+func (l *turning) run(block func()) {
 	rows, start := l.param("rows"), l.argument("rows")
 	loop, again, done := l.newLabel("rows"), l.newLabel("block"), l.newLabel("turned")
 	first, across := l.GP64(), l.GP64() // of the row; bytes from its columns to the next ones
@@ -48,9 +48,7 @@ func (l *turning) run(block func(half int)) {
 	l.MOVQ(l.n, l.left)
 	l.Label(again)
 	l.LEAQ(operand.Mem{Base: l.rows, Index: l.stride, Scale: uint8(l.side / 2)}, l.behind)
-	for half := range 2 {
-		block(half)
-	}
+	block()
 	l.ADDQ(operand.U8(l.bytes), l.rows)
 	l.ADDQ(operand.I32(l.side*64), l.columns)
 	l.SUBQ(operand.U8(l.side), l.left)
@@ -126,9 +124,11 @@ func (l *turning) turned(r []vreg) []vreg {
 // toColumns emits the columns of rows.
 func toColumns(v *vec) {
 	l := newTurning(v, "x", "dst")
-	l.run(func(half int) {
-		for i, c := range l.turned(l.ofRows(half)) {
-			l.move(c, l.column(half, i))
+	l.run(func() {
+		for half := range 2 {
+			for i, c := range l.turned(l.ofRows(half)) {
+				l.move(c, l.column(half, i))
+			}
 		}
 	})
 }
@@ -178,18 +178,25 @@ func keyColumns(w *vec) {
 	l.RET()
 }
 
-// toRows emits the rows of columns.
+// toRows emits the rows of columns. It writes them whole: a store a row.
 func toRows(v *vec) {
 	l := newTurning(v, "dst", "x")
-	l.run(func(half int) {
-		var r []vreg
-		for i := range l.side / 2 {
-			r = append(r, l.inRegister(l.column(half, i)))
+	l.run(func() {
+		var halves [2][]vreg
+		for half := range halves {
+			var r []vreg
+			for i := range l.side / 2 {
+				r = append(r, l.inRegister(l.column(half, i)))
+			}
+			halves[half] = l.turned(r)
 		}
-		for i, x := range l.turned(r) {
-			low, high := l.places(half, i)
-			l.VMOVUPS(x.AsX(), low)
-			l.VEXTRACTF128(operand.U8(1), x, high)
+		for i, x := range halves[0] {
+			low, high := l.places(0, i)
+			y, r := halves[1][i], l.reg()
+			l.VINSERTF128(operand.U8(1), y.AsX(), x, r)
+			l.move(r, low)
+			l.VPERM2F128(operand.U8(0x31), y, x, r)
+			l.move(r, high)
 		}
 	})
 }

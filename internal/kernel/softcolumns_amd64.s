@@ -117,59 +117,59 @@ rows5:
 	MOVQ BX, R8
 
 block6:
-	LEAQ         (AX)(DX*4), DI
-	VMOVUPS      (CX), Y0
-	VMOVUPS      64(CX), Y1
-	VMOVUPS      128(CX), Y2
-	VMOVUPS      192(CX), Y3
-	VUNPCKLPS    Y1, Y0, Y4
-	VUNPCKHPS    Y1, Y0, Y0
-	VUNPCKLPS    Y3, Y2, Y1
-	VUNPCKHPS    Y3, Y2, Y2
-	VUNPCKLPD    Y1, Y4, Y3
-	VUNPCKHPD    Y1, Y4, Y1
-	VUNPCKLPD    Y2, Y0, Y4
-	VUNPCKHPD    Y2, Y0, Y0
-	VMOVUPS      X3, (AX)
-	VEXTRACTF128 $0x01, Y3, (DI)
-	VMOVUPS      X1, (AX)(DX*1)
-	VEXTRACTF128 $0x01, Y1, (DI)(DX*1)
-	VMOVUPS      X4, (AX)(DX*2)
-	VEXTRACTF128 $0x01, Y4, (DI)(DX*2)
-	VMOVUPS      X0, (AX)(SI*1)
-	VEXTRACTF128 $0x01, Y0, (DI)(SI*1)
-	VMOVUPS      256(CX), Y0
-	VMOVUPS      320(CX), Y1
-	VMOVUPS      384(CX), Y2
-	VMOVUPS      448(CX), Y3
-	VUNPCKLPS    Y1, Y0, Y4
-	VUNPCKHPS    Y1, Y0, Y0
-	VUNPCKLPS    Y3, Y2, Y1
-	VUNPCKHPS    Y3, Y2, Y2
-	VUNPCKLPD    Y1, Y4, Y3
-	VUNPCKHPD    Y1, Y4, Y1
-	VUNPCKLPD    Y2, Y0, Y4
-	VUNPCKHPD    Y2, Y0, Y0
-	VMOVUPS      X3, 16(AX)
-	VEXTRACTF128 $0x01, Y3, 16(DI)
-	VMOVUPS      X1, 16(AX)(DX*1)
-	VEXTRACTF128 $0x01, Y1, 16(DI)(DX*1)
-	VMOVUPS      X4, 16(AX)(DX*2)
-	VEXTRACTF128 $0x01, Y4, 16(DI)(DX*2)
-	VMOVUPS      X0, 16(AX)(SI*1)
-	VEXTRACTF128 $0x01, Y0, 16(DI)(SI*1)
-	ADDQ         $0x20, AX
-	ADDQ         $+512, CX
-	SUBQ         $0x08, R8
-	JZ           turned7
-	CMPQ         R8, $0x08
-	JGE          block6
-	SUBQ         $0x08, R8
-	LEAQ         (AX)(R8*4), AX
-	SHLQ         $0x06, R8
-	ADDQ         R8, CX
-	MOVQ         $0x00000008, R8
-	JMP          block6
+	LEAQ        (AX)(DX*4), DI
+	VMOVUPS     (CX), Y0
+	VMOVUPS     64(CX), Y1
+	VMOVUPS     128(CX), Y2
+	VMOVUPS     192(CX), Y3
+	VUNPCKLPS   Y1, Y0, Y4
+	VUNPCKHPS   Y1, Y0, Y0
+	VUNPCKLPS   Y3, Y2, Y1
+	VUNPCKHPS   Y3, Y2, Y2
+	VUNPCKLPD   Y1, Y4, Y3
+	VUNPCKHPD   Y1, Y4, Y1
+	VUNPCKLPD   Y2, Y0, Y4
+	VUNPCKHPD   Y2, Y0, Y0
+	VMOVUPS     256(CX), Y2
+	VMOVUPS     320(CX), Y5
+	VMOVUPS     384(CX), Y6
+	VMOVUPS     448(CX), Y7
+	VUNPCKLPS   Y5, Y2, Y8
+	VUNPCKHPS   Y5, Y2, Y2
+	VUNPCKLPS   Y7, Y6, Y5
+	VUNPCKHPS   Y7, Y6, Y6
+	VUNPCKLPD   Y5, Y8, Y7
+	VUNPCKHPD   Y5, Y8, Y5
+	VUNPCKLPD   Y6, Y2, Y8
+	VUNPCKHPD   Y6, Y2, Y2
+	VINSERTF128 $0x01, X7, Y3, Y6
+	VMOVUPS     Y6, (AX)
+	VPERM2F128  $0x31, Y7, Y3, Y6
+	VMOVUPS     Y6, (DI)
+	VINSERTF128 $0x01, X5, Y1, Y3
+	VMOVUPS     Y3, (AX)(DX*1)
+	VPERM2F128  $0x31, Y5, Y1, Y3
+	VMOVUPS     Y3, (DI)(DX*1)
+	VINSERTF128 $0x01, X8, Y4, Y1
+	VMOVUPS     Y1, (AX)(DX*2)
+	VPERM2F128  $0x31, Y8, Y4, Y1
+	VMOVUPS     Y1, (DI)(DX*2)
+	VINSERTF128 $0x01, X2, Y0, Y1
+	VMOVUPS     Y1, (AX)(SI*1)
+	VPERM2F128  $0x31, Y2, Y0, Y1
+	VMOVUPS     Y1, (DI)(SI*1)
+	ADDQ        $0x20, AX
+	ADDQ        $+512, CX
+	SUBQ        $0x08, R8
+	JZ          turned7
+	CMPQ        R8, $0x08
+	JGE         block6
+	SUBQ        $0x08, R8
+	LEAQ        (AX)(R8*4), AX
+	SHLQ        $0x06, R8
+	ADDQ        R8, CX
+	MOVQ        $0x00000008, R8
+	JMP         block6
 
 turned7:
 	LEAQ  (R10)(DX*8), AX
@@ -1023,59 +1023,59 @@ rows25:
 	MOVQ BX, R8
 
 block26:
-	LEAQ         (AX)(DX*4), DI
-	VMOVUPS      (CX), Y0
-	VMOVUPS      64(CX), Y1
-	VMOVUPS      128(CX), Y2
-	VMOVUPS      192(CX), Y3
-	VUNPCKLPS    Y1, Y0, Y4
-	VUNPCKHPS    Y1, Y0, Y0
-	VUNPCKLPS    Y3, Y2, Y1
-	VUNPCKHPS    Y3, Y2, Y2
-	VUNPCKLPD    Y1, Y4, Y3
-	VUNPCKHPD    Y1, Y4, Y1
-	VUNPCKLPD    Y2, Y0, Y4
-	VUNPCKHPD    Y2, Y0, Y0
-	VMOVUPS      X3, (AX)
-	VEXTRACTF128 $0x01, Y3, (DI)
-	VMOVUPS      X1, (AX)(DX*1)
-	VEXTRACTF128 $0x01, Y1, (DI)(DX*1)
-	VMOVUPS      X4, (AX)(DX*2)
-	VEXTRACTF128 $0x01, Y4, (DI)(DX*2)
-	VMOVUPS      X0, (AX)(SI*1)
-	VEXTRACTF128 $0x01, Y0, (DI)(SI*1)
-	VMOVUPS      256(CX), Y0
-	VMOVUPS      320(CX), Y1
-	VMOVUPS      384(CX), Y2
-	VMOVUPS      448(CX), Y3
-	VUNPCKLPS    Y1, Y0, Y4
-	VUNPCKHPS    Y1, Y0, Y0
-	VUNPCKLPS    Y3, Y2, Y1
-	VUNPCKHPS    Y3, Y2, Y2
-	VUNPCKLPD    Y1, Y4, Y3
-	VUNPCKHPD    Y1, Y4, Y1
-	VUNPCKLPD    Y2, Y0, Y4
-	VUNPCKHPD    Y2, Y0, Y0
-	VMOVUPS      X3, 16(AX)
-	VEXTRACTF128 $0x01, Y3, 16(DI)
-	VMOVUPS      X1, 16(AX)(DX*1)
-	VEXTRACTF128 $0x01, Y1, 16(DI)(DX*1)
-	VMOVUPS      X4, 16(AX)(DX*2)
-	VEXTRACTF128 $0x01, Y4, 16(DI)(DX*2)
-	VMOVUPS      X0, 16(AX)(SI*1)
-	VEXTRACTF128 $0x01, Y0, 16(DI)(SI*1)
-	ADDQ         $0x20, AX
-	ADDQ         $+512, CX
-	SUBQ         $0x08, R8
-	JZ           turned27
-	CMPQ         R8, $0x08
-	JGE          block26
-	SUBQ         $0x08, R8
-	LEAQ         (AX)(R8*4), AX
-	SHLQ         $0x06, R8
-	ADDQ         R8, CX
-	MOVQ         $0x00000008, R8
-	JMP          block26
+	LEAQ        (AX)(DX*4), DI
+	VMOVUPS     (CX), Y0
+	VMOVUPS     64(CX), Y1
+	VMOVUPS     128(CX), Y2
+	VMOVUPS     192(CX), Y3
+	VUNPCKLPS   Y1, Y0, Y4
+	VUNPCKHPS   Y1, Y0, Y0
+	VUNPCKLPS   Y3, Y2, Y1
+	VUNPCKHPS   Y3, Y2, Y2
+	VUNPCKLPD   Y1, Y4, Y3
+	VUNPCKHPD   Y1, Y4, Y1
+	VUNPCKLPD   Y2, Y0, Y4
+	VUNPCKHPD   Y2, Y0, Y0
+	VMOVUPS     256(CX), Y2
+	VMOVUPS     320(CX), Y5
+	VMOVUPS     384(CX), Y6
+	VMOVUPS     448(CX), Y7
+	VUNPCKLPS   Y5, Y2, Y8
+	VUNPCKHPS   Y5, Y2, Y2
+	VUNPCKLPS   Y7, Y6, Y5
+	VUNPCKHPS   Y7, Y6, Y6
+	VUNPCKLPD   Y5, Y8, Y7
+	VUNPCKHPD   Y5, Y8, Y5
+	VUNPCKLPD   Y6, Y2, Y8
+	VUNPCKHPD   Y6, Y2, Y2
+	VINSERTF128 $0x01, X7, Y3, Y6
+	VMOVUPS     Y6, (AX)
+	VPERM2F128  $0x31, Y7, Y3, Y6
+	VMOVUPS     Y6, (DI)
+	VINSERTF128 $0x01, X5, Y1, Y3
+	VMOVUPS     Y3, (AX)(DX*1)
+	VPERM2F128  $0x31, Y5, Y1, Y3
+	VMOVUPS     Y3, (DI)(DX*1)
+	VINSERTF128 $0x01, X8, Y4, Y1
+	VMOVUPS     Y1, (AX)(DX*2)
+	VPERM2F128  $0x31, Y8, Y4, Y1
+	VMOVUPS     Y1, (DI)(DX*2)
+	VINSERTF128 $0x01, X2, Y0, Y1
+	VMOVUPS     Y1, (AX)(SI*1)
+	VPERM2F128  $0x31, Y2, Y0, Y1
+	VMOVUPS     Y1, (DI)(SI*1)
+	ADDQ        $0x20, AX
+	ADDQ        $+512, CX
+	SUBQ        $0x08, R8
+	JZ          turned27
+	CMPQ        R8, $0x08
+	JGE         block26
+	SUBQ        $0x08, R8
+	LEAQ        (AX)(R8*4), AX
+	SHLQ        $0x06, R8
+	ADDQ        R8, CX
+	MOVQ        $0x00000008, R8
+	JMP         block26
 
 turned27:
 	LEAQ  (R10)(DX*8), AX
@@ -1619,35 +1619,35 @@ rows43:
 	MOVQ BX, DI
 
 block44:
-	LEAQ         (AX)(DX*2), SI
-	VMOVUPD      (CX), Y0
-	VMOVUPD      64(CX), Y1
-	VUNPCKLPD    Y1, Y0, Y2
-	VUNPCKHPD    Y1, Y0, Y0
-	VMOVUPS      X2, (AX)
-	VEXTRACTF128 $0x01, Y2, (SI)
-	VMOVUPS      X0, (AX)(DX*1)
-	VEXTRACTF128 $0x01, Y0, (SI)(DX*1)
-	VMOVUPD      128(CX), Y0
-	VMOVUPD      192(CX), Y1
-	VUNPCKLPD    Y1, Y0, Y2
-	VUNPCKHPD    Y1, Y0, Y0
-	VMOVUPS      X2, 16(AX)
-	VEXTRACTF128 $0x01, Y2, 16(SI)
-	VMOVUPS      X0, 16(AX)(DX*1)
-	VEXTRACTF128 $0x01, Y0, 16(SI)(DX*1)
-	ADDQ         $0x20, AX
-	ADDQ         $+256, CX
-	SUBQ         $0x04, DI
-	JZ           turned45
-	CMPQ         DI, $0x04
-	JGE          block44
-	SUBQ         $0x04, DI
-	LEAQ         (AX)(DI*8), AX
-	SHLQ         $0x06, DI
-	ADDQ         DI, CX
-	MOVQ         $0x00000004, DI
-	JMP          block44
+	LEAQ        (AX)(DX*2), SI
+	VMOVUPD     (CX), Y0
+	VMOVUPD     64(CX), Y1
+	VUNPCKLPD   Y1, Y0, Y2
+	VUNPCKHPD   Y1, Y0, Y0
+	VMOVUPD     128(CX), Y1
+	VMOVUPD     192(CX), Y3
+	VUNPCKLPD   Y3, Y1, Y4
+	VUNPCKHPD   Y3, Y1, Y1
+	VINSERTF128 $0x01, X4, Y2, Y3
+	VMOVUPD     Y3, (AX)
+	VPERM2F128  $0x31, Y4, Y2, Y3
+	VMOVUPD     Y3, (SI)
+	VINSERTF128 $0x01, X1, Y0, Y2
+	VMOVUPD     Y2, (AX)(DX*1)
+	VPERM2F128  $0x31, Y1, Y0, Y2
+	VMOVUPD     Y2, (SI)(DX*1)
+	ADDQ        $0x20, AX
+	ADDQ        $+256, CX
+	SUBQ        $0x04, DI
+	JZ          turned45
+	CMPQ        DI, $0x04
+	JGE         block44
+	SUBQ        $0x04, DI
+	LEAQ        (AX)(DI*8), AX
+	SHLQ        $0x06, DI
+	ADDQ        DI, CX
+	MOVQ        $0x00000004, DI
+	JMP         block44
 
 turned45:
 	LEAQ  (R9)(DX*4), AX
@@ -2442,35 +2442,35 @@ rows63:
 	MOVQ BX, DI
 
 block64:
-	LEAQ         (AX)(DX*2), SI
-	VMOVUPD      (CX), Y0
-	VMOVUPD      64(CX), Y1
-	VUNPCKLPD    Y1, Y0, Y2
-	VUNPCKHPD    Y1, Y0, Y0
-	VMOVUPS      X2, (AX)
-	VEXTRACTF128 $0x01, Y2, (SI)
-	VMOVUPS      X0, (AX)(DX*1)
-	VEXTRACTF128 $0x01, Y0, (SI)(DX*1)
-	VMOVUPD      128(CX), Y0
-	VMOVUPD      192(CX), Y1
-	VUNPCKLPD    Y1, Y0, Y2
-	VUNPCKHPD    Y1, Y0, Y0
-	VMOVUPS      X2, 16(AX)
-	VEXTRACTF128 $0x01, Y2, 16(SI)
-	VMOVUPS      X0, 16(AX)(DX*1)
-	VEXTRACTF128 $0x01, Y0, 16(SI)(DX*1)
-	ADDQ         $0x20, AX
-	ADDQ         $+256, CX
-	SUBQ         $0x04, DI
-	JZ           turned65
-	CMPQ         DI, $0x04
-	JGE          block64
-	SUBQ         $0x04, DI
-	LEAQ         (AX)(DI*8), AX
-	SHLQ         $0x06, DI
-	ADDQ         DI, CX
-	MOVQ         $0x00000004, DI
-	JMP          block64
+	LEAQ        (AX)(DX*2), SI
+	VMOVUPD     (CX), Y0
+	VMOVUPD     64(CX), Y1
+	VUNPCKLPD   Y1, Y0, Y2
+	VUNPCKHPD   Y1, Y0, Y0
+	VMOVUPD     128(CX), Y1
+	VMOVUPD     192(CX), Y3
+	VUNPCKLPD   Y3, Y1, Y4
+	VUNPCKHPD   Y3, Y1, Y1
+	VINSERTF128 $0x01, X4, Y2, Y3
+	VMOVUPD     Y3, (AX)
+	VPERM2F128  $0x31, Y4, Y2, Y3
+	VMOVUPD     Y3, (SI)
+	VINSERTF128 $0x01, X1, Y0, Y2
+	VMOVUPD     Y2, (AX)(DX*1)
+	VPERM2F128  $0x31, Y1, Y0, Y2
+	VMOVUPD     Y2, (SI)(DX*1)
+	ADDQ        $0x20, AX
+	ADDQ        $+256, CX
+	SUBQ        $0x04, DI
+	JZ          turned65
+	CMPQ        DI, $0x04
+	JGE         block64
+	SUBQ        $0x04, DI
+	LEAQ        (AX)(DI*8), AX
+	SHLQ        $0x06, DI
+	ADDQ        DI, CX
+	MOVQ        $0x00000004, DI
+	JMP         block64
 
 turned65:
 	LEAQ  (R9)(DX*4), AX

@@ -76,9 +76,10 @@ func (s *softTargetColumns[T]) resize(rows, n int) {
 			x[i] = lowest[T]()
 		}
 	}
-	s.rest, s.sums = kernel.Resize(s.rest, lanes*n), kernel.Resize(s.sums, 3*rows)
-	s.peaks, s.factors = kernel.Resize(s.peaks, 3*rows), kernel.Resize(s.factors, 4*rows)
-	s.loss, s.scale = kernel.Resize(s.loss, rows), kernel.Resize(s.scale, rows)
+	room := rows + lanes // so that what is known of a row does not lie powers of two apart
+	s.rest, s.sums = kernel.Resize(s.rest, lanes*n), kernel.Resize(s.sums, 3*room)
+	s.peaks, s.factors = kernel.Resize(s.peaks, 3*room), kernel.Resize(s.factors, 4*room)
+	s.loss, s.scale = kernel.Resize(s.loss, room), kernel.Resize(s.scale, room)
 }
 
 // evalColumns evaluates rows from a row on. It reports whether all are right; where not, it
