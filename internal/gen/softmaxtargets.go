@@ -175,7 +175,7 @@ func (s *softTargetSums) half(h *half, p []vreg, scale []op) {
 		s.mul(r, scale[i], r)
 		mem := place(s.this[1], i)
 		labels = append(labels, s.inRegister(mem))
-		s.prefetch(mem, h.number)
+		s.prefetchBy(prefetchNear, mem, h.number)
 	}
 	product, least := s.products(func(i int) operand.Mem { return place(s.this[0], i) }, labels)
 	s.most.take(labels...)
@@ -358,6 +358,10 @@ func softTargetScale(v *vec) {
 			e, g, label := v.reg(), v.reg(), v.reg()
 			v.load(r.mask, l.inRow(w, r.reg), e)
 			v.load(r.mask, l.inRow(t, r.reg), label)
+			if r.mask == nil {
+				v.prefetchBy(prefetchNear, l.inRow(w, r.reg), r.reg)
+				v.prefetchBy(prefetchNear, l.inRow(t, r.reg), r.reg)
+			}
 			least.take(label)
 			v.mul(e, factors[0], g)
 			v.either(v.VFNMADD231PS, v.VFNMADD231PD, label, factors[1], g)

@@ -140,7 +140,7 @@ func (s *softRows) takeHighest() {
 	var r []vreg
 	for i := range 256 / s.bytes {
 		mem := at(s.over, i*s.bytes)
-		s.prefetch(mem, i)
+		s.prefetchBy(prefetchNear, mem, i)
 		if i < 2 {
 			r = append(r, s.inRegister(mem))
 		} else {

@@ -246,11 +246,18 @@ func (v *vec) store(k mask, a op, mem operand.Mem) {
 // prefetch. Not every machine has a prefetcher of its own: virtual ones may not.
 const prefetchAhead = 12 << 10
 
+// prefetchNear is that distance in kernels that read several arrays by long groups: what waits of
+// all of them has to leave room in the nearest cache.
+const prefetchNear = 2 << 10
+
 // prefetch prefetches for the later load of register number after a row's offset,
 // which is at mem.
-func (v *vec) prefetch(mem operand.Mem, number int) {
+func (v *vec) prefetch(mem operand.Mem, number int) { v.prefetchBy(prefetchAhead, mem, number) }
+
+// prefetchBy is prefetch at such a distance.
+func (v *vec) prefetchBy(ahead int, mem operand.Mem, number int) {
 	if number*v.bytes%64 == 0 {
-		mem.Disp += prefetchAhead
+		mem.Disp += ahead
 		v.PREFETCHT0(mem)
 	}
 }
