@@ -214,8 +214,8 @@ func (s *softTargetRows[T]) knowPeaks() bool {
 	label, top, inverse := s.label[:len(peaks)], s.top[:len(peaks)], s.inverse[:len(peaks)]
 	a, distance, others := s.a[:len(peaks)], s.distance[:len(peaks)], s.others[:len(peaks)]
 	simple := true
-	for i, p := range peaks {
-		t := float64(top[i])
+	for i := range peaks {
+		p, t := &peaks[i], float64(top[i]) // no copy of p, which would go through memory
 		label[i], inverse[i] = p[0], -t
 		if p[1] != 1 || !ofSums.has(a[i]) || !(t >= coef.LeastTop && t <= coef.TargetLimit) ||
 			!ofProducts.has(distance[i]) && !(others[i] == 0 && distance[i] <= math.MaxFloat64) {
