@@ -18,82 +18,31 @@ type columnFinish struct {
 	*finish
 	sums, room   gpreg // the sums lie room bytes apart,
 	peaks, apart gpreg // labels, highest scores and their powers so many
+	out, behind  gpreg // factors, and three times that
+	elem         *vec  // of the scores' type
+
+	a, b, u, log, mass  vreg      // of the rows
+	r                   vreg      // of float32 1+u at first
+	ofScales, ofFactors *extremes // on AVX-512
 }
 
 func softColumnFinish(v *vec) {
-	d := &vec{v.file, v.tier, float64s}
-	f := &columnFinish{finish: &finish{of: v.elem, loss: v.param("loss"), scale: v.param("scale")}}
-	f.logarithms = newLogarithms(d)
-	f.sums, f.room = v.param("sums"), v.stride64("room")
-	f.peaks, f.apart = v.param("peaks"), v.stride("room")
-	f.good = f.newMask()
-	f.fillMask(f.good)
-	var ofScales, ofFactors *extremes
-	if v.wide() {
-		for _, e := range []**extremes{&ofScales, &ofFactors} {
-			*e = &extremes{most: f.reg()}
-			f.zero((*e).most)
-		}
-	}
-	out, behind := v.param("factors"), v.threeTimes(f.apart)
-	put := func(r vreg, i int) { f.storeNarrow(v.elem, r, oneOfFour(out, f.apart, behind, i)) }
-
+	f := newColumnFinish(v)
 	loop, next := v.newLabel("rows"), v.newLabel("next")
-	v.Label(loop)
-	a, b := f.inRegister(f.sum(0)), f.reg()
 	wide, have := v.newLabel("wide"), v.newLabel("have")
+	v.Label(loop)
+	f.a, f.b = f.inRegister(f.sum(0)), f.reg()
 	powers := v.argument("powers")
 	v.CMPQ(powers, operand.U8(0))
 	v.JNE(operand.LabelRef(wide))
-	f.move(f.peak(2), b)
+	f.move(f.peak(2), f.b)
 	v.Label(have)
-	f.atLeast(a, v.pick(coef.NaturalLow32, coef.NaturalLow64))
-	u := f.reg()
-	f.mul(a, b, u)
-	logarithm := f.log1pSum
-	if v.double() {
-		logarithm = f.log1p
-		f.atLeast(u, coef.TermLow)
-	}
-	log, r := logarithm(u)
-	loss, mass := f.reg(), f.peak(0)
-	f.add(mass, f.sum(2), mass)
-	f.mul(log, mass, loss)
-	f.add(loss, f.sum(1), loss)
-	f.move(loss, at(f.loss, 0))
-	f.checkLoss(v, loss)
+	f.ofLoss()
 	v.TESTQ(f.scale, f.scale)
 	v.JZ(operand.LabelRef(next))
-
-	scale := f.inRegister(at(f.scale, 0))
-	f.limit(ofScales, scale, coef.LeastScale, coef.MostScale)
-	put(scale, 1)
-	most, large := f.reg(), f.newMask()
-	f.compare(notLessOrEqual, log, f.constant(coef.LargeLoss), large)
-	f.choose(large, f.inRegister(f.constant(math.Inf(1))), f.peak(1), most)
-	put(most, 2)
-	if !v.double() {
-		f.VDIVPD(r, f.one, r)
-	}
-	factor := f.reg()
-	f.mul(scale, mass, factor)
-	f.mul(b, r, b)
-	f.mul(b, factor, b)
-	f.limit(ofFactors, b, v.pick(coef.FactorLow32, coef.FactorLow64), v.pick(coef.FactorHigh32, coef.FactorHigh64))
-	put(b, 0)
-	f.mul(factor, u, u)
-	f.mul(u, r, u) // the derivative, less its sign
-	h := f.reg()
-	f.mul(scale, f.sum(2), h)
-	if v.double() {
-		f.exactPeak(scale, factor, u, h, mass)
-	} else {
-		f.rounded(u)
-		f.sub(h, u, h)
-	}
-	put(h, 3)
+	f.ofGradient()
 	v.ADDQ(operand.U8(f.bytes), f.scale)
-	v.ADDQ(operand.U8(v.size*f.perReg()), out)
+	v.ADDQ(operand.U8(v.size*f.perReg()), f.out)
 
 	v.Label(next)
 	v.ADDQ(operand.U8(f.bytes), f.sums)
@@ -102,7 +51,97 @@ func softColumnFinish(v *vec) {
 	rows := v.argument("rows")
 	v.SUBQ(operand.U8(f.perReg()), rows)
 	v.JNZ(operand.LabelRef(loop))
-	for _, e := range []*extremes{ofScales, ofFactors} {
+	f.report()
+
+	v.Label(wide)
+	p := v.GP64()
+	v.MOVQ(powers, p)
+	f.move(at(p, 0), f.b)
+	v.ADDQ(operand.U8(f.bytes), powers)
+	v.JMP(operand.LabelRef(have))
+}
+
+// newColumnFinish loads the arguments; all rows are good so far.
+func newColumnFinish(v *vec) *columnFinish {
+	d := &vec{v.file, v.tier, float64s}
+	f := &columnFinish{finish: &finish{of: v.elem, loss: v.param("loss"), scale: v.param("scale")}, elem: v}
+	f.logarithms = newLogarithms(d)
+	f.sums, f.room = v.param("sums"), v.stride64("room")
+	f.peaks, f.apart = v.param("peaks"), v.stride("room")
+	f.good = f.newMask()
+	f.fillMask(f.good)
+	if v.wide() {
+		for _, e := range []**extremes{&f.ofScales, &f.ofFactors} {
+			*e = &extremes{most: f.reg()}
+			f.zero((*e).most)
+		}
+	}
+	f.out, f.behind = v.param("factors"), v.threeTimes(f.apart)
+	return f
+}
+
+// ofLoss emits the losses, and leaves of them what the gradient takes.
+func (f *columnFinish) ofLoss() {
+	v := f.elem
+	f.atLeast(f.a, v.pick(coef.NaturalLow32, coef.NaturalLow64))
+	f.u = f.reg()
+	f.mul(f.a, f.b, f.u)
+	logarithm := f.log1pSum
+	if v.double() {
+		logarithm = f.log1p
+		f.atLeast(f.u, coef.TermLow)
+	}
+	f.log, f.r = logarithm(f.u)
+	loss := f.reg()
+	f.mass = f.peak(0)
+	f.add(f.mass, f.sum(2), f.mass)
+	f.mul(f.log, f.mass, loss)
+	f.add(loss, f.sum(1), loss)
+	f.move(loss, at(f.loss, 0))
+	f.checkLoss(v, loss)
+}
+
+// ofGradient emits what the gradient takes: f, the scale, the highest score or +Inf, and its
+// derivative.
+func (f *columnFinish) ofGradient() {
+	v := f.elem
+	scale := f.inRegister(at(f.scale, 0))
+	f.limit(f.ofScales, scale, coef.LeastScale, coef.MostScale)
+	f.put(scale, 1)
+	most, large := f.reg(), f.newMask()
+	f.compare(notLessOrEqual, f.log, f.constant(coef.LargeLoss), large)
+	f.choose(large, f.inRegister(f.constant(math.Inf(1))), f.peak(1), most)
+	f.put(most, 2)
+	if !v.double() {
+		f.VDIVPD(f.r, f.one, f.r) // it was 1+u
+	}
+	factor := f.reg()
+	f.mul(scale, f.mass, factor)
+	f.mul(f.b, f.r, f.b)
+	f.mul(f.b, factor, f.b)
+	f.limit(f.ofFactors, f.b, v.pick(coef.FactorLow32, coef.FactorLow64), v.pick(coef.FactorHigh32, coef.FactorHigh64))
+	f.put(f.b, 0)
+	f.mul(factor, f.u, f.u)
+	f.mul(f.u, f.r, f.u) // the derivative, less its sign
+	h := f.reg()
+	f.mul(scale, f.sum(2), h)
+	if v.double() {
+		f.exactPeak(scale, factor, f.u, h, f.mass)
+	} else {
+		f.rounded(f.u)
+		f.sub(h, f.u, h)
+	}
+	f.put(h, 3)
+}
+
+// put writes r to factor i of the rows.
+func (f *columnFinish) put(r vreg, i int) {
+	f.storeNarrow(f.of, r, oneOfFour(f.out, f.apart, f.behind, i))
+}
+
+// report ends the kernel with the rows that are no good.
+func (f *columnFinish) report() {
+	for _, e := range []*extremes{f.ofScales, f.ofFactors} {
 		if e != nil {
 			k := f.newMask()
 			f.VPCMPUQ(operand.U8(2), f.inRegister(f.constant(e.high)), e.most, k)
@@ -115,13 +154,6 @@ func softColumnFinish(v *vec) {
 	f.Store(bits, f.ReturnIndex(0))
 	f.VZEROUPPER()
 	f.RET()
-
-	v.Label(wide)
-	p := v.GP64()
-	v.MOVQ(powers, p)
-	f.move(at(p, 0), b)
-	v.ADDQ(operand.U8(f.bytes), powers)
-	v.JMP(operand.LabelRef(have))
 }
 
 // sum is the place of sum i of the rows, i < 3.

@@ -243,11 +243,13 @@ func (s *softColumns) four(kept gpreg) {
 	if s.wide() {
 		l.top, l.label, l.seen = s.asRegister(s.top), s.asRegister(s.label), s.seen
 	}
-	i := 0
+	i, early := 0, !s.double() // exact sums take more registers
 	p, q := s.e.powersWith(r, t, free, func() {
 		switch {
 		case i == 4:
 			s.most.takeAt(s.at(labels, 0), s.at(labels, 64), s.at(labels, 128), s.at(labels, 192))
+		case i == 5 && early:
+			s.accumulate(s.acc[1], l.product)
 		case i < 4 && s.wide():
 			l.multiply(i)
 			l.takeOut(i)
@@ -285,8 +287,10 @@ func (s *softColumns) four(kept gpreg) {
 	}
 	s.add(p[0], p[2], p[0])
 	s.add(l.t[0], l.t[2], l.t[0])
-	for i, r := range []vreg{p[0], l.product, l.t[0]} {
-		s.accumulate(s.acc[i], r)
+	s.accumulate(s.acc[0], p[0])
+	s.accumulate(s.acc[2], l.t[0])
+	if !early {
+		s.accumulate(s.acc[1], l.product)
 	}
 }
 
@@ -332,8 +336,7 @@ func (l *columnLabels) takeOut(i int) {
 	}
 	l.andNot(l.seen, k, first)
 	l.or(k, l.seen, l.seen)
-	l.and(first, l.at(labels, 64*i), k)
-	l.or(k, l.label, l.label)
+	l.choose(first, l.at(labels, 64*i), l.label, l.label)
 	l.andNot(first, l.at(labels, 64*i), t)
 }
 
@@ -353,18 +356,28 @@ func (s *softColumns) clear(k mask, r vreg) { s.either(s.VMOVUPS, s.VMOVUPD, s.n
 // accumulate adds x to the sums of the rows.
 func (s *softColumns) accumulate(acc [2]op, x vreg) {
 	d := &vec{s.file, s.tier, float64s}
-	a, b := d.asRegister(acc[0]), d.asRegister(acc[1])
 	if s.double() {
+		a, b := s.asRegister(acc[0]), s.asRegister(acc[1])
 		s.twoSum(a, b, x)
-	} else {
-		low, high := s.widen(x)
-		d.add(a, low, a)
-		d.add(b, high, b)
+		s.put(a, acc[0])
+		s.put(b, acc[1])
+		return
 	}
-	for i, r := range []vreg{a, b} {
-		if op(r) != acc[i] {
-			d.move(r, acc[i])
+	low, high := s.widen(x)
+	for i, r := range []vreg{low, high} {
+		if a, ok := acc[i].(vreg); ok {
+			d.add(a, r, a)
+			continue
 		}
+		d.add(r, acc[i], r)
+		d.move(r, acc[i])
+	}
+}
+
+// put moves r to its place, unless it is that.
+func (s *softColumns) put(r vreg, place op) {
+	if op(r) != place {
+		s.move(r, place)
 	}
 }
 
