@@ -26,6 +26,7 @@ type pages struct {
 	fresh     uint64                      // keys counted since pages were emptied, fewer than 2^32
 	positives uint64                      // of positives, since then
 	scores    uint64                      // keys counted ever
+	room      []uint64                    // of pages to come
 	touched   bool                        // what touch read, for it to be read
 }
 
@@ -43,6 +44,10 @@ const pageRoom = 8
 // pagesRoom is the number of bytes that the pages of all classes may have, however few
 // the scores are.
 const pagesRoom = 1 << 26
+
+// pagesAtOnce is the number of pages whose memory is allocated at once: as what an allocation
+// costs is not small beside a page.
+const pagesAtOnce = 4
 
 // newPages returns pages for keys of that many bits.
 func newPages(digits int) *pages {
@@ -94,8 +99,13 @@ func (l *leads) size(digits int) (n int) {
 
 // open makes the page of some leading bits, and counts those of the few keys that have them.
 func (p *pages) open(lead uint32) {
-	words := make([]uint64, (p.within+4)/4) // whole words, see pageCounts
-	clear(words)                            // memory that is read first is faulted in twice
+	n := int(p.within+4) / 4 // whole words, see pageCounts
+	if len(p.room) == 0 {
+		p.room = make([]uint64, pagesAtOnce*n)
+	}
+	words := p.room[:n:n]
+	p.room = p.room[n:]
+	clear(words) // memory that is read first is faulted in twice
 	p.low[lead] = (*uint16)(unsafe.Pointer(unsafe.SliceData(words)))
 	p.used++
 	if p.fewOf[lead] == 0 {
