@@ -313,7 +313,7 @@ func (b *binned) sumClasses() {
 	for j := range b.class {
 		b.micro.Rest |= b.class[j].Rest
 	}
-	list := sum.empty(b.micro.Bin[:0], b.micro.Bits)
+	list := sum.empty(b.micro.Bin, b.micro.Bits)
 	b.micro = bins{Bits: b.micro.Bits, Rest: b.micro.Rest, Bin: list}
 	for i := range list {
 		b.micro.sum.Pos += list[i].Pos
@@ -505,8 +505,9 @@ func (s *binSum) pour(to *binSum, digits int) {
 	s.used = [1 << pageLead]bool{}
 }
 
-// empty appends the bins in use to list, by rising keys.
+// empty returns the bins in use, by rising keys, in the memory of list if that has enough.
 func (s *binSum) empty(list []bin, digits int) []bin {
+	list = list[:0]
 	size := 1 << (digits - pageLead)
 	most := 0
 	for place, n := range s.narrow {
@@ -518,7 +519,9 @@ func (s *binSum) empty(list []bin, digits int) []bin {
 			most += size
 		}
 	}
-	list = slices.Grow(list, most)
+	if cap(list) < most {
+		list = make([]bin, 0, most)
+	}
 	for place, n := range s.narrow {
 		first := uint32(place * size)
 		switch {

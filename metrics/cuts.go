@@ -102,8 +102,12 @@ func (l *list[T]) highest(s T) T {
 
 // positives is the sum of the weights of the positives of l.
 func positives[T zlpr.Float, C count](l *list[T], low int) (sum C) {
-	if l.Bins != nil {
-		binSteps(l.Bins, low, func(_ int, _ uint64, pos, _ *C) { plus(&sum, pos) })
+	switch b := l.Bins; {
+	case b != nil && !b.hasWeights():
+		set(&sum, b.sum.Pos, -low)
+		return sum
+	case b != nil:
+		binSteps(b, low, func(_ int, _ uint64, pos, _ *C) { plus(&sum, pos) })
 		return sum
 	}
 	if n := len(l.Pos); n > 0 {
