@@ -576,14 +576,19 @@ func testReuse[T Float](t *testing.T) {
 	}
 	for _, loss := range []Loss{ZLPR{}, BCE{}, BCE{Focal: 2}, Pairwise{}, SoftmaxCrossEntropy{}} {
 		_, one := loss.(SoftmaxCrossEntropy)
+		of, soft := loss.(BCE)
+		soft = one || soft && of.Focal == 0
 		for _, workers := range []int{1, 3} {
 			opts := Options{Workers: workers, Reduction: Reduction(rng.IntN(2))}
 			used, err := NewEvaluator[T](loss, opts)
 			require.NoError(t, err)
 			for range batches {
 				rows, n := 1+rng.IntN(600), 1+rng.IntN(100)
-				if rng.IntN(2) == 0 {
+				switch rng.IntN(4) {
+				case 0, 1:
 					n = 1 + rng.IntN(kernel.ShortRow)
+				case 2:
+					n = 9 // once more
 				}
 				x, y := make([]T, rows*n), make([]uint8, rows*n)
 				targets := make([]int32, rows)
@@ -606,6 +611,15 @@ func testReuse[T Float](t *testing.T) {
 				batch.Labels = &DenseLabels[uint8]{rows, n, y, n}
 				if one && bad < 0 && rng.IntN(4) > 0 {
 					batch.Labels = &TargetLabels{n, targets}
+				}
+				if soft && bad < 0 && rng.IntN(2) == 0 {
+					batch.Labels, batch.Soft = nil, Matrix[T]{rows, n, make([]T, rows*n), n}
+					for i := range batch.Soft.Data {
+						batch.Soft.Data[i] = T(rng.Float64())
+						if rng.IntN(500) == 0 {
+							batch.Soft.Data[i] = 1e-25 // all of them are looked at one by one then
+						}
+					}
 				}
 				if rng.IntN(3) == 0 {
 					batch.RowWeights = make([]float64, rows)
