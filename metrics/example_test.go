@@ -8,6 +8,7 @@ import (
 	"log"
 	"math"
 	"slices"
+	"sync"
 
 	"github.com/zlpr/zlpr"
 	"github.com/zlpr/zlpr/metrics"
@@ -77,6 +78,42 @@ func ExampleAccumulator_Merge() {
 	}
 	fmt.Printf("%.4f of %d rows\n", results[0].Value, a.Rows())
 	// Output: 0.7222 of 3 rows
+}
+
+func ExampleAccumulator_Fork() {
+	a, err := metrics.NewAccumulator[float32](4, []string{"micro_average_precision"}, metrics.Options{Workers: 1, MicroBits: 16, ClassBits: 16})
+	if err != nil {
+		log.Fatal(err)
+	}
+	var workers sync.WaitGroup
+	parts := make([]*metrics.Accumulator[float32], exampleScores.Rows)
+	for row := range parts {
+		part, err := a.Fork()
+		if err != nil {
+			log.Fatal(err)
+		}
+		parts[row] = part
+		workers.Go(func() {
+			scores, labels := exampleScores, *exampleLabels
+			scores.Rows, scores.Data = 1, scores.Row(row)
+			labels.Rows, labels.Data = 1, labels.Data[4*row:][:4]
+			if err := part.Add(&metrics.Batch[float32]{Scores: scores, Labels: &labels}); err != nil {
+				log.Fatal(err)
+			}
+		})
+	}
+	workers.Wait()
+	for _, part := range parts {
+		if err := a.Merge(part); err != nil {
+			log.Fatal(err)
+		}
+	}
+	results, err := a.Results()
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%.4f of %d rows\n", results[0].Value, a.Rows())
+	// Output: 0.9250 of 3 rows
 }
 
 func ExamplePredict() {

@@ -5,7 +5,7 @@ type Tier uint8
 
 const (
 	Generic Tier = iota // pure Go
-	AVX2                // AVX2, FMA and BMI2
+	AVX2                // AVX2, FMA, BMI1 and BMI2
 	AVX512              // AVX-512 F, BW, DQ and VL
 	NEON                // arm64
 )

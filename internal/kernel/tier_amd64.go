@@ -7,7 +7,7 @@ import "golang.org/x/sys/cpu"
 // Best demands every feature that a tier's kernels use.
 func Best() Tier {
 	x := &cpu.X86
-	switch avx2 := x.HasAVX && x.HasAVX2 && x.HasFMA && x.HasBMI2; {
+	switch avx2 := x.HasAVX && x.HasAVX2 && x.HasFMA && x.HasBMI1 && x.HasBMI2; {
 	case avx2 && x.HasAVX512 && x.HasAVX512F && x.HasAVX512BW && x.HasAVX512DQ && x.HasAVX512VL:
 		return AVX512
 	case avx2:
