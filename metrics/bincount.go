@@ -164,7 +164,7 @@ func (b *binned) giveBack(keys []*binKeys) {
 
 const (
 	fewWaitingKeys  = 1 << 21
-	mostWaitingKeys = 1 << 23
+	mostWaitingKeys = 5 << 20 // more would be quicker to count, but their memory takes longer
 	mostPieces      = 64 // that wait
 )
 
