@@ -165,7 +165,7 @@ func (b *binned) giveBack(keys []*binKeys) {
 const (
 	fewWaitingKeys  = 1 << 21
 	mostWaitingKeys = 5 << 20 // more would be quicker to count, but their memory takes longer
-	mostPieces      = 64 // that wait
+	mostPieces      = 64      // that wait
 )
 
 // mostWaiting is the number of keys that wait at most: few enough for the cache, but the more bins there are, the more
