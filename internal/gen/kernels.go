@@ -534,6 +534,14 @@ var softmaxTargetKernels = []*kernel{
 		forms:    both(softTargets, neonSoftTargets),
 	},
 	{
+		name: "KnowPeaks", types: elems,
+		params: "label []T, inverse []float64, peaks []Peak[T], top []T, sums []float64, room, rows int", results: "simple bool",
+		doc: `takes the sums of SoftTargets, a, distance and others, which begin at multiples of room. It
+			writes the labels of peaks, and to inverse the highest scores with their signs changed. It reports whether all rows are
+			SimplePeak. Rows are a multiple of 8, at least 8.`,
+		forms: []form{{x86: knowPeaks, noNEON: noKnowPeaks}},
+	},
+	{
 		name: "SoftTargetScale", types: elems,
 		params: "dst []T, dstStride int, w []T, wStride int, t []T, tStride, rows, n int, f, scale, most, peak []T", results: "bits uint64",
 		doc: `writes w·f[i] - t[i·tStride+j]·scale[i], w = w[i·wStride+j], that of the label not rounded,
@@ -660,6 +668,7 @@ const noKeys = "the twin reads four rows at once"
 const (
 	noColumns      = "it computes nothing: the twin serves"
 	noColumnFinish = "the twin makes one logarithm a row"
+	noKnowPeaks    = "Go finishes these rows there"
 )
 
 // focalKernels are the kernels of focal binary cross-entropy.

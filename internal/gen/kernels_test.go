@@ -181,6 +181,7 @@ func TestNEONExceptions(t *testing.T) {
 		"kernel.packTargets: " + noTargets,
 		"kernel.bceGradShifted makes no copy: " + noStream,
 		"kernel.bceGrad makes no copy: " + noStream,
+		"kernel.knowPeaks: " + noKnowPeaks,
 		"kernel.toColumns: " + noColumns,
 		"kernel.toRows: " + noColumns,
 		"kernel.softColumnFinish: " + noColumnFinish,

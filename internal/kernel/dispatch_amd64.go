@@ -941,6 +941,26 @@ func softTargets64(a, distance, others []float64, peaks []Peak[float64], w []flo
 	return softTargets64Generic(a, distance, others, peaks, w, wStride, x, stride, t, tStride, rows, n, top)
 }
 
+func knowPeaks32(label []float32, inverse []float64, peaks []Peak[float32], top []float32, sums []float64, room, rows int) (simple bool) {
+	switch Active {
+	case AVX512:
+		return knowPeaks32AVX512(&label[0], &inverse[0], (*[2]float32)(unsafe.Pointer(&peaks[0])), &top[0], &sums[0], room, rows) == 0
+	case AVX2:
+		return knowPeaks32AVX2(&label[0], &inverse[0], (*[2]float32)(unsafe.Pointer(&peaks[0])), &top[0], &sums[0], room, rows) == 0
+	}
+	return knowPeaks32Generic(label, inverse, peaks, top, sums, room, rows)
+}
+
+func knowPeaks64(label []float64, inverse []float64, peaks []Peak[float64], top []float64, sums []float64, room, rows int) (simple bool) {
+	switch Active {
+	case AVX512:
+		return knowPeaks64AVX512(&label[0], &inverse[0], (*[2]float64)(unsafe.Pointer(&peaks[0])), &top[0], &sums[0], room, rows) == 0
+	case AVX2:
+		return knowPeaks64AVX2(&label[0], &inverse[0], (*[2]float64)(unsafe.Pointer(&peaks[0])), &top[0], &sums[0], room, rows) == 0
+	}
+	return knowPeaks64Generic(label, inverse, peaks, top, sums, room, rows)
+}
+
 func softTargetScale32(dst []float32, dstStride int, w []float32, wStride int, t []float32, tStride, rows, n int, f, scale, most, peak []float32) (bits uint64) {
 	switch Active {
 	case AVX512:
@@ -1963,6 +1983,18 @@ func softTargets64AVX512(a *float64, distance *float64, others *float64, peaks *
 
 //go:noescape
 func softTargets64AVX2(a *float64, distance *float64, others *float64, peaks *[2]float64, w *float64, wStride int, x *float64, stride int, t *float64, tStride int, rows int, n int, top *float64) (bits uint64)
+
+//go:noescape
+func knowPeaks32AVX512(label *float32, inverse *float64, peaks *[2]float32, top *float32, sums *float64, room int, rows int) (bad uint64)
+
+//go:noescape
+func knowPeaks32AVX2(label *float32, inverse *float64, peaks *[2]float32, top *float32, sums *float64, room int, rows int) (bad uint64)
+
+//go:noescape
+func knowPeaks64AVX512(label *float64, inverse *float64, peaks *[2]float64, top *float64, sums *float64, room int, rows int) (bad uint64)
+
+//go:noescape
+func knowPeaks64AVX2(label *float64, inverse *float64, peaks *[2]float64, top *float64, sums *float64, room int, rows int) (bad uint64)
 
 //go:noescape
 func softTargetScale32AVX512(dst *float32, dstStride int, w *float32, wStride int, t *float32, tStride int, rows int, n int, f *float32, scale *float32, most *float32, peak *float32) (bits uint64)

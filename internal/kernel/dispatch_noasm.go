@@ -362,6 +362,16 @@ func softTargets64(a, distance, others []float64, peaks []Peak[float64], w []flo
 }
 
 //go:noinline
+func knowPeaks32(label []float32, inverse []float64, peaks []Peak[float32], top []float32, sums []float64, room, rows int) (simple bool) {
+	return knowPeaks32Generic(label, inverse, peaks, top, sums, room, rows)
+}
+
+//go:noinline
+func knowPeaks64(label []float64, inverse []float64, peaks []Peak[float64], top []float64, sums []float64, room, rows int) (simple bool) {
+	return knowPeaks64Generic(label, inverse, peaks, top, sums, room, rows)
+}
+
+//go:noinline
 func softTargetScale32(dst []float32, dstStride int, w []float32, wStride int, t []float32, tStride, rows, n int, f, scale, most, peak []float32) (bits uint64) {
 	return softTargetScale32Generic(dst, dstStride, w, wStride, t, tStride, rows, n, f, scale, most, peak)
 }

@@ -79,6 +79,8 @@ func TestHashes(t *testing.T) {
 		kerneltest.Case("toRows/float64", 0xe1c0e148a3b95b46, 0x1d88f9276cf003ef, hashToRows[float64]),
 		kerneltest.Case("softColumnSums/float32", 0xdfe7c38b18772871, 0xea8180aebecba875, hashSoftColumnSums[float32]),
 		kerneltest.Case("softColumnSums/float64", 0xe78b3703d9991905, 0xe89417bfc7f6732d, hashSoftColumnSums[float64]),
+		kerneltest.Case("knowPeaks/float32", 0xf72aa258c53314ca, 0x34013400cbf2b009, hashKnowPeaks[float32]),
+		kerneltest.Case("knowPeaks/float64", 0x600ede909d05b189, 0x9554aa766976cd82, hashKnowPeaks[float64]),
 		kerneltest.Case("softColumnFinish/float32", 0xc9e43a1be41aeacf, 0x4cdad081d0f56136, hashSoftColumnFinish[float32]),
 		kerneltest.Case("softColumnFinish/float64", 0x8c2f344b667417bf, 0x1436590959365aa2, hashSoftColumnFinish[float64]),
 		kerneltest.Case("softColumnScale/float32", 0xfc982c31ec3ee5f4, 0xfc28692bd8f8090a, hashSoftColumnScale[float32]),
@@ -984,6 +986,45 @@ func hashSoftColumnSums[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
 	kerneltest.AddHash(h, c.sums...)
 	kerneltest.AddHash(h, c.peaks...)
 	kerneltest.AddHash(h, c.powers...)
+}
+
+func hashKnowPeaks[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
+	rows := 8 * (1 + r.IntN(4))
+	room := rows + r.IntN(9)
+	label, top, sums := make([]T, rows), make([]T, rows), make([]float64, 3*room)
+	peaks, inverse := make([]Peak[T], rows), make([]float64, rows)
+	low, high, least := coef.NaturalLow64, coef.NaturalHigh64, coef.LeastProducts64
+	if IsFloat32[T]() {
+		low, high, least = coef.NaturalLow32, coef.NaturalHigh32, coef.LeastProducts32
+	}
+	for i := range rows {
+		peaks[i] = Peak[T]{T(r.IntN(100)), 1}
+		top[i] = kerneltest.Score[T](r, 30)
+		for k, v := range [3]float64{1, 1, 1} {
+			sums[k*room+i] = v + float64(r.IntN(1000))
+		}
+	}
+	// One row is at a border, or beyond it.
+	i, pick := r.IntN(rows), func(x ...float64) float64 { return x[r.IntN(len(x))] }
+	below := func(x float64) float64 { return math.Nextafter(x, math.Inf(-1)) }
+	above := func(x float64) float64 { return math.Nextafter(x, math.Inf(1)) }
+	switch r.IntN(5) {
+	case 0:
+		peaks[i][1] = T(pick(0, 2, 1, math.NaN()))
+	case 1:
+		top[i] = T(pick(coef.LeastTop, coef.TargetLimit, -80.5, 600.5, 0, math.Copysign(0, -1), math.NaN(), math.Inf(1), math.Inf(-1)))
+	case 2:
+		sums[i] = pick(low, below(low), high, above(high), 0, -1, math.NaN(), math.Inf(1))
+	case 3:
+		sums[room+i] = pick(least, below(least), 0, math.MaxFloat64, math.Inf(1), math.NaN())
+	case 4:
+		sums[room+i], sums[2*room+i] = pick(below(least), 0, math.Inf(1), math.NaN()), pick(0, math.SmallestNonzeroFloat64)
+	}
+	if KnowPeaks(label, inverse, peaks, top, sums, room, rows) {
+		h.Word(1)
+	}
+	kerneltest.AddHash(h, label...)
+	kerneltest.AddHash(h, inverse...)
 }
 
 func hashSoftColumnFinish[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {

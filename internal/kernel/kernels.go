@@ -261,6 +261,17 @@ func SoftTargets[T Float](a, distance, others []float64, peaks []Peak[T], w []T,
 	}
 }
 
+// KnowPeaks takes the sums of SoftTargets, a, distance and others, which begin at multiples of room. It
+// writes the labels of peaks, and to inverse the highest scores with their signs changed. It reports whether all rows are
+// SimplePeak. Rows are a multiple of 8, at least 8.
+func KnowPeaks[T Float](label []T, inverse []float64, peaks []Peak[T], top []T, sums []float64, room, rows int) (simple bool) {
+	if IsFloat32[T]() {
+		return knowPeaks32(As32(label), inverse, Cast[Peak[float32]](peaks), As32(top), sums, room, rows)
+	} else {
+		return knowPeaks64(As64(label), inverse, Cast[Peak[float64]](peaks), As64(top), sums, room, rows)
+	}
+}
+
 // SoftTargetScale writes w·f[i] - t[i·tStride+j]·scale[i], w = w[i·wStride+j], that of the label not rounded,
 // or where w ≥ most[i] peak[i] to dst[i·dstStride+j]. It returns the lowest bits less one of
 // all labels (see labelBits).

@@ -191,3 +191,32 @@ func softTargetScale64Generic(dst []float64, dstStride int, w []float64, wStride
 	}
 	return leastBits(t, tStride, rows, n)
 }
+
+// SimplePeak reports whether a row has one highest score, whose exponential is a normal number
+// as its inverse is, and sums in which nothing is lost below the smallest normal number.
+func SimplePeak[T Float](p *Peak[T], top, a, distance, others float64) bool {
+	low, high, least := coef.NaturalLow64, coef.NaturalHigh64, coef.LeastProducts64
+	if IsFloat32[T]() {
+		low, high, least = coef.NaturalLow32, coef.NaturalHigh32, coef.LeastProducts32
+	}
+	return p[1] == 1 && low <= a && a <= high && coef.LeastTop <= top && top <= coef.TargetLimit &&
+		(distance >= least || others == 0) && distance <= math.MaxFloat64
+}
+
+func knowPeaks32Generic(label []float32, inverse []float64, peaks []Peak[float32], top []float32, sums []float64, room, rows int) bool {
+	return knowPeaksGeneric(label, inverse, peaks, top, sums, room, rows)
+}
+
+func knowPeaks64Generic(label, inverse []float64, peaks []Peak[float64], top, sums []float64, room, rows int) bool {
+	return knowPeaksGeneric(label, inverse, peaks, top, sums, room, rows)
+}
+
+func knowPeaksGeneric[T Float](label []T, inverse []float64, peaks []Peak[T], top []T, sums []float64, room, rows int) bool {
+	simple := true
+	for i := range rows {
+		t := float64(top[i])
+		label[i], inverse[i] = peaks[i][0], -t
+		simple = SimplePeak(&peaks[i], t, sums[i], sums[room+i], sums[2*room+i]) && simple
+	}
+	return simple
+}

@@ -1180,6 +1180,114 @@ DATA tail<>+496(SB)/8, $0x0000000000000000
 DATA tail<>+504(SB)/8, $0x0000000000000000
 GLOBL tail<>(SB), RODATA|NOPTR, $512
 
+// func knowPeaks32AVX2(label *float32, inverse *float64, peaks *[2]float32, top *float32, sums *float64, room int, rows int) (bad uint64)
+// Requires: AVX, AVX2
+TEXT ·knowPeaks32AVX2(SB), NOSPLIT, $0-64
+	MOVQ     label+0(FP), AX
+	MOVQ     inverse+8(FP), CX
+	MOVQ     top+24(FP), DX
+	MOVQ     sums+32(FP), BX
+	MOVQ     peaks+16(FP), SI
+	MOVQ     room+40(FP), DI
+	SHLQ     $0x03, DI
+	MOVQ     rows+48(FP), R8
+	VPCMPEQD Y0, Y0, Y0
+
+rows40:
+	VMOVUPD   (SI), Y1
+	VPSRLQ    $0x20, Y1, Y1
+	VPCMPEQQ  f64_3f800000<>+0(SB), Y1, Y1
+	VMOVUPS   (SI), X2
+	VSHUFPS   $0x88, 16(SI), X2, X2
+	VMOVUPS   X2, (AX)
+	VANDPD    Y1, Y0, Y0
+	VCVTPS2PD (DX), Y1
+	VCMPPD    $0x0d, f64_c054000000000000<>+0(SB), Y1, Y2
+	VANDPD    Y2, Y0, Y0
+	VCMPPD    $0x12, f64_4082c00000000000<>+0(SB), Y1, Y2
+	VANDPD    Y2, Y0, Y0
+	VXORPD    f64_8000000000000000<>+0(SB), Y1, Y1
+	VMOVUPD   Y1, (CX)
+	VMOVUPD   (BX), Y1
+	VCMPPD    $0x0d, f64_3c30000000000000<>+0(SB), Y1, Y2
+	VANDPD    Y2, Y0, Y0
+	VCMPPD    $0x12, f64_4770000000000000<>+0(SB), Y1, Y1
+	VANDPD    Y1, Y0, Y0
+	VMOVUPD   (BX)(DI*1), Y1
+	VCMPPD    $0x0d, f64_3af0000000000000<>+0(SB), Y1, Y2
+	VMOVUPD   (BX)(DI*2), Y3
+	VCMPPD    $0x00, f64_0<>+0(SB), Y3, Y3
+	VORPS     Y3, Y2, Y2
+	VANDPD    Y2, Y0, Y0
+	VCMPPD    $0x12, f64_7fefffffffffffff<>+0(SB), Y1, Y1
+	VANDPD    Y1, Y0, Y0
+	ADDQ      $0x20, SI
+	ADDQ      $0x10, AX
+	ADDQ      $0x10, DX
+	ADDQ      $0x20, CX
+	ADDQ      $0x20, BX
+	SUBQ      $0x04, R8
+	JNZ       rows40
+	VMOVMSKPD Y0, AX
+	XORQ      $0x0000000f, AX
+	MOVQ      AX, bad+56(FP)
+	VZEROUPPER
+	RET
+
+DATA f64_3f800000<>+0(SB)/8, $0x000000003f800000
+DATA f64_3f800000<>+8(SB)/8, $0x000000003f800000
+DATA f64_3f800000<>+16(SB)/8, $0x000000003f800000
+DATA f64_3f800000<>+24(SB)/8, $0x000000003f800000
+GLOBL f64_3f800000<>(SB), RODATA|NOPTR, $32
+
+DATA f64_c054000000000000<>+0(SB)/8, $0xc054000000000000
+DATA f64_c054000000000000<>+8(SB)/8, $0xc054000000000000
+DATA f64_c054000000000000<>+16(SB)/8, $0xc054000000000000
+DATA f64_c054000000000000<>+24(SB)/8, $0xc054000000000000
+GLOBL f64_c054000000000000<>(SB), RODATA|NOPTR, $32
+
+DATA f64_4082c00000000000<>+0(SB)/8, $0x4082c00000000000
+DATA f64_4082c00000000000<>+8(SB)/8, $0x4082c00000000000
+DATA f64_4082c00000000000<>+16(SB)/8, $0x4082c00000000000
+DATA f64_4082c00000000000<>+24(SB)/8, $0x4082c00000000000
+GLOBL f64_4082c00000000000<>(SB), RODATA|NOPTR, $32
+
+DATA f64_8000000000000000<>+0(SB)/8, $0x8000000000000000
+DATA f64_8000000000000000<>+8(SB)/8, $0x8000000000000000
+DATA f64_8000000000000000<>+16(SB)/8, $0x8000000000000000
+DATA f64_8000000000000000<>+24(SB)/8, $0x8000000000000000
+GLOBL f64_8000000000000000<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3c30000000000000<>+0(SB)/8, $0x3c30000000000000
+DATA f64_3c30000000000000<>+8(SB)/8, $0x3c30000000000000
+DATA f64_3c30000000000000<>+16(SB)/8, $0x3c30000000000000
+DATA f64_3c30000000000000<>+24(SB)/8, $0x3c30000000000000
+GLOBL f64_3c30000000000000<>(SB), RODATA|NOPTR, $32
+
+DATA f64_4770000000000000<>+0(SB)/8, $0x4770000000000000
+DATA f64_4770000000000000<>+8(SB)/8, $0x4770000000000000
+DATA f64_4770000000000000<>+16(SB)/8, $0x4770000000000000
+DATA f64_4770000000000000<>+24(SB)/8, $0x4770000000000000
+GLOBL f64_4770000000000000<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3af0000000000000<>+0(SB)/8, $0x3af0000000000000
+DATA f64_3af0000000000000<>+8(SB)/8, $0x3af0000000000000
+DATA f64_3af0000000000000<>+16(SB)/8, $0x3af0000000000000
+DATA f64_3af0000000000000<>+24(SB)/8, $0x3af0000000000000
+GLOBL f64_3af0000000000000<>(SB), RODATA|NOPTR, $32
+
+DATA f64_0<>+0(SB)/8, $0x0000000000000000
+DATA f64_0<>+8(SB)/8, $0x0000000000000000
+DATA f64_0<>+16(SB)/8, $0x0000000000000000
+DATA f64_0<>+24(SB)/8, $0x0000000000000000
+GLOBL f64_0<>(SB), RODATA|NOPTR, $32
+
+DATA f64_7fefffffffffffff<>+0(SB)/8, $0x7fefffffffffffff
+DATA f64_7fefffffffffffff<>+8(SB)/8, $0x7fefffffffffffff
+DATA f64_7fefffffffffffff<>+16(SB)/8, $0x7fefffffffffffff
+DATA f64_7fefffffffffffff<>+24(SB)/8, $0x7fefffffffffffff
+GLOBL f64_7fefffffffffffff<>(SB), RODATA|NOPTR, $32
+
 // func softTargetScale32AVX2(dst *float32, dstStride int, w *float32, wStride int, t *float32, tStride int, rows int, n int, f *float32, scale *float32, most *float32, peak *float32) (bits uint64)
 // Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·softTargetScale32AVX2(SB), NOSPLIT, $0-104
@@ -1205,9 +1313,9 @@ TEXT ·softTargetScale32AVX2(SB), NOSPLIT, $0-104
 	VPCMPEQD Y5, Y5, Y5
 	VMOVUPS  Y5, Y4
 	TESTQ    R11, R11
-	JZ       last41
+	JZ       last42
 
-row40:
+row41:
 	MOVQ         f+64(FP), R13
 	VBROADCASTSS (R13)(R8*1), Y0
 	MOVQ         scale+72(FP), R13
@@ -1220,9 +1328,9 @@ row40:
 	XORQ         R13, R13
 	MOVQ         R10, R14
 	TESTQ        R14, R14
-	JZ           rest45
+	JZ           rest46
 
-group44:
+group45:
 	VMOVUPS      (DX)(R13*1), Y6
 	VMOVUPS      (SI)(R13*1), Y8
 	PREFETCHT0   2048(DX)(R13*1)
@@ -1265,13 +1373,13 @@ group44:
 	VMOVUPS      Y6, 96(AX)(R13*1)
 	ADDQ         $0x80, R13
 	DECQ         R14
-	JNZ          group44
+	JNZ          group45
 
-rest45:
+rest46:
 	TESTQ        R9, R9
-	JZ           done47
+	JZ           done48
 	CMPQ         R9, $0x10
-	JBE          half46
+	JBE          half47
 	VMOVUPS      256(R12), Y6
 	VMASKMOVPS   (DX)(R13*1), Y6, Y6
 	VMOVUPS      256(R12), Y7
@@ -1320,9 +1428,9 @@ rest45:
 	VBLENDVPS    Y1, Y3, Y0, Y0
 	VMOVUPS      352(R12), Y1
 	VMASKMOVPS   Y0, Y1, 96(AX)(R13*1)
-	JMP          done47
+	JMP          done48
 
-half46:
+half47:
 	VMOVUPS      256(R12), Y6
 	VMASKMOVPS   (DX)(R13*1), Y6, Y6
 	VMOVUPS      256(R12), Y7
@@ -1348,14 +1456,14 @@ half46:
 	VMOVUPS      288(R12), Y1
 	VMASKMOVPS   Y0, Y1, 32(AX)(R13*1)
 
-done47:
+done48:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
 	DECQ R11
-	JNZ  row40
+	JNZ  row41
 
-last41:
+last42:
 	VEXTRACTF128 $0x01, Y4, X0
 	VPMINUD      X0, X4, X4
 	VUNPCKHPD    X4, X4, X0
@@ -1374,7 +1482,7 @@ TEXT ·softTargets32AVX512(SB), $3264-112
 	VXORPS        Y0, Y0, Y0
 	VMOVUPS       Z0, Z0
 	CMPQ          rows+80(FP), $0x00
-	JEQ           last48
+	JEQ           last49
 	MOVQ          w+32(FP), AX
 	MOVQ          n+88(FP), CX
 	MOVQ          rows+80(FP), R10
@@ -1424,9 +1532,9 @@ TEXT ·softTargets32AVX512(SB), $3264-112
 	VBROADCASTSS  (R10), Z1
 	VMOVUPS       Z1, Z1
 	CMPQ          2624(SP), $0x00
-	JG            same50
+	JG            same51
 	DECQ          2648(SP)
-	JLE           none51
+	JLE           none52
 	MOVQ          2656(SP), SI
 	ADDQ          SI, 2672(SP)
 	MOVQ          2680(SP), SI
@@ -1449,32 +1557,32 @@ TEXT ·softTargets32AVX512(SB), $3264-112
 	VMOVSS        f32_42afebb7<>+0(SB), X3
 	VUCOMISS      X1, X3
 	VBROADCASTSS  f32_4b40007f<>+0(SB), Z3
-	JCS           beyond54
+	JCS           beyond55
 
-set55:
+set56:
 	VBROADCASTSS f32_ff800000<>+0(SB), Z1
 	VMOVUPS      Z1, Z1
 	CMPQ         2648(SP), $0x01
-	JLE          only56
+	JLE          only57
 	MOVQ         stride+56(FP), SI
 	SHLQ         $0x02, SI
 	ADDQ         SI, 2664(SP)
 
-only56:
+only57:
 	MOVQ 2664(SP), R9
 
-same50:
+same51:
 	MOVQ 2672(SP), SI
 	MOVQ 2688(SP), R8
 	CMPQ 2624(SP), $0x40
-	JL   rest53
+	JL   rest54
 
-ready52:
+ready53:
 	ADDQ $+256, 2672(SP)
 	ADDQ $+256, 2688(SP)
 	SUBQ $0x40, 2624(SP)
 
-none51:
+none52:
 	MOVQ        $0x00000001, 2640(SP)
 	MOVQ        $0x00000000, R11
 	MOVQ        $0x00000100, R12
@@ -1513,7 +1621,7 @@ none51:
 	XORQ        $+256, R11
 	XORQ        $+256, R12
 
-row57:
+row58:
 	VXORPS Y13, Y13, Y13
 	VXORPS Y14, Y14, Y14
 	VXORPS Y15, Y15, Y15
@@ -1521,13 +1629,13 @@ row57:
 	MOVQ   $0x00000000, (DX)
 	MOVQ   n+88(FP), DX
 
-group58:
+group59:
 	MOVQ       SI, BX
 	MOVQ       R8, DI
 	CMPQ       rows+80(FP), $0x01
-	JE         taken59
+	JE         taken60
 	CMPQ       DX, $0x40
-	JL         some60
+	JL         some61
 	PREFETCHT0 2048(R9)
 	VMOVUPS    (R9), Z20
 	PREFETCHT0 2112(R9)
@@ -1540,11 +1648,11 @@ group58:
 	VMAXPS     Z20, Z1, Z1
 	ADDQ       $+256, R9
 
-taken59:
+taken60:
 	CMPQ          2624(SP), $0x00
-	JG            same61
+	JG            same62
 	DECQ          2648(SP)
-	JLE           none62
+	JLE           none63
 	MOVQ          2656(SP), SI
 	ADDQ          SI, 2672(SP)
 	MOVQ          2680(SP), SI
@@ -1567,32 +1675,32 @@ taken59:
 	VMOVSS        f32_42afebb7<>+0(SB), X3
 	VUCOMISS      X1, X3
 	VBROADCASTSS  f32_4b40007f<>+0(SB), Z3
-	JCS           beyond64
+	JCS           beyond65
 
-set65:
+set66:
 	VBROADCASTSS f32_ff800000<>+0(SB), Z1
 	VMOVUPS      Z1, Z1
 	CMPQ         2648(SP), $0x01
-	JLE          only66
+	JLE          only67
 	MOVQ         stride+56(FP), SI
 	SHLQ         $0x02, SI
 	ADDQ         SI, 2664(SP)
 
-only66:
+only67:
 	MOVQ 2664(SP), R9
 
-same61:
+same62:
 	MOVQ 2672(SP), SI
 	MOVQ 2688(SP), R8
 	CMPQ 2624(SP), $0x40
-	JL   rest53
+	JL   rest54
 
-ready63:
+ready64:
 	ADDQ $+256, 2672(SP)
 	ADDQ $+256, 2688(SP)
 	SUBQ $0x40, 2624(SP)
 
-none62:
+none63:
 	VMOVUPS      Z16, Z20
 	VMOVUPS      Z17, Z21
 	VMOVUPS      Z18, Z22
@@ -1686,18 +1794,18 @@ none62:
 	VPMAXUD      Z22, Z0, Z0
 	VPMAXUD      Z23, Z0, Z0
 	CMPQ         w+32(FP), $0x00
-	JEQ          written67
+	JEQ          written68
 	CMPQ         DX, $0x40
-	JL           rest68
+	JL           rest69
 	VMOVUPS      Z24, (AX)
 	VMOVUPS      Z25, 64(AX)
 	VMOVUPS      Z26, 128(AX)
 	VMOVUPS      Z27, 192(AX)
 
-written67:
+written68:
 	VPTESTNMD Z29, Z29, K1
 	KORTESTW  K1, K1
-	JNZ       peak69
+	JNZ       peak70
 	VADDPS    Z25, Z24, Z24
 	VADDPS    Z27, Z26, Z26
 	VADDPS    Z26, Z24, Z24
@@ -1705,7 +1813,7 @@ written67:
 	VADDPS    Z23, Z22, Z22
 	VADDPS    Z22, Z20, Z20
 
-joined70:
+joined71:
 	VEXTRACTF64X4 $0x01, Z24, Y21
 	VADDPS        Y21, Y24, Y24
 	VCVTPS2PD     Y24, Z21
@@ -1722,7 +1830,7 @@ joined70:
 	XORQ          $+256, R12
 	ADDQ          $+256, AX
 	SUBQ          $0x40, DX
-	JG            group58
+	JG            group59
 	VMOVUPD       Z13, (SP)(CX*1)
 	VMOVUPD       Z14, 512(SP)(CX*1)
 	VMOVUPD       Z15, 1024(SP)(CX*1)
@@ -1731,11 +1839,11 @@ joined70:
 	ADDQ          2696(SP), AX
 	ADDQ          $+64, CX
 	SUBQ          $0x01, rows+80(FP)
-	JZ            sums49
+	JZ            sums50
 	CMPQ          CX, $+512
-	JL            row57
+	JL            row58
 
-sums49:
+sums50:
 	LEAQ       (SP), CX
 	NEGQ       CX
 	ANDQ       $+63, CX
@@ -1845,9 +1953,9 @@ sums49:
 	NEGQ       CX
 	ANDQ       $+63, CX
 	CMPQ       rows+80(FP), $0x00
-	JG         row57
+	JG         row58
 
-last48:
+last49:
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VPMAXUD       Y1, Y0, Y0
 	VEXTRACTF64X2 $0x01, Y0, X1
@@ -1862,11 +1970,11 @@ last48:
 	VZEROUPPER
 	RET
 
-beyond54:
+beyond55:
 	VBROADCASTSS f32_7fc00000<>+0(SB), Z3
-	JMP          set55
+	JMP          set56
 
-rest53:
+rest54:
 	MOVQ      2624(SP), R13
 	MOVQ      $-1, R14
 	BZHIQ     R13, R14, R14
@@ -1908,20 +2016,20 @@ rest53:
 	MOVQ      R13, SI
 	LEAQ      256(R13), R8
 	CMPQ      2640(SP), $0x00
-	JE        ready52
-	JMP       ready63
+	JE        ready53
+	JMP       ready64
 
-some60:
+some61:
 	MOVQ DX, R13
 
-whole71:
+whole72:
 	SUBQ   $0x10, R13
-	JL     last72
+	JL     last73
 	VMAXPS (R9), Z1, Z1
 	ADDQ   $0x40, R9
-	JMP    whole71
+	JMP    whole72
 
-last72:
+last73:
 	ADDQ      $0x10, R13
 	MOVQ      $-1, R14
 	BZHIQ     R13, R14, R14
@@ -1930,13 +2038,13 @@ last72:
 	VMOVUPS   Z1, Z20
 	VMOVAPS   Z21, K1, Z20
 	VMAXPS    Z20, Z1, Z1
-	JMP       taken59
+	JMP       taken60
 
-beyond64:
+beyond65:
 	VBROADCASTSS f32_7fc00000<>+0(SB), Z3
-	JMP          set65
+	JMP          set66
 
-rest68:
+rest69:
 	MOVQ    DX, R13
 	MOVQ    $-1, R14
 	BZHIQ   R13, R14, R14
@@ -1951,9 +2059,9 @@ rest68:
 	VMOVUPS Z25, K2, 64(AX)
 	VMOVUPS Z26, K3, 128(AX)
 	VMOVUPS Z27, K4, 192(AX)
-	JMP     written67
+	JMP     written68
 
-peak69:
+peak70:
 	VBROADCASTSS (R10), Z28
 	VCMPPS       $0x04, (BX), Z28, K1
 	KMOVW        K1, R13
@@ -1983,7 +2091,7 @@ peak69:
 	VADDPS       Z22, Z20, Z20
 	MOVQ         peaks+24(FP), BX
 
-each73:
+each74:
 	TZCNTQ R13, R14
 	MOVQ   (DI)(R14*4), R14
 	ORL    R14, (BX)
@@ -1991,8 +2099,63 @@ each73:
 	VADDSS f32_3f800000<>+0(SB), X21, X21
 	VMOVSS X21, 4(BX)
 	BLSRQ  R13, R13
-	JNZ    each73
-	JMP    joined70
+	JNZ    each74
+	JMP    joined71
+
+// func knowPeaks32AVX512(label *float32, inverse *float64, peaks *[2]float32, top *float32, sums *float64, room int, rows int) (bad uint64)
+// Requires: AVX, AVX2, AVX512DQ, AVX512F
+TEXT ·knowPeaks32AVX512(SB), NOSPLIT, $0-64
+	MOVQ   label+0(FP), AX
+	MOVQ   inverse+8(FP), CX
+	MOVQ   top+24(FP), DX
+	MOVQ   sums+32(FP), BX
+	MOVQ   peaks+16(FP), SI
+	MOVQ   room+40(FP), DI
+	SHLQ   $0x03, DI
+	MOVQ   rows+48(FP), R8
+	KXNORB K1, K1, K1
+
+rows75:
+	VMOVUPD       (SI), Z0
+	VPSRLQ        $0x20, Z0, Z0
+	VPCMPEQQ.BCST f64_3f800000<>+0(SB), Z0, K2
+	VMOVUPS       (SI), Y0
+	VSHUFPS       $0x88, 32(SI), Y0, Y0
+	VPERMQ        $0xd8, Y0, Y0
+	VMOVUPS       Y0, (AX)
+	KANDB         K2, K1, K1
+	VCVTPS2PD     (DX), Z0
+	VCMPPD.BCST   $0x0d, f64_c054000000000000<>+0(SB), Z0, K2
+	KANDB         K2, K1, K1
+	VCMPPD.BCST   $0x12, f64_4082c00000000000<>+0(SB), Z0, K2
+	KANDB         K2, K1, K1
+	VXORPD.BCST   f64_8000000000000000<>+0(SB), Z0, Z0
+	VMOVUPD       Z0, (CX)
+	VMOVUPD       (BX), Z0
+	VCMPPD.BCST   $0x0d, f64_3c30000000000000<>+0(SB), Z0, K2
+	KANDB         K2, K1, K1
+	VCMPPD.BCST   $0x12, f64_4770000000000000<>+0(SB), Z0, K2
+	KANDB         K2, K1, K1
+	VMOVUPD       (BX)(DI*1), Z0
+	VCMPPD.BCST   $0x0d, f64_3af0000000000000<>+0(SB), Z0, K2
+	VMOVUPD       (BX)(DI*2), Z1
+	VCMPPD.BCST   $0x00, f64_0<>+0(SB), Z1, K3
+	KORW          K3, K2, K2
+	KANDB         K2, K1, K1
+	VCMPPD.BCST   $0x12, f64_7fefffffffffffff<>+0(SB), Z0, K2
+	KANDB         K2, K1, K1
+	ADDQ          $0x40, SI
+	ADDQ          $0x20, AX
+	ADDQ          $0x20, DX
+	ADDQ          $0x40, CX
+	ADDQ          $0x40, BX
+	SUBQ          $0x08, R8
+	JNZ           rows75
+	KMOVB         K1, AX
+	XORQ          $0x000000ff, AX
+	MOVQ          AX, bad+56(FP)
+	VZEROUPPER
+	RET
 
 // func softTargetScale32AVX512(dst *float32, dstStride int, w *float32, wStride int, t *float32, tStride int, rows int, n int, f *float32, scale *float32, most *float32, peak *float32) (bits uint64)
 // Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
@@ -2020,9 +2183,9 @@ TEXT ·softTargetScale32AVX512(SB), NOSPLIT, $0-104
 	VPTERNLOGQ $0xff, Z5, Z5, Z5
 	VMOVUPS    Z5, Z4
 	TESTQ      R11, R11
-	JZ         last75
+	JZ         last77
 
-row74:
+row76:
 	MOVQ         f+64(FP), R12
 	VBROADCASTSS (R12)(R8*1), Z0
 	MOVQ         scale+72(FP), R12
@@ -2035,9 +2198,9 @@ row74:
 	XORQ         R12, R12
 	MOVQ         R10, R13
 	SUBQ         $0x02, R13
-	JB           one77
+	JB           one79
 
-two76:
+two78:
 	VMOVUPS      (DX)(R12*1), Z6
 	VMOVUPS      (SI)(R12*1), Z8
 	PREFETCHT0   2048(DX)(R12*1)
@@ -2088,13 +2251,13 @@ two76:
 	VMOVUPS      Z6, 192(AX)(R12*1)
 	ADDQ         $+256, R12
 	SUBQ         $0x02, R13
-	JAE          two76
+	JAE          two78
 
-one77:
+one79:
 	ADDQ $0x02, R13
-	JZ   rest79
+	JZ   rest81
 
-group78:
+group80:
 	VMOVUPS      (DX)(R12*1), Z6
 	VMOVUPS      (SI)(R12*1), Z8
 	PREFETCHT0   2048(DX)(R12*1)
@@ -2121,13 +2284,13 @@ group78:
 	VMOVUPS      Z6, 64(AX)(R12*1)
 	ADDQ         $0x80, R12
 	DECQ         R13
-	JNZ          group78
+	JNZ          group80
 
-rest79:
+rest81:
 	TESTQ        R9, R9
-	JZ           done81
+	JZ           done83
 	CMPQ         R9, $0x10
-	JBE          half80
+	JBE          half82
 	VMOVUPS.Z    (DX)(R12*1), K1, Z6
 	VMOVUPS.Z    (SI)(R12*1), K1, Z8
 	VPADDD       Z5, Z8, Z7
@@ -2148,9 +2311,9 @@ rest79:
 	VMOVUPS      Z0, Z0
 	VMOVAPS      Z3, K3, Z0
 	VMOVUPS      Z0, K2, 64(AX)(R12*1)
-	JMP          done81
+	JMP          done83
 
-half80:
+half82:
 	VMOVUPS.Z    (DX)(R12*1), K1, Z6
 	VMOVUPS.Z    (SI)(R12*1), K1, Z7
 	VPADDD       Z5, Z7, Z8
@@ -2162,14 +2325,14 @@ half80:
 	VMOVAPS      Z3, K3, Z0
 	VMOVUPS      Z0, K1, (AX)(R12*1)
 
-done81:
+done83:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
 	DECQ R11
-	JNZ  row74
+	JNZ  row76
 
-last75:
+last77:
 	VEXTRACTF64X4 $0x01, Z4, Y0
 	VPMINUD       Y0, Y4, Y4
 	VEXTRACTF64X2 $0x01, Y4, X0
@@ -2192,7 +2355,7 @@ TEXT ·softTargets64AVX2(SB), $3008-112
 	VXORPS       Y0, Y0, Y0
 	VMOVUPD      Y0, (BP)
 	CMPQ         rows+80(FP), $0x00
-	JEQ          last82
+	JEQ          last84
 	MOVQ         w+32(FP), AX
 	MOVQ         n+88(FP), CX
 	MOVQ         rows+80(FP), R10
@@ -2234,9 +2397,9 @@ TEXT ·softTargets64AVX2(SB), $3008-112
 	VBROADCASTSD (R10), Y4
 	VMOVUPD      Y4, 1984(BP)
 	CMPQ         1920(BP), $0x00
-	JG           same84
+	JG           same86
 	DECQ         1944(BP)
-	JLE          none85
+	JLE          none87
 	MOVQ         1952(BP), SI
 	ADDQ         SI, 2016(BP)
 	MOVQ         2024(BP), SI
@@ -2255,32 +2418,32 @@ TEXT ·softTargets64AVX2(SB), $3008-112
 	VMOVSD       f64_40862829795a81ec<>+0(SB), X4
 	VUCOMISD     X1, X4
 	VMOVUPD      f64_43380000000003ff<>+0(SB), Y1
-	JCS          beyond88
+	JCS          beyond90
 
-set89:
+set91:
 	VMOVUPD f64_fff0000000000000<>+0(SB), Y4
 	VMOVUPD Y4, 1984(BP)
 	CMPQ    1944(BP), $0x01
-	JLE     only90
+	JLE     only92
 	MOVQ    stride+56(FP), SI
 	SHLQ    $0x03, SI
 	ADDQ    SI, 1960(BP)
 
-only90:
+only92:
 	MOVQ 1960(BP), R9
 
-same84:
+same86:
 	MOVQ 2016(BP), SI
 	MOVQ 2032(BP), R8
 	CMPQ 1920(BP), $0x20
-	JL   rest87
+	JL   rest89
 
-ready86:
+ready88:
 	ADDQ $+256, 2016(BP)
 	ADDQ $+256, 2032(BP)
 	SUBQ $0x20, 1920(BP)
 
-none85:
+none87:
 	MOVQ        $0x00000001, 1936(BP)
 	VMOVUPD     f64_c08628b76e3a7b61<>+0(SB), Y2
 	VMAXPD      (SI), Y2, Y4
@@ -2320,7 +2483,7 @@ none85:
 	VMOVUPD     Y4, 2528(BP)
 	VMOVUPD     Y5, 2656(BP)
 
-row91:
+row93:
 	VXORPS  Y4, Y4, Y4
 	VMOVUPD Y4, 2048(BP)
 	VMOVUPD Y4, 2080(BP)
@@ -2341,7 +2504,7 @@ row91:
 	MOVQ    $0x00000000, 8(DX)
 	MOVQ    n+88(FP), DX
 
-group92:
+group94:
 	VMOVUPD      2432(BP), Y4
 	VMOVUPD      2464(BP), Y5
 	VMOVUPD      2496(BP), Y6
@@ -2475,19 +2638,19 @@ group92:
 	VPMAXUD      Y7, Y12, Y12
 	VMOVUPD      Y12, (BP)
 	CMPQ         w+32(FP), $0x00
-	JEQ          written93
+	JEQ          written95
 	CMPQ         DX, $0x20
-	JL           rest94
+	JL           rest96
 	VMOVUPD      Y8, (AX)
 	VMOVUPD      Y9, 64(AX)
 	VMOVUPD      Y10, 128(AX)
 	VMOVUPD      Y11, 192(AX)
 
-written93:
+written95:
 	VXORPS Y12, Y12, Y12
 	VCMPPD $0x00, Y12, Y13, Y12
 	VPTEST Y12, Y12
-	JNZ    peak95
+	JNZ    peak97
 	VADDPD Y9, Y8, Y8
 	VADDPD Y11, Y10, Y10
 	VADDPD Y10, Y8, Y8
@@ -2495,7 +2658,7 @@ written93:
 	VADDPD Y7, Y6, Y6
 	VADDPD Y6, Y4, Y4
 
-joined96:
+joined98:
 	VMOVUPD    2048(BP), Y5
 	VMOVUPD    2112(BP), Y6
 	VADDPD     Y8, Y5, Y7
@@ -2530,10 +2693,10 @@ joined96:
 	VMOVUPD    Y5, 2304(BP)
 	VMOVUPD    Y6, 2368(BP)
 	CMPQ       rows+80(FP), $0x01
-	JE         taken97
+	JE         taken99
 	VMOVUPD    1984(BP), Y4
 	CMPQ       DX, $0x20
-	JL         some98
+	JL         some100
 	PREFETCHT0 2048(R9)
 	VMOVUPD    (R9), Y5
 	VMOVUPD    32(R9), Y6
@@ -2551,11 +2714,11 @@ joined96:
 	ADDQ       $+256, R9
 	VMOVUPD    Y4, 1984(BP)
 
-taken97:
+taken99:
 	CMPQ         1920(BP), $0x00
-	JG           same99
+	JG           same101
 	DECQ         1944(BP)
-	JLE          none100
+	JLE          none102
 	MOVQ         1952(BP), SI
 	ADDQ         SI, 2016(BP)
 	MOVQ         2024(BP), SI
@@ -2574,32 +2737,32 @@ taken97:
 	VMOVSD       f64_40862829795a81ec<>+0(SB), X4
 	VUCOMISD     X1, X4
 	VMOVUPD      f64_43380000000003ff<>+0(SB), Y1
-	JCS          beyond102
+	JCS          beyond104
 
-set103:
+set105:
 	VMOVUPD f64_fff0000000000000<>+0(SB), Y4
 	VMOVUPD Y4, 1984(BP)
 	CMPQ    1944(BP), $0x01
-	JLE     only104
+	JLE     only106
 	MOVQ    stride+56(FP), SI
 	SHLQ    $0x03, SI
 	ADDQ    SI, 1960(BP)
 
-only104:
+only106:
 	MOVQ 1960(BP), R9
 
-same99:
+same101:
 	MOVQ 2016(BP), SI
 	MOVQ 2032(BP), R8
 	CMPQ 1920(BP), $0x20
-	JL   rest87
+	JL   rest89
 
-ready101:
+ready103:
 	ADDQ $+256, 2016(BP)
 	ADDQ $+256, 2032(BP)
 	SUBQ $0x20, 1920(BP)
 
-none100:
+none102:
 	VMOVUPD      2688(BP), Y4
 	VMOVUPD      2720(BP), Y5
 	VMOVUPD      2752(BP), Y6
@@ -2727,19 +2890,19 @@ none100:
 	VPMAXUD      Y7, Y12, Y12
 	VMOVUPD      Y12, (BP)
 	CMPQ         w+32(FP), $0x00
-	JEQ          written105
+	JEQ          written107
 	CMPQ         DX, $0x20
-	JL           rest106
+	JL           rest108
 	VMOVUPD      Y8, 32(AX)
 	VMOVUPD      Y9, 96(AX)
 	VMOVUPD      Y10, 160(AX)
 	VMOVUPD      Y11, 224(AX)
 
-written105:
+written107:
 	VXORPS Y12, Y12, Y12
 	VCMPPD $0x00, Y12, Y13, Y12
 	VPTEST Y12, Y12
-	JNZ    peak107
+	JNZ    peak109
 	VADDPD Y9, Y8, Y8
 	VADDPD Y11, Y10, Y10
 	VADDPD Y10, Y8, Y8
@@ -2747,7 +2910,7 @@ written105:
 	VADDPD Y7, Y6, Y6
 	VADDPD Y6, Y4, Y4
 
-joined108:
+joined110:
 	VMOVUPD 2080(BP), Y5
 	VMOVUPD 2144(BP), Y6
 	VADDPD  Y8, Y5, Y7
@@ -2783,7 +2946,7 @@ joined108:
 	VMOVUPD Y6, 2400(BP)
 	ADDQ    $+256, AX
 	SUBQ    $0x20, DX
-	JG      group92
+	JG      group94
 	VMOVUPD 2048(BP), Y4
 	VMOVUPD 2080(BP), Y5
 	VMOVUPD 2112(BP), Y6
@@ -2831,11 +2994,11 @@ joined108:
 	ADDQ    2040(BP), AX
 	ADDQ    $+32, CX
 	SUBQ    $0x01, rows+80(FP)
-	JZ      sums83
+	JZ      sums85
 	CMPQ    CX, $+128
-	JL      row91
+	JL      row93
 
-sums83:
+sums85:
 	LEAQ       64(BP), CX
 	NEGQ       CX
 	ANDQ       $+31, CX
@@ -2993,9 +3156,9 @@ sums83:
 	NEGQ       CX
 	ANDQ       $+31, CX
 	CMPQ       rows+80(FP), $0x00
-	JG         row91
+	JG         row93
 
-last82:
+last84:
 	VMOVUPD      (BP), Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VPMAXUD      X1, X0, X0
@@ -3006,11 +3169,11 @@ last82:
 	VZEROUPPER
 	RET
 
-beyond88:
+beyond90:
 	VMOVUPD f64_7ff8000000000001<>+0(SB), Y1
-	JMP     set89
+	JMP     set91
 
-rest87:
+rest89:
 	MOVQ       1920(BP), R11
 	LEAQ       tail<>+0(SB), R12
 	SHLQ       $0x03, R11
@@ -3086,66 +3249,66 @@ rest87:
 	MOVQ       R11, SI
 	LEAQ       256(R11), R8
 	CMPQ       1936(BP), $0x00
-	JE         ready86
-	JMP        ready101
+	JE         ready88
+	JMP        ready103
 
-rest94:
+rest96:
 	MOVQ       DX, R11
 	SUBQ       $0x04, R11
-	JGE        whole109
+	JGE        whole111
 	ADDQ       $0x04, R11
-	JLE        written93
+	JLE        written95
 	LEAQ       tail<>+0(SB), R12
 	SHLQ       $0x03, R11
 	SUBQ       R11, R12
 	VMOVUPD    256(R12), Y12
 	VMASKMOVPD Y8, Y12, (AX)
-	JMP        written93
+	JMP        written95
 
-whole109:
+whole111:
 	VMOVUPD    Y8, (AX)
 	SUBQ       $0x08, R11
-	JGE        whole110
+	JGE        whole112
 	ADDQ       $0x04, R11
-	JLE        written93
+	JLE        written95
 	LEAQ       tail<>+0(SB), R12
 	SHLQ       $0x03, R11
 	SUBQ       R11, R12
 	VMOVUPD    256(R12), Y12
 	VMASKMOVPD Y9, Y12, 64(AX)
-	JMP        written93
+	JMP        written95
 
-whole110:
+whole112:
 	VMOVUPD    Y9, 64(AX)
 	SUBQ       $0x08, R11
-	JGE        whole111
+	JGE        whole113
 	ADDQ       $0x04, R11
-	JLE        written93
+	JLE        written95
 	LEAQ       tail<>+0(SB), R12
 	SHLQ       $0x03, R11
 	SUBQ       R11, R12
 	VMOVUPD    256(R12), Y12
 	VMASKMOVPD Y10, Y12, 128(AX)
-	JMP        written93
+	JMP        written95
 
-whole111:
+whole113:
 	VMOVUPD    Y10, 128(AX)
 	SUBQ       $0x08, R11
-	JGE        whole112
+	JGE        whole114
 	ADDQ       $0x04, R11
-	JLE        written93
+	JLE        written95
 	LEAQ       tail<>+0(SB), R12
 	SHLQ       $0x03, R11
 	SUBQ       R11, R12
 	VMOVUPD    256(R12), Y12
 	VMASKMOVPD Y11, Y12, 192(AX)
-	JMP        written93
+	JMP        written95
 
-whole112:
+whole114:
 	VMOVUPD Y11, 192(AX)
-	JMP     written93
+	JMP     written95
 
-peak95:
+peak97:
 	VBROADCASTSD (R10), Y12
 	VCMPPD       $0x04, (BX), Y12, Y13
 	VMOVMSKPD    Y13, R11
@@ -3179,7 +3342,7 @@ peak95:
 	VADDPD       Y6, Y4, Y4
 	MOVQ         peaks+24(FP), R12
 
-each113:
+each115:
 	TZCNTQ R11, R13
 	MOVQ   (DI)(R13*8), R13
 	ORQ    R13, (R12)
@@ -3187,20 +3350,20 @@ each113:
 	VADDSD f64_3ff0000000000000<>+0(SB), X5, X5
 	VMOVSD X5, 8(R12)
 	BLSRQ  R11, R11
-	JNZ    each113
-	JMP    joined96
+	JNZ    each115
+	JMP    joined98
 
-some98:
+some100:
 	MOVQ DX, R11
 
-whole114:
+whole116:
 	SUBQ   $0x04, R11
-	JL     last115
+	JL     last117
 	VMAXPD (R9), Y4, Y4
 	ADDQ   $0x20, R9
-	JMP    whole114
+	JMP    whole116
 
-last115:
+last117:
 	ADDQ       $0x04, R11
 	LEAQ       tail<>+0(SB), R12
 	SHLQ       $0x03, R11
@@ -3210,69 +3373,69 @@ last115:
 	VBLENDVPD  Y5, Y6, Y4, Y5
 	VMAXPD     Y5, Y4, Y4
 	VMOVUPD    Y4, 1984(BP)
-	JMP        taken97
+	JMP        taken99
 
-beyond102:
+beyond104:
 	VMOVUPD f64_7ff8000000000001<>+0(SB), Y1
-	JMP     set103
+	JMP     set105
 
-rest106:
+rest108:
 	MOVQ       DX, R11
 	SUBQ       $0x08, R11
-	JGE        whole116
+	JGE        whole118
 	ADDQ       $0x04, R11
-	JLE        written105
+	JLE        written107
 	LEAQ       tail<>+0(SB), R12
 	SHLQ       $0x03, R11
 	SUBQ       R11, R12
 	VMOVUPD    256(R12), Y12
 	VMASKMOVPD Y8, Y12, 32(AX)
-	JMP        written105
+	JMP        written107
 
-whole116:
+whole118:
 	VMOVUPD    Y8, 32(AX)
 	SUBQ       $0x08, R11
-	JGE        whole117
+	JGE        whole119
 	ADDQ       $0x04, R11
-	JLE        written105
+	JLE        written107
 	LEAQ       tail<>+0(SB), R12
 	SHLQ       $0x03, R11
 	SUBQ       R11, R12
 	VMOVUPD    256(R12), Y12
 	VMASKMOVPD Y9, Y12, 96(AX)
-	JMP        written105
+	JMP        written107
 
-whole117:
+whole119:
 	VMOVUPD    Y9, 96(AX)
 	SUBQ       $0x08, R11
-	JGE        whole118
+	JGE        whole120
 	ADDQ       $0x04, R11
-	JLE        written105
+	JLE        written107
 	LEAQ       tail<>+0(SB), R12
 	SHLQ       $0x03, R11
 	SUBQ       R11, R12
 	VMOVUPD    256(R12), Y12
 	VMASKMOVPD Y10, Y12, 160(AX)
-	JMP        written105
+	JMP        written107
 
-whole118:
+whole120:
 	VMOVUPD    Y10, 160(AX)
 	SUBQ       $0x08, R11
-	JGE        whole119
+	JGE        whole121
 	ADDQ       $0x04, R11
-	JLE        written105
+	JLE        written107
 	LEAQ       tail<>+0(SB), R12
 	SHLQ       $0x03, R11
 	SUBQ       R11, R12
 	VMOVUPD    256(R12), Y12
 	VMASKMOVPD Y11, Y12, 224(AX)
-	JMP        written105
+	JMP        written107
 
-whole119:
+whole121:
 	VMOVUPD Y11, 224(AX)
-	JMP     written105
+	JMP     written107
 
-peak107:
+peak109:
 	VBROADCASTSD (R10), Y12
 	VCMPPD       $0x04, 32(BX), Y12, Y13
 	VMOVMSKPD    Y13, R11
@@ -3306,7 +3469,7 @@ peak107:
 	VADDPD       Y6, Y4, Y4
 	MOVQ         peaks+24(FP), BX
 
-each120:
+each122:
 	TZCNTQ R11, R12
 	MOVQ   32(DI)(R12*8), R12
 	ORQ    R12, (BX)
@@ -3314,8 +3477,8 @@ each120:
 	VADDSD f64_3ff0000000000000<>+0(SB), X5, X5
 	VMOVSD X5, 8(BX)
 	BLSRQ  R11, R11
-	JNZ    each120
-	JMP    joined108
+	JNZ    each122
+	JMP    joined110
 
 DATA f64_c08628b76e3a7b61<>+0(SB)/8, $0xc08628b76e3a7b61
 DATA f64_c08628b76e3a7b61<>+8(SB)/8, $0xc08628b76e3a7b61
@@ -3407,12 +3570,6 @@ DATA f64_3ff0000000000000<>+16(SB)/8, $0x3ff0000000000000
 DATA f64_3ff0000000000000<>+24(SB)/8, $0x3ff0000000000000
 GLOBL f64_3ff0000000000000<>(SB), RODATA|NOPTR, $32
 
-DATA f64_0<>+0(SB)/8, $0x0000000000000000
-DATA f64_0<>+8(SB)/8, $0x0000000000000000
-DATA f64_0<>+16(SB)/8, $0x0000000000000000
-DATA f64_0<>+24(SB)/8, $0x0000000000000000
-GLOBL f64_0<>(SB), RODATA|NOPTR, $32
-
 DATA f64_40862829795a81ec<>+0(SB)/8, $0x40862829795a81ec
 DATA f64_40862829795a81ec<>+8(SB)/8, $0x40862829795a81ec
 DATA f64_40862829795a81ec<>+16(SB)/8, $0x40862829795a81ec
@@ -3436,6 +3593,79 @@ DATA f64_7ff8000000000001<>+8(SB)/8, $0x7ff8000000000001
 DATA f64_7ff8000000000001<>+16(SB)/8, $0x7ff8000000000001
 DATA f64_7ff8000000000001<>+24(SB)/8, $0x7ff8000000000001
 GLOBL f64_7ff8000000000001<>(SB), RODATA|NOPTR, $32
+
+// func knowPeaks64AVX2(label *float64, inverse *float64, peaks *[2]float64, top *float64, sums *float64, room int, rows int) (bad uint64)
+// Requires: AVX, AVX2
+TEXT ·knowPeaks64AVX2(SB), NOSPLIT, $0-64
+	MOVQ     label+0(FP), AX
+	MOVQ     inverse+8(FP), CX
+	MOVQ     top+24(FP), DX
+	MOVQ     sums+32(FP), BX
+	MOVQ     peaks+16(FP), SI
+	MOVQ     room+40(FP), DI
+	SHLQ     $0x03, DI
+	MOVQ     rows+48(FP), R8
+	VPCMPEQD Y0, Y0, Y0
+
+rows123:
+	VMOVUPD   (SI), Y2
+	VMOVUPD   32(SI), Y3
+	VUNPCKHPD Y3, Y2, Y1
+	VCMPPD    $0x00, f64_3ff0000000000000<>+0(SB), Y1, Y1
+	VUNPCKLPD Y3, Y2, Y2
+	VPERMQ    $0xd8, Y2, Y2
+	VMOVUPD   Y2, (AX)
+	VANDPD    Y1, Y0, Y0
+	VMOVUPD   (DX), Y1
+	VCMPPD    $0x0d, f64_c054000000000000<>+0(SB), Y1, Y2
+	VANDPD    Y2, Y0, Y0
+	VCMPPD    $0x12, f64_4082c00000000000<>+0(SB), Y1, Y2
+	VANDPD    Y2, Y0, Y0
+	VXORPD    f64_8000000000000000<>+0(SB), Y1, Y1
+	VMOVUPD   Y1, (CX)
+	VMOVUPD   (BX), Y1
+	VCMPPD    $0x0d, f64_7b0000000000000<>+0(SB), Y1, Y2
+	VANDPD    Y2, Y0, Y0
+	VCMPPD    $0x12, f64_7e70000000000000<>+0(SB), Y1, Y1
+	VANDPD    Y1, Y0, Y0
+	VMOVUPD   (BX)(DI*1), Y1
+	VCMPPD    $0x0d, f64_3f0000000000000<>+0(SB), Y1, Y2
+	VMOVUPD   (BX)(DI*2), Y3
+	VCMPPD    $0x00, f64_0<>+0(SB), Y3, Y3
+	VORPS     Y3, Y2, Y2
+	VANDPD    Y2, Y0, Y0
+	VCMPPD    $0x12, f64_7fefffffffffffff<>+0(SB), Y1, Y1
+	VANDPD    Y1, Y0, Y0
+	ADDQ      $0x40, SI
+	ADDQ      $0x20, AX
+	ADDQ      $0x20, DX
+	ADDQ      $0x20, CX
+	ADDQ      $0x20, BX
+	SUBQ      $0x04, R8
+	JNZ       rows123
+	VMOVMSKPD Y0, AX
+	XORQ      $0x0000000f, AX
+	MOVQ      AX, bad+56(FP)
+	VZEROUPPER
+	RET
+
+DATA f64_7b0000000000000<>+0(SB)/8, $0x07b0000000000000
+DATA f64_7b0000000000000<>+8(SB)/8, $0x07b0000000000000
+DATA f64_7b0000000000000<>+16(SB)/8, $0x07b0000000000000
+DATA f64_7b0000000000000<>+24(SB)/8, $0x07b0000000000000
+GLOBL f64_7b0000000000000<>(SB), RODATA|NOPTR, $32
+
+DATA f64_7e70000000000000<>+0(SB)/8, $0x7e70000000000000
+DATA f64_7e70000000000000<>+8(SB)/8, $0x7e70000000000000
+DATA f64_7e70000000000000<>+16(SB)/8, $0x7e70000000000000
+DATA f64_7e70000000000000<>+24(SB)/8, $0x7e70000000000000
+GLOBL f64_7e70000000000000<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3f0000000000000<>+0(SB)/8, $0x03f0000000000000
+DATA f64_3f0000000000000<>+8(SB)/8, $0x03f0000000000000
+DATA f64_3f0000000000000<>+16(SB)/8, $0x03f0000000000000
+DATA f64_3f0000000000000<>+24(SB)/8, $0x03f0000000000000
+GLOBL f64_3f0000000000000<>(SB), RODATA|NOPTR, $32
 
 // func softTargetScale64AVX2(dst *float64, dstStride int, w *float64, wStride int, t *float64, tStride int, rows int, n int, f *float64, scale *float64, most *float64, peak *float64) (bits uint64)
 // Requires: AVX, AVX2, FMA3, MMX+
@@ -3462,9 +3692,9 @@ TEXT ·softTargetScale64AVX2(SB), NOSPLIT, $0-104
 	VPCMPEQD Y5, Y5, Y5
 	VMOVUPD  Y5, Y4
 	TESTQ    R11, R11
-	JZ       last122
+	JZ       last125
 
-row121:
+row124:
 	MOVQ         f+64(FP), R13
 	VBROADCASTSD (R13)(R8*1), Y0
 	MOVQ         scale+72(FP), R13
@@ -3477,9 +3707,9 @@ row121:
 	XORQ         R13, R13
 	MOVQ         R10, R14
 	TESTQ        R14, R14
-	JZ           rest126
+	JZ           rest129
 
-group125:
+group128:
 	VMOVUPD      (DX)(R13*1), Y6
 	VMOVUPD      (SI)(R13*1), Y8
 	PREFETCHT0   2048(DX)(R13*1)
@@ -3522,13 +3752,13 @@ group125:
 	VMOVUPD      Y6, 96(AX)(R13*1)
 	ADDQ         $0x80, R13
 	DECQ         R14
-	JNZ          group125
+	JNZ          group128
 
-rest126:
+rest129:
 	TESTQ        R9, R9
-	JZ           done128
+	JZ           done131
 	CMPQ         R9, $0x08
-	JBE          half127
+	JBE          half130
 	VMOVUPD      256(R12), Y6
 	VMASKMOVPD   (DX)(R13*1), Y6, Y6
 	VMOVUPD      256(R12), Y7
@@ -3577,9 +3807,9 @@ rest126:
 	VBLENDVPD    Y1, Y3, Y0, Y0
 	VMOVUPD      352(R12), Y1
 	VMASKMOVPD   Y0, Y1, 96(AX)(R13*1)
-	JMP          done128
+	JMP          done131
 
-half127:
+half130:
 	VMOVUPD      256(R12), Y6
 	VMASKMOVPD   (DX)(R13*1), Y6, Y6
 	VMOVUPD      256(R12), Y7
@@ -3605,14 +3835,14 @@ half127:
 	VMOVUPD      288(R12), Y1
 	VMASKMOVPD   Y0, Y1, 32(AX)(R13*1)
 
-done128:
+done131:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
 	DECQ R11
-	JNZ  row121
+	JNZ  row124
 
-last122:
+last125:
 	VEXTRACTF128 $0x01, Y4, X0
 	VPMINUD      X0, X4, X4
 	VUNPCKHPD    X4, X4, X0
@@ -3628,7 +3858,7 @@ TEXT ·softTargets64AVX512(SB), $4800-112
 	VXORPS        Y0, Y0, Y0
 	VMOVUPD       Z0, Z0
 	CMPQ          rows+80(FP), $0x00
-	JEQ           last129
+	JEQ           last132
 	MOVQ          w+32(FP), AX
 	MOVQ          n+88(FP), CX
 	MOVQ          rows+80(FP), R10
@@ -3671,9 +3901,9 @@ TEXT ·softTargets64AVX512(SB), $4800-112
 	VBROADCASTSD  (R10), Z1
 	VMOVUPD       Z1, Z1
 	CMPQ          4160(SP), $0x00
-	JG            same131
+	JG            same134
 	DECQ          4184(SP)
-	JLE           none132
+	JLE           none135
 	MOVQ          4192(SP), SI
 	ADDQ          SI, 4208(SP)
 	MOVQ          4216(SP), SI
@@ -3694,32 +3924,32 @@ TEXT ·softTargets64AVX512(SB), $4800-112
 	VMOVSD        f64_40862829795a81ec<>+0(SB), X3
 	VUCOMISD      X1, X3
 	VBROADCASTSD  f64_43380000000003ff<>+0(SB), Z3
-	JCS           beyond135
+	JCS           beyond138
 
-set136:
+set139:
 	VBROADCASTSD f64_fff0000000000000<>+0(SB), Z1
 	VMOVUPD      Z1, Z1
 	CMPQ         4184(SP), $0x01
-	JLE          only137
+	JLE          only140
 	MOVQ         stride+56(FP), SI
 	SHLQ         $0x03, SI
 	ADDQ         SI, 4200(SP)
 
-only137:
+only140:
 	MOVQ 4200(SP), R9
 
-same131:
+same134:
 	MOVQ 4208(SP), SI
 	MOVQ 4224(SP), R8
 	CMPQ 4160(SP), $0x20
-	JL   rest134
+	JL   rest137
 
-ready133:
+ready136:
 	ADDQ $+256, 4208(SP)
 	ADDQ $+256, 4224(SP)
 	SUBQ $0x20, 4160(SP)
 
-none132:
+none135:
 	MOVQ             $0x00000001, 4176(SP)
 	MOVQ             $0x00000000, R11
 	MOVQ             $0x00000100, R12
@@ -3758,7 +3988,7 @@ none132:
 	XORQ             $+256, R11
 	XORQ             $+256, R12
 
-row138:
+row141:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
@@ -3770,13 +4000,13 @@ row138:
 	MOVQ   $0x00000000, 8(DX)
 	MOVQ   n+88(FP), DX
 
-group139:
+group142:
 	MOVQ       SI, BX
 	MOVQ       R8, DI
 	CMPQ       rows+80(FP), $0x01
-	JE         taken140
+	JE         taken143
 	CMPQ       DX, $0x20
-	JL         some141
+	JL         some144
 	PREFETCHT0 2048(R9)
 	VMOVUPD    (R9), Z16
 	PREFETCHT0 2112(R9)
@@ -3789,11 +4019,11 @@ group139:
 	VMAXPD     Z16, Z1, Z1
 	ADDQ       $+256, R9
 
-taken140:
+taken143:
 	CMPQ          4160(SP), $0x00
-	JG            same142
+	JG            same145
 	DECQ          4184(SP)
-	JLE           none143
+	JLE           none146
 	MOVQ          4192(SP), SI
 	ADDQ          SI, 4208(SP)
 	MOVQ          4216(SP), SI
@@ -3814,32 +4044,32 @@ taken140:
 	VMOVSD        f64_40862829795a81ec<>+0(SB), X3
 	VUCOMISD      X1, X3
 	VBROADCASTSD  f64_43380000000003ff<>+0(SB), Z3
-	JCS           beyond145
+	JCS           beyond148
 
-set146:
+set149:
 	VBROADCASTSD f64_fff0000000000000<>+0(SB), Z1
 	VMOVUPD      Z1, Z1
 	CMPQ         4184(SP), $0x01
-	JLE          only147
+	JLE          only150
 	MOVQ         stride+56(FP), SI
 	SHLQ         $0x03, SI
 	ADDQ         SI, 4200(SP)
 
-only147:
+only150:
 	MOVQ 4200(SP), R9
 
-same142:
+same145:
 	MOVQ 4208(SP), SI
 	MOVQ 4224(SP), R8
 	CMPQ 4160(SP), $0x20
-	JL   rest134
+	JL   rest137
 
-ready144:
+ready147:
 	ADDQ $+256, 4208(SP)
 	ADDQ $+256, 4224(SP)
 	SUBQ $0x20, 4160(SP)
 
-none143:
+none146:
 	VMOVUPD          Z12, Z16
 	VMOVUPD          Z13, Z17
 	VMOVUPD          Z14, Z19
@@ -3953,19 +4183,19 @@ none143:
 	VPMAXUD          Z19, Z0, Z0
 	VPMAXUD          Z20, Z0, Z0
 	CMPQ             w+32(FP), $0x00
-	JEQ              written148
+	JEQ              written151
 	CMPQ             DX, $0x20
-	JL               rest149
+	JL               rest152
 	VMOVUPD          Z21, (AX)
 	VMOVUPD          Z22, 64(AX)
 	VMOVUPD          Z23, 128(AX)
 	VMOVUPD          Z24, 192(AX)
 
-written148:
+written151:
 	VXORPS   Y18, Y18, Y18
 	VCMPPD   $0x00, Z18, Z26, K1
 	KORTESTW K1, K1
-	JNZ      peak150
+	JNZ      peak153
 	VADDPD   Z22, Z21, Z21
 	VADDPD   Z24, Z23, Z23
 	VADDPD   Z23, Z21, Z21
@@ -3973,7 +4203,7 @@ written148:
 	VADDPD   Z20, Z19, Z19
 	VADDPD   Z19, Z16, Z16
 
-joined151:
+joined154:
 	VADDPD  Z21, Z6, Z17
 	VMAXPD  Z21, Z6, Z19
 	VMINPD  Z21, Z6, Z21
@@ -3999,7 +4229,7 @@ joined151:
 	XORQ    $+256, R12
 	ADDQ    $+256, AX
 	SUBQ    $0x20, DX
-	JG      group139
+	JG      group142
 	VMOVUPD Z6, (SP)(CX*1)
 	VMOVUPD Z7, 512(SP)(CX*1)
 	VMOVUPD Z8, 1024(SP)(CX*1)
@@ -4011,11 +4241,11 @@ joined151:
 	ADDQ    4232(SP), AX
 	ADDQ    $+64, CX
 	SUBQ    $0x01, rows+80(FP)
-	JZ      sums130
+	JZ      sums133
 	CMPQ    CX, $+512
-	JL      row138
+	JL      row141
 
-sums130:
+sums133:
 	LEAQ       (SP), CX
 	NEGQ       CX
 	ANDQ       $+63, CX
@@ -4341,9 +4571,9 @@ sums130:
 	NEGQ       CX
 	ANDQ       $+63, CX
 	CMPQ       rows+80(FP), $0x00
-	JG         row138
+	JG         row141
 
-last129:
+last132:
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VPMAXUD       Y1, Y0, Y0
 	VEXTRACTF64X2 $0x01, Y0, X1
@@ -4355,11 +4585,11 @@ last129:
 	VZEROUPPER
 	RET
 
-beyond135:
+beyond138:
 	VBROADCASTSD f64_7ff8000000000001<>+0(SB), Z3
-	JMP          set136
+	JMP          set139
 
-rest134:
+rest137:
 	MOVQ      4160(SP), R13
 	MOVQ      $-1, R14
 	BZHIQ     R13, R14, R14
@@ -4401,20 +4631,20 @@ rest134:
 	MOVQ      R13, SI
 	LEAQ      256(R13), R8
 	CMPQ      4176(SP), $0x00
-	JE        ready133
-	JMP       ready144
+	JE        ready136
+	JMP       ready147
 
-some141:
+some144:
 	MOVQ DX, R13
 
-whole152:
+whole155:
 	SUBQ   $0x08, R13
-	JL     last153
+	JL     last156
 	VMAXPD (R9), Z1, Z1
 	ADDQ   $0x40, R9
-	JMP    whole152
+	JMP    whole155
 
-last153:
+last156:
 	ADDQ      $0x08, R13
 	MOVQ      $-1, R14
 	BZHIQ     R13, R14, R14
@@ -4423,13 +4653,13 @@ last153:
 	VMOVUPD   Z1, Z16
 	VMOVAPD   Z17, K1, Z16
 	VMAXPD    Z16, Z1, Z1
-	JMP       taken140
+	JMP       taken143
 
-beyond145:
+beyond148:
 	VBROADCASTSD f64_7ff8000000000001<>+0(SB), Z3
-	JMP          set146
+	JMP          set149
 
-rest149:
+rest152:
 	MOVQ    DX, R13
 	MOVQ    $-1, R14
 	BZHIQ   R13, R14, R14
@@ -4444,9 +4674,9 @@ rest149:
 	VMOVUPD Z22, K2, 64(AX)
 	VMOVUPD Z23, K3, 128(AX)
 	VMOVUPD Z24, K4, 192(AX)
-	JMP     written148
+	JMP     written151
 
-peak150:
+peak153:
 	VBROADCASTSD (R10), Z25
 	VCMPPD       $0x04, (BX), Z25, K1
 	KMOVB        K1, R13
@@ -4476,7 +4706,7 @@ peak150:
 	VADDPD       Z19, Z16, Z16
 	MOVQ         peaks+24(FP), BX
 
-each154:
+each157:
 	TZCNTQ R13, R14
 	MOVQ   (DI)(R14*8), R14
 	ORQ    R14, (BX)
@@ -4484,8 +4714,65 @@ each154:
 	VADDSD f64_3ff0000000000000<>+0(SB), X17, X17
 	VMOVSD X17, 8(BX)
 	BLSRQ  R13, R13
-	JNZ    each154
-	JMP    joined151
+	JNZ    each157
+	JMP    joined154
+
+// func knowPeaks64AVX512(label *float64, inverse *float64, peaks *[2]float64, top *float64, sums *float64, room int, rows int) (bad uint64)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·knowPeaks64AVX512(SB), NOSPLIT, $0-64
+	MOVQ   label+0(FP), AX
+	MOVQ   inverse+8(FP), CX
+	MOVQ   top+24(FP), DX
+	MOVQ   sums+32(FP), BX
+	MOVQ   peaks+16(FP), SI
+	MOVQ   room+40(FP), DI
+	SHLQ   $0x03, DI
+	MOVQ   rows+48(FP), R8
+	KXNORB K1, K1, K1
+
+rows158:
+	VMOVUPD      (SI), Y0
+	VINSERTF64X4 $0x01, 64(SI), Z0, Z0
+	VMOVUPD      32(SI), Y1
+	VINSERTF64X4 $0x01, 96(SI), Z1, Z1
+	VUNPCKHPD    Z1, Z0, Z2
+	VCMPPD.BCST  $0x00, f64_3ff0000000000000<>+0(SB), Z2, K2
+	VUNPCKLPD    Z1, Z0, Z0
+	VPERMQ       $0xd8, Z0, Z0
+	VMOVUPD      Z0, (AX)
+	KANDB        K2, K1, K1
+	VMOVUPD      (DX), Z2
+	VCMPPD.BCST  $0x0d, f64_c054000000000000<>+0(SB), Z2, K2
+	KANDB        K2, K1, K1
+	VCMPPD.BCST  $0x12, f64_4082c00000000000<>+0(SB), Z2, K2
+	KANDB        K2, K1, K1
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z2, Z2
+	VMOVUPD      Z2, (CX)
+	VMOVUPD      (BX), Z2
+	VCMPPD.BCST  $0x0d, f64_7b0000000000000<>+0(SB), Z2, K2
+	KANDB        K2, K1, K1
+	VCMPPD.BCST  $0x12, f64_7e70000000000000<>+0(SB), Z2, K2
+	KANDB        K2, K1, K1
+	VMOVUPD      (BX)(DI*1), Z2
+	VCMPPD.BCST  $0x0d, f64_3f0000000000000<>+0(SB), Z2, K2
+	VMOVUPD      (BX)(DI*2), Z3
+	VCMPPD.BCST  $0x00, f64_0<>+0(SB), Z3, K3
+	KORW         K3, K2, K2
+	KANDB        K2, K1, K1
+	VCMPPD.BCST  $0x12, f64_7fefffffffffffff<>+0(SB), Z2, K2
+	KANDB        K2, K1, K1
+	ADDQ         $0x80, SI
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, BX
+	SUBQ         $0x08, R8
+	JNZ          rows158
+	KMOVB        K1, AX
+	XORQ         $0x000000ff, AX
+	MOVQ         AX, bad+56(FP)
+	VZEROUPPER
+	RET
 
 // func softTargetScale64AVX512(dst *float64, dstStride int, w *float64, wStride int, t *float64, tStride int, rows int, n int, f *float64, scale *float64, most *float64, peak *float64) (bits uint64)
 // Requires: AVX, AVX2, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
@@ -4513,9 +4800,9 @@ TEXT ·softTargetScale64AVX512(SB), NOSPLIT, $0-104
 	VPTERNLOGQ $0xff, Z5, Z5, Z5
 	VMOVUPD    Z5, Z4
 	TESTQ      R11, R11
-	JZ         last156
+	JZ         last160
 
-row155:
+row159:
 	MOVQ         f+64(FP), R12
 	VBROADCASTSD (R12)(R8*1), Z0
 	MOVQ         scale+72(FP), R12
@@ -4528,9 +4815,9 @@ row155:
 	XORQ         R12, R12
 	MOVQ         R10, R13
 	SUBQ         $0x02, R13
-	JB           one158
+	JB           one162
 
-two157:
+two161:
 	VMOVUPD      (DX)(R12*1), Z6
 	VMOVUPD      (SI)(R12*1), Z8
 	PREFETCHT0   2048(DX)(R12*1)
@@ -4581,13 +4868,13 @@ two157:
 	VMOVUPD      Z6, 192(AX)(R12*1)
 	ADDQ         $+256, R12
 	SUBQ         $0x02, R13
-	JAE          two157
+	JAE          two161
 
-one158:
+one162:
 	ADDQ $0x02, R13
-	JZ   rest160
+	JZ   rest164
 
-group159:
+group163:
 	VMOVUPD      (DX)(R12*1), Z6
 	VMOVUPD      (SI)(R12*1), Z8
 	PREFETCHT0   2048(DX)(R12*1)
@@ -4614,13 +4901,13 @@ group159:
 	VMOVUPD      Z6, 64(AX)(R12*1)
 	ADDQ         $0x80, R12
 	DECQ         R13
-	JNZ          group159
+	JNZ          group163
 
-rest160:
+rest164:
 	TESTQ        R9, R9
-	JZ           done162
+	JZ           done166
 	CMPQ         R9, $0x08
-	JBE          half161
+	JBE          half165
 	VMOVUPD.Z    (DX)(R12*1), K1, Z6
 	VMOVUPD.Z    (SI)(R12*1), K1, Z8
 	VPADDQ       Z5, Z8, Z7
@@ -4641,9 +4928,9 @@ rest160:
 	VMOVUPD      Z0, Z0
 	VMOVAPD      Z3, K3, Z0
 	VMOVUPD      Z0, K2, 64(AX)(R12*1)
-	JMP          done162
+	JMP          done166
 
-half161:
+half165:
 	VMOVUPD.Z    (DX)(R12*1), K1, Z6
 	VMOVUPD.Z    (SI)(R12*1), K1, Z7
 	VPADDQ       Z5, Z7, Z8
@@ -4655,14 +4942,14 @@ half161:
 	VMOVAPD      Z3, K3, Z0
 	VMOVUPD      Z0, K1, (AX)(R12*1)
 
-done162:
+done166:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
 	DECQ R11
-	JNZ  row155
+	JNZ  row159
 
-last156:
+last160:
 	VEXTRACTF64X4 $0x01, Z4, Y0
 	VPMINUD       Y0, Y4, Y4
 	VEXTRACTF64X2 $0x01, Y4, X0

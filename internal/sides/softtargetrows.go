@@ -20,7 +20,8 @@ import (
 type softTargetRows[T kernel.Float] struct {
 	peaks         []kernel.Peak[T] // t_m, and the number of the highest scores
 	known         []T              // of the peaks, what follows:
-	label, top    []T              // t_m and s_m
+	label, power  []T              // t_m and e^s_m
+	top           []T              // s_m
 	sums          []float64        // of the kernel, what follows:
 	a             []float64        // Σ e^s_i, i ≠ m
 	distance      []float64        // Σ t·(s_m - s_i)
@@ -31,7 +32,6 @@ type softTargetRows[T kernel.Float] struct {
 	factors       []T              // of the gradient, what follows:
 	f, scale      []T              // of exponentials and labels
 	most, peak    []T              // the exponentials from which on a class is m, and its derivative
-	power         []T              // e^s_m
 	loss          []float64        // of rows with copies of the last, as the scale of rows
 	rowScale      []float64
 	blank         []T // scores, the lowest number where a class takes no part
@@ -61,7 +61,7 @@ func (w *Work[T]) evalSoftTargetRows() {
 		anySlow = w.finishEach()
 	}
 	if c.Grad != nil {
-		anySlow = w.softTargetGradient(stride) || anySlow
+		anySlow = w.softTargetGradient(stride, anySlow) || anySlow
 	}
 	if anySlow {
 		w.evalSlowTargets()
@@ -75,24 +75,17 @@ func (w *Work[T]) finishSoftTargets() bool {
 	rows, room, lanes := c.Rows, len(s.a), kernel.LanesOf[T]()
 	all := (rows + lanes - 1) &^ (lanes - 1)
 	loss, scale := c.Loss, c.Scale
-	clear(s.inverse[rows:])
+	clear(s.inverse[all:])
 	p := kernel.PivotParams[float64](0)
 	kernel.ShortPowers(s.inverse, s.inverse, &p)
 	if c.Grad == nil {
 		scale = nil
+	} else {
+		w.powersOfTops()
 	}
 	if all > rows {
 		s.loss = kernel.Resize(s.loss, all)
 		loss = s.loss
-		for i := rows; i < all; i++ {
-			for k := i; k < len(s.sums); k += room {
-				s.sums[k] = s.sums[k-i+rows-1]
-			}
-			for k := i; k < len(s.known); k += room {
-				s.known[k] = s.known[k-i+rows-1]
-			}
-			s.inverse[i] = s.inverse[rows-1]
-		}
 		if scale != nil {
 			s.rowScale = kernel.Resize(s.rowScale, all)
 			for i := copy(s.rowScale, scale[:rows]); i < all; i++ {
@@ -106,17 +99,6 @@ func (w *Work[T]) finishSoftTargets() bool {
 	}
 	if all > rows {
 		copy(c.Loss, loss[:rows])
-	}
-	if scale == nil {
-		return true
-	}
-	w.powersOfTops()
-	none := T(math.Inf(1))
-	most, power := s.most[:rows], s.power[:rows]
-	for i, m := range most {
-		if m != none {
-			most[i] = power[i]
-		}
 	}
 	return true
 }
@@ -203,37 +185,22 @@ func (w *Work[T]) softTargetSums() (stride int, simple bool) {
 }
 
 // knowPeaks sets what is known of the peaks, and reports whether all rows are simple: finishEach
-// takes the same steps with them as the kernel that finishes all.
+// takes the same steps with them as the kernel that finishes all. Copies of the last row fill
+// up a vector.
 func (s *softTargetRows[T]) knowPeaks() bool {
-	low, high, least := coef.NaturalLow64, coef.NaturalHigh64, coef.LeastProducts64
-	if kernel.IsFloat32[T]() {
-		low, high, least = coef.NaturalLow32, coef.NaturalHigh32, coef.LeastProducts32
-	}
-	ofSums, ofProducts := newBitRange(low, high), newBitRange(least, math.MaxFloat64)
-	peaks := s.peaks
-	label, top, inverse := s.label[:len(peaks)], s.top[:len(peaks)], s.inverse[:len(peaks)]
-	a, distance, others := s.a[:len(peaks)], s.distance[:len(peaks)], s.others[:len(peaks)]
-	simple := true
-	for i := range peaks {
-		p, t := &peaks[i], float64(top[i]) // no copy of p, which would go through memory
-		label[i], inverse[i] = p[0], -t
-		if p[1] != 1 || !ofSums.has(a[i]) || !(t >= coef.LeastTop && t <= coef.TargetLimit) ||
-			!ofProducts.has(distance[i]) && !(others[i] == 0 && distance[i] <= math.MaxFloat64) {
-			simple = false
+	rows, room, lanes := len(s.peaks), len(s.a), kernel.LanesOf[T]()
+	all := (rows + lanes - 1) &^ (lanes - 1)
+	s.peaks = s.peaks[:all]
+	for i := rows; i < all; i++ {
+		s.peaks[i], s.top[i] = s.peaks[rows-1], s.top[rows-1]
+		for k := i; k < len(s.sums); k += room {
+			s.sums[k] = s.sums[k-i+rows-1]
 		}
 	}
+	simple := kernel.KnowPeaks(s.label, s.inverse, s.peaks, s.top, s.sums, room, all)
+	s.peaks = s.peaks[:rows]
 	return simple
 }
-
-// A bitRange are positive numbers from one to another: their bits are in the order of them.
-type bitRange struct{ low, span uint64 }
-
-func newBitRange(low, high float64) bitRange {
-	return bitRange{math.Float64bits(low), math.Float64bits(high) - math.Float64bits(low)}
-}
-
-// has reports whether x is among them, by one comparison.
-func (r bitRange) has(x float64) bool { return math.Float64bits(x)-r.low <= r.span }
 
 // joinPeaks completes the sums of rows of which several classes have the highest score, or
 // none takes part.
@@ -255,8 +222,8 @@ func (w *Work[T]) joinPeaks() {
 // resize makes room for so many rows.
 func (s *softTargetRows[T]) resize(rows int, grad bool) {
 	room := (rows+15)&^15 + 8 // see prepare
-	s.peaks, s.known, s.sums = kernel.Resize(s.peaks, rows), kernel.Resize(s.known, 2*room), kernel.Resize(s.sums, 3*room)
-	s.label, s.top = s.known[:room], s.known[room:]
+	s.peaks, s.known, s.sums = kernel.Resize(s.peaks, room)[:rows], kernel.ResizeAligned(s.known, room+powersRoom(room)), kernel.Resize(s.sums, 3*room)
+	s.label, s.power, s.top = s.known[:room], s.known[room:], kernel.ResizeAligned(s.top, powersRoom(room))
 	s.a, s.distance, s.others = s.sums[:room], s.sums[room:][:room], s.sums[2*room:]
 	s.mass, s.inverse = kernel.Resize(s.mass, room), kernel.ResizeAligned(s.inverse, powersRoom(room))
 	if grad {
@@ -380,15 +347,19 @@ func (w *Work[T]) evalSlowTargets() {
 	}
 }
 
-// softTargetGradient writes the gradient of the rows that are not slow. Rows with small labels become slow, after their gradient is written unless
-// that is over the scores.
-func (w *Work[T]) softTargetGradient(stride int) (anySlow bool) {
+// softTargetGradient writes the gradient of the rows that are not slow; some may be. Rows with
+// small labels become slow, after their gradient is written unless that is over the scores.
+func (w *Work[T]) softTargetGradient(stride int, some bool) (anySlow bool) {
 	c, s := w.c, &w.targetRows
 	if w.overScores() && !kernel.PlainLabels(c.Soft, c.SoftStride, c.Rows, c.N) {
 		anySlow = w.findSmallLabels(0, c.Rows)
 	}
+	some = some || anySlow
 	for i := 0; i < c.Rows; i++ {
 		from := i
+		if !some {
+			i = c.Rows
+		}
 		for i < c.Rows && !w.slow[i] {
 			i++
 		}
@@ -408,11 +379,10 @@ func (w *Work[T]) overScores() bool { return unsafe.SliceData(w.c.Grad) == unsaf
 
 // powersOfTops sets the exponentials of the highest scores.
 func (w *Work[T]) powersOfTops() {
-	c, s := w.c, &w.targetRows
-	s.power = kernel.ResizeAligned(s.power, powersRoom(c.Rows))
-	clear(s.power[copy(s.power, s.top[:c.Rows]):])
+	c, s, lanes := w.c, &w.targetRows, kernel.LanesOf[T]()
+	clear(s.top[(c.Rows+lanes-1)&^(lanes-1):])
 	p := kernel.PivotParams[T](0)
-	kernel.ShortPowers(s.power, s.power, &p)
+	kernel.ShortPowers(s.power, s.top, &p)
 }
 
 // peakDerivatives sets what the gradient takes. The losses are those of the target m, and the
