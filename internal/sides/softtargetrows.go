@@ -75,9 +75,10 @@ func (w *Work[T]) finishSoftTargets() bool {
 	rows, room, lanes := c.Rows, len(s.a), kernel.LanesOf[T]()
 	all := (rows + lanes - 1) &^ (lanes - 1)
 	loss, scale := c.Loss, c.Scale
-	clear(s.inverse[all:])
+	inverse := s.inverse[:powersRoom(rows)]
+	clear(inverse[all:])
 	p := kernel.PivotParams[float64](0)
-	kernel.ShortPowers(s.inverse, s.inverse, &p)
+	kernel.ShortPowers(inverse, inverse, &p)
 	if c.Grad == nil {
 		scale = nil
 	} else {
@@ -379,10 +380,11 @@ func (w *Work[T]) overScores() bool { return unsafe.SliceData(w.c.Grad) == unsaf
 
 // powersOfTops sets the exponentials of the highest scores.
 func (w *Work[T]) powersOfTops() {
-	c, s, lanes := w.c, &w.targetRows, kernel.LanesOf[T]()
-	clear(s.top[(c.Rows+lanes-1)&^(lanes-1):])
+	s, rows, lanes := &w.targetRows, w.c.Rows, kernel.LanesOf[T]()
+	top := s.top[:powersRoom(rows)]
+	clear(top[(rows+lanes-1)&^(lanes-1):])
 	p := kernel.PivotParams[T](0)
-	kernel.ShortPowers(s.power, s.top, &p)
+	kernel.ShortPowers(s.power, top, &p)
 }
 
 // peakDerivatives sets what the gradient takes. The losses are those of the target m, and the
