@@ -536,9 +536,9 @@ var softmaxTargetKernels = []*kernel{
 	{
 		name: "KnowPeaks", types: elems,
 		params: "label []T, inverse []float64, peaks []Peak[T], top []T, sums []float64, room, rows int", results: "simple bool",
-		doc: `takes the sums of SoftTargets, a, distance and others, which begin at multiples of room. It
-			writes the labels of peaks, and to inverse the highest scores with their signs changed. It reports whether all rows are
-			SimplePeak. Rows are a multiple of 8, at least 8.`,
+		doc: `takes the sums of SoftTargets, a, distance and others, which begin at multiples of room.
+			It writes the labels of peaks, and to inverse the highest scores with their signs changed.
+			It reports whether all rows are SimplePeak. Rows are a multiple of 8, at least 8.`,
 		forms: []form{{x86: knowPeaks, noNEON: noKnowPeaks}},
 	},
 	{

@@ -9,7 +9,7 @@ import (
 )
 
 // knowPeaks emits what is known of the peaks of rows, a register of float64 of them at a time,
-// and whether all are simple.
+// and whether all are simple: one comparison of each of SimplePeak's conditions, without branches.
 func knowPeaks(v *vec) {
 	p := &knownPeaks{vec: &vec{v.file, v.tier, float64s}, elem: v}
 	label, inverse, tops, sums := v.param("label"), v.param("inverse"), v.param("top"), v.param("sums")

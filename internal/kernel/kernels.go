@@ -261,9 +261,9 @@ func SoftTargets[T Float](a, distance, others []float64, peaks []Peak[T], w []T,
 	}
 }
 
-// KnowPeaks takes the sums of SoftTargets, a, distance and others, which begin at multiples of room. It
-// writes the labels of peaks, and to inverse the highest scores with their signs changed. It reports whether all rows are
-// SimplePeak. Rows are a multiple of 8, at least 8.
+// KnowPeaks takes the sums of SoftTargets, a, distance and others, which begin at multiples of room.
+// It writes the labels of peaks, and to inverse the highest scores with their signs changed.
+// It reports whether all rows are SimplePeak. Rows are a multiple of 8, at least 8.
 func KnowPeaks[T Float](label []T, inverse []float64, peaks []Peak[T], top []T, sums []float64, room, rows int) (simple bool) {
 	if IsFloat32[T]() {
 		return knowPeaks32(As32(label), inverse, Cast[Peak[float32]](peaks), As32(top), sums, room, rows)

@@ -348,8 +348,9 @@ func (w *Work[T]) evalSlowTargets() {
 	}
 }
 
-// softTargetGradient writes the gradient of the rows that are not slow; some may be. Rows with
-// small labels become slow, after their gradient is written unless that is over the scores.
+// softTargetGradient writes the gradient of the rows that are not slow; unless some are, slow is
+// not read. Rows with small labels become slow, after their gradient is written unless that is
+// over the scores.
 func (w *Work[T]) softTargetGradient(stride int, some bool) (anySlow bool) {
 	c, s := w.c, &w.targetRows
 	if w.overScores() && !kernel.PlainLabels(c.Soft, c.SoftStride, c.Rows, c.N) {
